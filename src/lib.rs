@@ -1,0 +1,7 @@
+//! The parts of **epitaph**, a container init that knows which container and which ECS task it is in,
+//! and writes down how the program in it died.
+//!
+//! The binary of the same name is made of this library, which exists so that its parts can be tested:
+//! it is not an interface to build on. `docs/design.md` tells how the parts work together.
+
+pub mod identity;
