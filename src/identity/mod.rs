@@ -9,6 +9,7 @@ pub mod ask;
 pub mod cgroup;
 pub mod container_id;
 mod deadline;
+pub mod derive;
 mod field;
 pub mod http;
 mod lenient;

@@ -2,7 +2,7 @@
 
 use super::http::{BaseUrl, Client};
 use super::{Contradiction, Deadline, Identity, Rejected, Source, Surroundings};
-use super::{ask, cgroup};
+use super::{ask, cgroup, derive::derive};
 
 /// The variables that the ECS agent sets in a container, each of which shows that it is one of ECS.
 const SIGNS: [&str; 4] = [
@@ -73,6 +73,8 @@ pub fn resolve(surroundings: &Surroundings, local: Local, deadline: Deadline) ->
         return outcome;
     }
     metadata_v4(surroundings, deadline, &mut outcome);
+    let contradiction = derive(&mut outcome.identity);
+    outcome.warnings.extend(contradiction.map(|contradiction| contradiction.to_string()));
     outcome
 }
 
@@ -105,6 +107,82 @@ impl Outcome {
             let more = rejected.len() - 1;
             let more = if more == 0 { String::new() } else { format!(" (and {more} more values)") };
             self.warnings.push(format!("{first}{more}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Field;
+    use super::*;
+    use std::fs;
+    use std::time::Duration;
+
+    const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+    fn tree(cgroup: &str) -> tempfile::TempDir {
+        let tree = tempfile::tempdir().expect("a directory");
+        fs::create_dir_all(tree.path().join("proc/self")).expect("a directory");
+        fs::write(tree.path().join("proc/self/cgroup"), cgroup).expect("a file");
+        tree
+    }
+
+    fn a_second() -> Deadline {
+        Deadline::after(Duration::from_secs(1))
+    }
+
+    #[test]
+    fn outside_ecs_nobody_is_asked() {
+        let tree = tree(&format!("0::/system.slice/docker-{ID}.scope\n"));
+        let surroundings = Surroundings::given(tree.path(), [("AWS_EXECUTION_ENV", "AWS_Lambda_rust")]);
+        let local = local(&surroundings);
+        assert!(!local.ecs_is_evident);
+        assert_eq!(local.identity.get(Field::ContainerId), Some(ID));
+        let outcome = resolve(&surroundings, local, a_second());
+        assert!(outcome.complete && !outcome.try_again);
+        assert_eq!(outcome.warnings, [""; 0]);
+    }
+
+    #[test]
+    fn each_sign_of_ecs_is_enough() {
+        let plain = tree("0::/\n");
+        for sign in [
+            ("ECS_CONTAINER_METADATA_URI_V4", "http://127.0.0.1:1/"),
+            ("ECS_CONTAINER_METADATA_URI", "http://127.0.0.1:1/"),
+            ("ECS_CONTAINER_METADATA_FILE", "/x"),
+            ("AWS_EXECUTION_ENV", "AWS_ECS_FARGATE"),
+            ("ECS_AGENT_URI", "http://127.0.0.1:1/"),
+        ] {
+            assert!(local(&Surroundings::given(plain.path(), [sign])).ecs_is_evident, "{sign:?}");
+        }
+        assert!(!local(&Surroundings::given(plain.path(), [])).ecs_is_evident);
+        let ecs = tree(&format!("4:memory:/ecs/fedcba9876543210fedcba9876543210/{ID}\n"));
+        assert!(local(&Surroundings::given(ecs.path(), [])).ecs_is_evident);
+    }
+
+    #[test]
+    fn a_budget_of_zero_asks_nobody_and_says_nothing() {
+        let tree = tree("0::/\n");
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.set_nonblocking(true).expect("a socket");
+        let url = format!("http://{}/v4/x", listener.local_addr().expect("an address"));
+        let surroundings =
+            Surroundings::given(tree.path(), [("ECS_CONTAINER_METADATA_URI_V4", url.as_str())]);
+        let outcome = resolve(&surroundings, local(&surroundings), Deadline::after(Duration::ZERO));
+        assert!(outcome.try_again && !outcome.complete);
+        assert_eq!(outcome.warnings, [""; 0]);
+        assert!(listener.accept().is_err());
+    }
+
+    #[test]
+    fn a_url_that_is_not_asked_is_one_warning_and_final() {
+        let tree = tree("0::/\n");
+        for url in ["https://169.254.170.2/v4/x", "http://metadata/v4/x", "http://a@169.254.170.2/"] {
+            let surroundings = Surroundings::given(tree.path(), [("ECS_CONTAINER_METADATA_URI_V4", url)]);
+            let outcome = resolve(&surroundings, local(&surroundings), a_second());
+            assert!(!outcome.try_again && !outcome.complete);
+            assert_eq!(outcome.warnings.len(), 1);
+            assert!(outcome.warnings[0].contains(url), "{:?}", outcome.warnings);
         }
     }
 }
