@@ -77,8 +77,11 @@ fn read(mut options: Options, args: impl Iterator<Item = OsString>) -> Result<Co
     if options.program.is_empty() && options.mode != Mode::Pause {
         return Ok(Command::Print { text: usage::text(persona), to_stderr: true, code: 1 });
     }
-    // tini documents `PROGRAM -- ARGS`, and its getopt takes the two dashes away.
-    if !saw_dashes && options.program.get(1).is_some_and(|first| first == "--") {
+    // tini documents `PROGRAM -- ARGS`, and its getopt takes the two dashes away, as catatonit's does.
+    if !saw_dashes
+        && persona != Persona::DumbInit
+        && options.program.get(1).is_some_and(|first| first == "--")
+    {
         options.program.remove(1);
     }
     Ok(Command::Run(Box::new(options)))
@@ -143,6 +146,7 @@ mod tests {
         assert_eq!(run("tini -- sh -- -c x").program, ["sh", "--", "-c", "x"]);
         assert_eq!(run("tini sh -c -- x").program, ["sh", "-c", "--", "x"]);
         assert_eq!(run("tini -e 3 sh -- x").program, ["sh", "x"]);
+        assert_eq!(run("dumb-init sh -- x").program, ["sh", "--", "x"]);
     }
 
     #[test]
