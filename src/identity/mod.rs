@@ -11,16 +11,21 @@ pub mod container_id;
 mod deadline;
 pub mod derive;
 mod field;
+pub mod file;
 pub mod http;
+pub mod introspection;
 mod lenient;
+mod local;
 pub mod metadata;
+pub mod mountinfo;
 mod resolve;
 mod surroundings;
 mod value;
 
 pub use deadline::Deadline;
 pub use field::Field;
-pub use resolve::{Local, Outcome, local, resolve};
+pub use local::{Local, local};
+pub use resolve::{Outcome, resolve};
 pub use surroundings::Surroundings;
 pub use value::Rejected;
 
