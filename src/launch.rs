@@ -300,7 +300,7 @@ mod tests {
         let told = NotStarted { code: 127, why: "exec x failed: No such file or directory".to_owned() };
         let mut frames = crate::record::Frames::default();
         frames.push(&told.frame());
-        let (frame, bytes) = frames.next().expect("a frame");
+        let (frame, bytes) = frames.take().expect("a frame");
         assert_eq!(frame, Frame::NotStarted);
         let heard = NotStarted::from_frame(&bytes);
         assert_eq!((heard.code, heard.why), (told.code, told.why));

@@ -189,7 +189,7 @@ impl Frames {
     }
 
     /// Takes the next frame that is complete.
-    pub fn next(&mut self) -> Option<(Frame, Vec<u8>)> {
+    pub fn take(&mut self) -> Option<(Frame, Vec<u8>)> {
         let (&[kind, low, high], rest) = self.buffer.split_first_chunk::<3>()?;
         let Some(frame) = Frame::ALL.into_iter().find(|frame| *frame as u8 == kind) else {
             // Whoever writes this is not one of ours any more; nothing after it can be trusted.
@@ -229,7 +229,7 @@ mod tests {
         let (mut received, mut frames) = (Dossier::default(), Frames::default());
         for byte in sent.encode() {
             frames.push(&[byte]);
-            while let Some((frame, bytes)) = frames.next() {
+            while let Some((frame, bytes)) = frames.take() {
                 assert!(received.absorb(frame, &bytes));
             }
         }
@@ -251,9 +251,9 @@ mod tests {
     fn garbage_ends_the_stream() {
         let mut frames = Frames::default();
         frames.push(&[200, 1, 0, 7, Frame::Resolved as u8, 0, 0]);
-        assert_eq!(frames.next(), None);
+        assert_eq!(frames.take(), None);
         frames.push(&Frame::Resolved.encode(b""));
-        assert_eq!(frames.next(), None);
+        assert_eq!(frames.take(), None);
     }
 
     #[test]

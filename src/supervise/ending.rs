@@ -110,14 +110,17 @@ fn left(root: &Path) -> Vec<Process> {
     let mut table = snapshot(root, Limits { processes: 4096, time: LOOK_AROUND, exclude: &[] }).processes;
     let mut ours = BTreeSet::from([own]);
     // A parent's ID is mostly the lower one, so one round finds nearly all.
-    while table
-        .iter()
-        .filter(|process| ours.contains(&process.ppid))
-        .map(|process| process.pid)
-        .collect::<Vec<_>>()
-        .into_iter()
-        .fold(false, |any, pid| ours.insert(pid) || any)
-    {}
+    loop {
+        let known = ours.len();
+        for process in &table {
+            if ours.contains(&process.ppid) {
+                ours.insert(process.pid);
+            }
+        }
+        if ours.len() == known {
+            break;
+        }
+    }
     table.retain(|process| process.pid != own && ours.contains(&process.pid));
     forensics::largest(&mut table, usize::MAX);
     table

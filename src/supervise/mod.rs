@@ -316,7 +316,7 @@ impl Supervisor {
                 }
             }
         }
-        while let Some((frame, bytes)) = self.frames.next() {
+        while let Some((frame, bytes)) = self.frames.take() {
             match frame {
                 Frame::Resolved => {}
                 Frame::Executing => self.executed = true,
