@@ -58,7 +58,8 @@ impl Local {
                 if !reading.is_ready {
                     self.unfinished_file = Some(place.to_owned());
                 }
-                take(&mut self.identity, &mut self.warnings, reading.told);
+                let rejected = take(&mut self.identity, &mut self.warnings, reading.told);
+                self.warnings.extend(rejected);
             }
             Err(error) => {
                 let path: String = path.chars().take(200).flat_map(char::escape_debug).collect();
@@ -77,15 +78,15 @@ impl Local {
     }
 }
 
-/// Adds what one answer told, and one line for all that was wrong with it.
-pub(super) fn take(identity: &mut Identity, warnings: &mut Vec<String>, told: Told) {
+/// Adds what one answer told, with one line for each contradiction. Returns one line for all of the answer that has
+/// not the form it should have.
+pub(super) fn take(identity: &mut Identity, warnings: &mut Vec<String>, told: Told) -> Option<String> {
     let contradictions = identity.merge(told.identity);
     warnings.extend(contradictions.iter().map(Contradiction::to_string));
-    if let Some(first) = told.rejected.first() {
-        let more = match told.rejected.len() - 1 {
-            0 => String::new(),
-            more => format!(" (and {more} more values)"),
-        };
-        warnings.push(format!("{first}{more}"));
-    }
+    let first = told.rejected.first()?;
+    let more = match told.rejected.len() - 1 {
+        0 => String::new(),
+        more => format!(" (and {more} more)"),
+    };
+    Some(format!("{first}{more}"))
 }

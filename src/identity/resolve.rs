@@ -44,6 +44,7 @@ pub fn resolve(surroundings: &Surroundings, local: Local, deadline: Deadline) ->
         client: None,
         outcome: Outcome { identity: local.identity, warnings: local.warnings, ..Outcome::default() },
         troubles: Vec::new(),
+        rejected: Vec::new(),
         may_change: local.unfinished_file.is_some(),
     };
     let named = surroundings.variable(INTROSPECTION);
@@ -84,6 +85,8 @@ struct Search<'a> {
     outcome: Outcome,
     /// who was asked in vain
     troubles: Vec<InVain>,
+    /// what was told and not taken
+    rejected: Vec<String>,
     /// whether a source that told something will tell more later
     may_change: bool,
 }
@@ -111,7 +114,8 @@ impl Search<'_> {
     }
 
     fn take(&mut self, told: Told) {
-        take(&mut self.outcome.identity, &mut self.outcome.warnings, told);
+        let rejected = take(&mut self.outcome.identity, &mut self.outcome.warnings, told);
+        self.rejected.extend(rejected);
     }
 
     fn trouble(&mut self, whom: &BaseUrl, trouble: &Trouble, was_guess: bool) {
@@ -234,8 +238,11 @@ impl Search<'_> {
         }
         let passes = self.may_change || self.troubles.iter().any(|in_vain| in_vain.passes);
         let complete = sufficient && self.troubles.is_empty();
-        if !complete {
-            self.outcome.warnings.push(self.warning(sufficient));
+        if complete {
+            self.outcome.warnings.append(&mut self.rejected);
+        } else {
+            let warning = self.warning(sufficient);
+            self.outcome.warnings.push(warning);
         }
         Outcome { complete, try_again: !complete && passes, ..self.outcome }
     }
@@ -249,6 +256,7 @@ impl Search<'_> {
         };
         let mut asked: Vec<String> =
             self.troubles.iter().map(|in_vain| format!("{}: {}", in_vain.whom, in_vain.why)).collect();
+        asked.extend(self.rejected.iter().cloned());
         if asked.is_empty() {
             asked.push("no source that can be asked names it".to_owned());
         }
