@@ -18,34 +18,36 @@
 //! | `route` | from a path to an answer, the agent's errors included |
 //! | `limit` | the rate limit |
 //! | `fault` | the known ways to go wrong |
+//! | `alter` | those that are in the document |
+//! | `server` | the threads |
 //! | `wire` | HTTP/1.1, right and wrong |
 //! | `socket` | the system calls that std does not offer |
 
 // Each test and each example uses another part of it.
 #![allow(dead_code, unused_imports)]
 
+mod alter;
 mod fault;
 mod json;
 mod limit;
 mod route;
+mod server;
 mod socket;
 mod task;
 mod wire;
 
-use std::collections::HashMap;
-use std::io;
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-pub use fault::{Fault, HUGE, INJECTED, Rule};
+pub use alter::{HUGE, INJECTED};
+pub use fault::{Fault, Rule};
 pub use limit::RateLimit;
 pub use task::{Container, PAUSE, Task};
 
 use limit::Buckets;
-use route::Answer;
-use wire::{Clock as _, Request};
+use server::Shared;
 
 /// The server. It stops, with all its threads, when it is dropped.
 pub struct Endpoint {
@@ -62,28 +64,8 @@ pub struct Exchange {
     pub answer: String,
 }
 
-struct Shared {
-    listener: TcpListener,
-    address: SocketAddr,
-    state: Mutex<State>,
-    /// Something in the state is new: a request, a fault, the end.
-    changed: Condvar,
-}
-
-struct State {
-    task: Task,
-    rules: Vec<Rule>,
-    buckets: Buckets,
-    exchanges: Vec<Exchange>,
-    connections: usize,
-    /// The connections that are served now. Held nowhere else but by their threads, or a reset would not go
-    /// out at their end.
-    open: HashMap<usize, Arc<TcpStream>>,
-    threads: Vec<JoinHandle<()>>,
-    stopping: bool,
-}
-
-/// A port of 127.0.0.1 on which nobody listens, and which nobody else gets while this process runs.
+/// A port of 127.0.0.1 on which nobody listens, and which the kernel gives to nobody else while this process
+/// runs. `TcpListener::bind` with its name, and [`Endpoint::serve`], begin to listen on it.
 ///
 /// # Panics
 /// When the machine has no port left.
@@ -117,6 +99,8 @@ impl Endpoint {
 
     /// Serves `task` on a listener made elsewhere, such as in another network namespace.
     ///
+    /// With [`Fault::Refuse`] its port must have been named, not 0: the kernel gives up a port of its own choice.
+    ///
     /// # Panics
     /// When the listener has no address or no thread can be started.
     pub fn serve(listener: TcpListener, task: Task) -> Endpoint {
@@ -124,21 +108,11 @@ impl Endpoint {
     }
 
     fn run(listener: TcpListener, task: Task, rules: Vec<Rule>) -> Endpoint {
-        let address = listener.local_addr().expect("the address of a listener");
-        let state = State {
-            task,
-            rules,
-            buckets: Buckets::default(),
-            exchanges: Vec::new(),
-            connections: 0,
-            open: HashMap::new(),
-            threads: Vec::new(),
-            stopping: false,
-        };
-        let shared =
-            Arc::new(Shared { listener, address, state: Mutex::new(state), changed: Condvar::new() });
-        let for_thread = Arc::clone(&shared);
-        let acceptor = std::thread::spawn(move || for_thread.accept());
+        let shared = Arc::new(Shared::new(listener, task, rules).expect("the address of a listener"));
+        let acceptor = std::thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || shared.accept()
+        });
         Endpoint { shared, acceptor: Some(acceptor) }
     }
 
@@ -159,17 +133,21 @@ impl Endpoint {
 
     fn uri(&self, version: &str) -> String {
         let id = self.shared.lock().task.subject().map(|one| one.endpoint_id.clone()).unwrap_or_default();
-        format!("http://{}/{version}/{id}", self.address())
+        format!("{}/{version}/{id}", self.introspection_url())
     }
 
     /// The base of version 2, which every caller shares: `http://…/v2`.
     pub fn url_v2(&self) -> String {
-        format!("http://{}/v2", self.address())
+        format!("{}/v2", self.introspection_url())
     }
 
     /// The base of the introspection API, without a path.
     pub fn introspection_url(&self) -> String {
-        format!("http://{}", self.address())
+        match self.address() {
+            // The agent's own URIs do not name the port that HTTP has anyway.
+            address if address.port() == 80 => format!("http://{}", address.ip()),
+            address => format!("http://{address}"),
+        }
     }
 
     /// What the endpoint knows at the moment.
@@ -197,18 +175,12 @@ impl Endpoint {
     }
 
     /// Like [`Endpoint::set_fault`], for some requests only. The first rule that fits a request counts.
+    ///
+    /// # Panics
+    /// When the endpoint is to listen again on a port that [`Endpoint::serve`] was not given by name.
     pub fn set_rules(&self, rules: impl IntoIterator<Item = Rule>) {
-        let mut state = self.shared.lock();
-        let refused = state.refuses();
-        state.rules = rules.into_iter().collect();
-        match (refused, state.refuses()) {
-            (false, true) => socket::refuse(&self.shared.listener),
-            (true, false) => socket::listen(&self.shared.listener),
-            _ => Ok(()),
-        }
-        .expect("the listener is a bound socket");
-        drop(state);
-        self.shared.changed.notify_all();
+        let set = self.shared.set_rules(rules.into_iter().collect());
+        set.expect("the listener keeps the port that was named when it was bound");
     }
 
     /// Sets the rate limit of the task metadata paths, and fills the buckets.
@@ -233,156 +205,20 @@ impl Endpoint {
 
     /// Waits until there were `count` requests, at most for `limit`. Tells whether there were.
     pub fn wait_for_requests(&self, count: usize, limit: Duration) -> bool {
-        self.wait(limit, |state| state.exchanges.len() >= count)
+        self.shared.wait(limit, |state| state.exchanges.len() >= count)
     }
 
     /// Waits until there were `count` connections, at most for `limit`. Tells whether there were.
     pub fn wait_for_connections(&self, count: usize, limit: Duration) -> bool {
-        self.wait(limit, |state| state.connections >= count)
-    }
-
-    fn wait(&self, limit: Duration, done: impl Fn(&State) -> bool) -> bool {
-        let state = self.shared.lock();
-        let waited = self.shared.changed.wait_timeout_while(state, limit, |state| !done(state));
-        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        done(&state)
+        self.shared.wait(limit, |state| state.connections >= count)
     }
 }
 
 impl Drop for Endpoint {
     fn drop(&mut self) {
-        let mut state = self.shared.lock();
-        state.stopping = true;
-        // Each of these wakes a thread that is in a system call; all can fail only because it is over already.
-        let _ = socket::refuse(&self.shared.listener);
-        for stream in state.open.values() {
-            let _ = stream.shutdown(Shutdown::Both);
+        self.shared.stop();
+        if let Some(acceptor) = self.acceptor.take() {
+            let _ = acceptor.join();
         }
-        let threads = std::mem::take(&mut state.threads);
-        drop(state);
-        self.shared.changed.notify_all();
-        for thread in threads.into_iter().chain(self.acceptor.take()) {
-            let _ = thread.join();
-        }
-    }
-}
-
-impl State {
-    fn refuses(&self) -> bool {
-        self.rules.iter().any(|rule| rule.fault == Fault::Refuse)
-    }
-
-    /// The fault that a request of `target` meets.
-    fn fault_for(&mut self, target: &str) -> Option<Fault> {
-        let mut rules = self.rules.iter_mut().filter(|rule| rule.fault.is_of_requests());
-        rules.find_map(|rule| rule.take(target).then(|| rule.fault.clone()))
-    }
-
-    fn answer(&mut self, target: &str, fault: Option<&Fault>) -> Answer {
-        let mut task = self.task.clone();
-        if let Some(fault) = fault {
-            fault.alter_task(&mut task);
-        }
-        let limited = route::is_metadata(target) && !self.buckets.take(target, Instant::now());
-        let answer = if limited { route::failure(429, target) } else { route::answer(&task, target) };
-        match fault {
-            Some(fault) => fault.alter_answer(answer, target),
-            None => answer,
-        }
-    }
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // A test that failed while it held the lock must not hide its message behind another panic.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The thread that accepts connections.
-    fn accept(self: Arc<Self>) {
-        loop {
-            match self.listener.accept() {
-                Ok((stream, _)) => self.welcome(stream),
-                // Nobody listens at the moment, or the endpoint stops.
-                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-                    let waiting = |state: &mut State| state.refuses() && !state.stopping;
-                    let waited = self.changed.wait_while(self.lock(), waiting);
-                    if waited.unwrap_or_else(PoisonError::into_inner).stopping {
-                        return;
-                    }
-                }
-                // No descriptor is left, say: that may pass, and must not spin until it does.
-                Err(_) => {
-                    if self.pause(Duration::from_millis(10)).is_err() {
-                        return;
-                    }
-                }
-            }
-        }
-    }
-
-    fn welcome(self: &Arc<Self>, stream: TcpStream) {
-        let mut state = self.lock();
-        if state.stopping {
-            return;
-        }
-        state.connections += 1;
-        let number = state.connections;
-        let resets = |rule: &mut Rule| rule.fault == Fault::ResetOnAccept && rule.take("");
-        if state.rules.iter_mut().any(resets) {
-            let _ = socket::reset_on_close(&stream);
-        } else {
-            let stream = Arc::new(stream);
-            state.open.insert(number, Arc::clone(&stream));
-            state.threads.retain(|thread| !thread.is_finished());
-            let shared = Arc::clone(self);
-            state.threads.push(std::thread::spawn(move || {
-                // An error is the client's going away, or the end of the endpoint.
-                let _ = shared.converse(&stream);
-                shared.lock().open.remove(&number);
-            }));
-        }
-        drop(state);
-        self.changed.notify_all();
-    }
-
-    /// The thread of a connection.
-    fn converse(&self, stream: &TcpStream) -> io::Result<()> {
-        let mut pending = Vec::new();
-        while let Some(request) = wire::read_request(stream, &mut pending)? {
-            let Some(request) = request.filter(Request::is_acceptable) else {
-                return wire::reject(stream);
-            };
-            let (answer, fault) = self.decide(&request);
-            if !wire::send(stream, &request, &answer, fault.as_ref(), self)? {
-                return Ok(());
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes the answer, and notes it down before it is sent: who has an answer also finds its request noted.
-    fn decide(&self, request: &Request) -> (Answer, Option<Fault>) {
-        let mut state = self.lock();
-        let fault = state.fault_for(&request.target);
-        let answer = state.answer(&request.target, fault.as_ref());
-        let told = match &fault {
-            Some(fault) => format!("{fault:?}"),
-            None => answer.status.to_string(),
-        };
-        state
-            .exchanges
-            .push(Exchange { request: format!("{} {}", request.method, request.target), answer: told });
-        drop(state);
-        self.changed.notify_all();
-        (answer, fault)
-    }
-}
-
-impl wire::Clock for Shared {
-    fn pause(&self, length: Duration) -> io::Result<()> {
-        let waited = self.changed.wait_timeout_while(self.lock(), length, |state| !state.stopping);
-        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        if state.stopping { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) }
     }
 }
