@@ -4,7 +4,8 @@
 # Puts the distribution's kernel for virtual machines into DIRECTORY, where it is not there yet, and prints its path.
 # The package is downloaded and unpacked, never installed, so this needs no root.
 set -eu
-cache=$1
+mkdir -p "$1"
+cache=$(cd "$1" && pwd)
 
 for kernel in "$cache"/vmlinuz-*; do
     if [ -f "$kernel" ]; then
@@ -14,7 +15,6 @@ for kernel in "$cache"/vmlinuz-*; do
 done
 
 command -v apt-get >/dev/null || { echo "apt-get is not installed" >&2; exit 1; }
-mkdir -p "$cache"
 work=$(mktemp -d "$cache/fetch.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 cd "$work"
