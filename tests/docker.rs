@@ -214,3 +214,15 @@ fn the_endpoint_is_at_its_address_inside_of_the_network_only() {
     assert!(!refused.status.success(), "{refused:?}");
     assert_eq!(endpoint.requests().len(), 1);
 }
+
+/// `docker run --init` gives an image that knows nothing of epitaph its identity.
+#[test]
+fn an_engine_can_have_epitaph_for_its_own_init() {
+    let Some(epitaph) = require("static binary", static_binary()) else { return };
+    let init = format!("--init-path={}", epitaph.display());
+    let Some(engine) = require("docker", Engine::start(&[&init])) else { return };
+    let plain = engine.import("plain", || Tree::default().busybox(), &[]);
+    let Some(()) = require("busybox", plain) else { return };
+    let container = engine.run("plain", &["--init"], &["/bin/env"]);
+    assert_knows_its_id(&container);
+}

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use support::qemu::Machine;
 use support::require::require;
+use support::static_binary::static_binary;
 
 /// The value of `key` in a file such as `memory.events`, as the script's output holds it.
 fn counter(output: &str, key: &str) -> u64 {
@@ -55,6 +56,22 @@ fn a_container_has_either_kind_of_cgroup_namespace() {
     let private = "pid 1\n0::/\n67108864\nended 1\n";
     let host = "pid 1\n0::/task/one\n67108864\nended 1\n";
     assert_eq!(boot.output.trim_end(), format!("{private}{host}").trim_end(), "{boot:#?}");
+}
+
+#[test]
+fn epitaph_is_pid_1_of_a_container_there() {
+    let Some(machine) = require("qemu", Machine::new()) else { return };
+    let Some(epitaph) = require("static binary", static_binary()) else { return };
+    let boot = machine.program("epitaph", epitaph).unwrap().boot(
+        r#"mkdir /sys/fs/cgroup/one
+         for namespace in private host; do
+             contain $namespace one /epitaph -- sh -c 'echo "parent $PPID"; exit 3' 2>/tmp/records
+             echo "ended $?"
+             cut -d , -f 1 /tmp/records
+         done"#,
+    );
+    let each = "parent 1\nended 3\n{\"epitaph\":\"start\"\n{\"epitaph\":\"exit\"\n";
+    assert_eq!(boot.output.trim_end(), each.repeat(2).trim_end(), "{boot:#?}");
 }
 
 #[test]
