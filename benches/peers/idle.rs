@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::bench::{Bench, Running, named};
 use crate::endpoint::Endpoint;
-use crate::init::EPITAPH;
+use crate::init::{EPITAPH, Init};
 use crate::process::Place;
 use crate::table::{Cell, Row};
 use crate::workload;
@@ -63,7 +63,7 @@ pub fn rows(bench: &Bench, endpoint: &Endpoint) -> io::Result<Vec<Row>> {
     }
 
     let cells = |place: Place, identified: bool, figure: fn(&Idle) -> f64| {
-        let of_init = |init: &crate::init::Init| {
+        let of_init = |init: &Init| {
             let hit = found.iter().find(|one| (one.0, one.1, one.2) == (place, init.name, identified));
             hit.map(|one| figure(&one.3))
         };

@@ -82,7 +82,8 @@ impl Init {
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8_lossy(&text);
         let is_version = |word: &&str| word.starts_with(|c: char| c.is_ascii_digit()) && word.contains('.');
-        text.split_whitespace().map(|word| word.trim_start_matches('v')).find(is_version).map(str::to_owned)
+        let number = text.split_whitespace().map(|word| word.trim_start_matches('v')).find(is_version)?;
+        number.split(|c: char| !c.is_ascii_digit() && c != '.').next().map(str::to_owned)
     }
 }
 

@@ -103,7 +103,10 @@ fn run(options: &Options) -> Result<(), String> {
     measure("early", &mut || signal::early(&bench));
 
     println!("{}", table::medians(&bench.inits, &rows));
-    println!("Medians; in parentheses how many times {}'s figure it is.\n", init::BASELINE);
+    println!(
+        "Medians; in parentheses how many times {}'s figure it is. KB are 1,024 bytes.\n",
+        init::BASELINE
+    );
     println!("{}\n", notes.join("\n\n"));
     let quartiles = table::quartiles(&bench.inits, &rows);
     println!("The first and the third quartile of what was measured often:\n\n{quartiles}");

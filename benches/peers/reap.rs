@@ -2,22 +2,26 @@
 //!
 //! Making and ending a process costs much more than reaping it, so an init that keeps up is never what is
 //! measured when orphans merely come fast. Therefore the init is stopped (SIGSTOP) until all orphans are
-//! zombies that wait for it; the clock runs from SIGCONT until the last one is gone. The second figure is
-//! the usual life: one orphan ends while the init sleeps.
+//! zombies that wait for it, and what counts is the CPU time that it takes from SIGCONT until the last one
+//! is gone: no other process of a busy machine is in that. The second figure is the usual life: one orphan
+//! ends while the init sleeps. All is on one CPU, since it is chance whether the scheduler puts an init where
+//! its orphans are.
 
 use std::io;
 
 use crate::bench::{Bench, named};
 use crate::init::Init;
-use crate::table::{Cell, Row, Spread};
+use crate::process::OneCpu;
+use crate::table::{Cell, Row, Spread, grouped};
 use crate::workload;
 
-/// Two rows: the backlog, in orphans a second, and single orphans, in microseconds.
+/// Two rows: the backlog, in orphans per second of the init's CPU time, and single orphans, in microseconds.
 ///
 /// # Errors
 /// That an init or its program failed.
 pub fn rows(bench: &Bench) -> io::Result<Vec<Row>> {
     let place = bench.best_place();
+    let _one_cpu = OneCpu::pin()?;
     let mut rates = vec![Vec::new(); bench.inits.len()];
     let mut singles = vec![Vec::new(); bench.inits.len()];
     for round in 0..bench.scale.reap_rounds {
@@ -32,8 +36,11 @@ pub fn rows(bench: &Bench) -> io::Result<Vec<Row>> {
         None => Cell::text(if init.is_none() { "–" } else { "cannot" }),
     };
     let backlog = bench.scale.backlog;
-    let at_once =
-        format!("Reaping {} zombies that wait, {}, orphans a second (more is better)", backlog, named(place));
+    let at_once = format!(
+        "Reaping {} zombies that wait, {}, orphans per second of the init's CPU time (more is better)",
+        grouped(backlog as f64),
+        named(place)
+    );
     let single = format!("A single orphan's exit until it is reaped, {}, µs", named(place));
     Ok(vec![
         Row::compared(at_once, bench.cells(rates, cell)),
@@ -41,7 +48,7 @@ pub fn rows(bench: &Bench) -> io::Result<Vec<Row>> {
     ])
 }
 
-/// Orphans a second, and the microseconds of each single one.
+/// Orphans per second of CPU time, and the microseconds of each single one.
 fn round_of(bench: &Bench, init: &Init) -> io::Result<(f64, Vec<f64>)> {
     let scale = bench.scale;
     let words = [workload::ORPHANS, &scale.backlog.to_string(), &scale.orphans.to_string()];

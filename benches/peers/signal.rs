@@ -1,22 +1,25 @@
 //! Signals: how long they take through an init, and whether those that come early come through at all.
 
-use std::hint;
 use std::io::{self, Read};
-use std::time::{Duration, Instant};
+use std::thread;
+use std::time::Duration;
 
 use crate::bench::{Bench, Running, named};
-use crate::process::{Place, now_ns};
+use crate::init::Init;
+use crate::process::{OneCpu, Place, exact_sleeps, now_ns};
 use crate::table::{Cell, Row, Spread};
 use crate::workload;
 
 /// From just before `kill(init, SIGUSR1)` until the program has it, in microseconds; all inits run at the
-/// same time and get their signals in turn, the next one when the one before has arrived.
+/// same time and get their signals in turn, the next one when the one before has arrived. All on one CPU:
+/// to wake another one takes longer than all that an init does, and which init has to is chance.
 ///
 /// # Errors
 /// That an init or its program failed.
 pub fn latency(bench: &Bench) -> io::Result<Vec<Row>> {
     let place = bench.best_place();
-    let start = |init: &crate::init::Init| match init.path {
+    let _one_cpu = OneCpu::pin()?;
+    let start = |init: &Init| match init.path {
         Some(_) => bench.start(init, place, &[workload::SIGNALS], &[]).map(Some),
         None => Ok(None),
     };
@@ -52,6 +55,7 @@ pub fn early(bench: &Bench) -> io::Result<Vec<Row>> {
     if bench.best_place() != Place::Pid1 {
         return Ok(Vec::new());
     }
+    exact_sleeps();
     let races = bench.scale.races;
     let mut lost = vec![0_u32; bench.inits.len()];
     for round in 0..races {
@@ -59,10 +63,8 @@ pub fn early(bench: &Bench) -> io::Result<Vec<Row>> {
         for index in bench.order(round).filter(|index| !bench.inits[*index].is_none()) {
             let init = &bench.inits[index];
             let running = bench.launch(init, Place::Pid1, &[workload::TERM], &[])?;
-            let sent = Instant::now() + delay;
-            while Instant::now() < sent {
-                hint::spin_loop();
-            }
+            // Asleep, not spinning: the init shall have the CPU that it was started on.
+            thread::sleep(delay);
             running.child.signal(libc::SIGTERM)?;
             let reached =
                 reached(running).map_err(|error| io::Error::other(format!("{}: {error}", init.name)))?;
@@ -70,15 +72,20 @@ pub fn early(bench: &Bench) -> io::Result<Vec<Row>> {
             bench.drain();
         }
     }
-    let cells = bench.cells(lost, |init, lost| match init.is_none() {
-        true => Cell::text("–"),
-        false => Cell::Number(f64::from(lost)),
-    });
-    let label = format!(
-        "SIGTERMs lost of {races} that were sent 0 to {} ms after the exec, as PID 1",
-        WINDOW.as_millis()
-    );
-    Ok(vec![Row::plain(label, cells)])
+    let cells = |figure: &dyn Fn(f64) -> f64| {
+        bench.cells(lost.clone(), |init, lost| match init.is_none() {
+            true => Cell::text("–"),
+            false => Cell::Number(figure(f64::from(lost))),
+        })
+    };
+    let window = WINDOW.as_millis();
+    let count = format!("SIGTERMs lost of {races} that were sent 0 to {window} ms after the exec, as PID 1");
+    // The times at which they were sent lie evenly in the window.
+    let deaf = |lost: f64| lost / races as f64 * WINDOW.as_secs_f64() * 1e6;
+    Ok(vec![
+        Row::plain(count, cells(&|lost| lost)),
+        Row::compared("So much time after the exec it is deaf to them, µs", cells(&deaf)),
+    ])
 }
 
 /// Whether the SIGTERM came through: it ended the program before that could say anything, or it is the

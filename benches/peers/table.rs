@@ -118,7 +118,7 @@ fn markdown(inits: &[Init], lines: impl Iterator<Item = (String, Vec<String>)>) 
     [(String::new(), heading), ("---".to_owned(), rule)].into_iter().chain(lines).map(line).collect()
 }
 
-/// Three figures that matter, and commas between the thousands.
+/// One decimal below ten, none above, and commas between the thousands.
 pub fn grouped(number: f64) -> String {
     if number.abs() < 10.0 && number.fract() != 0.0 {
         return format!("{number:.1}");
