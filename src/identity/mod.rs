@@ -5,11 +5,26 @@
 //! variable or a record. The sources are files of their own; each parses text into an `Identity` and
 //! knows nothing of the others.
 
+pub mod ask;
+pub mod cgroup;
+pub mod container_id;
+mod deadline;
+pub mod derive;
 mod field;
+pub mod http;
+mod lenient;
+pub mod metadata;
+mod resolve;
+mod surroundings;
 mod value;
 
+pub use deadline::Deadline;
 pub use field::Field;
+pub use resolve::{Local, Outcome, local, resolve};
+pub use surroundings::Surroundings;
 pub use value::Rejected;
+
+use std::fmt;
 
 /// Where a value came from, the most trusted first.
 ///
@@ -84,6 +99,21 @@ pub struct Contradiction {
     pub kept: (String, Source),
     /// the value that was dropped, and its source
     pub dropped: (String, Source),
+}
+
+impl fmt::Display for Contradiction {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Contradiction { field, kept, dropped } = self;
+        write!(
+            f,
+            "{} tells {} \"{}\", but {} tells \"{}\": the first is used; the second may belong to another container",
+            kept.1.name(),
+            field.name(),
+            kept.0,
+            dropped.1.name(),
+            dropped.0
+        )
+    }
 }
 
 impl Identity {

@@ -1,0 +1,155 @@
+//! Asking the task metadata endpoint: which requests, how often, and what is made of the answers.
+
+use super::http::{BaseUrl, Client, Failure};
+use super::metadata::{self, NotMetadata, Told};
+use super::{Deadline, Field, Identity, Rejected, Source};
+use std::fmt;
+use std::time::Duration;
+
+/// The first pause before a request is repeated. It doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+
+/// Why the endpoint did not tell all that it could.
+#[derive(Debug)]
+pub enum Trouble {
+    /// no body came
+    Failed(Failure),
+    /// the body was something else
+    Nonsense(NotMetadata),
+    /// the answers held no task ARN or no container ID
+    Incomplete,
+}
+
+impl Trouble {
+    /// Whether asking again later may help.
+    pub fn passes(&self) -> bool {
+        match self {
+            // An agent that restarts answers 404 until it has read its state again.
+            Trouble::Failed(failure) => failure.passes() || matches!(failure, Failure::Status(404)),
+            Trouble::Nonsense(_) => false,
+            Trouble::Incomplete => true,
+        }
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Trouble::Failed(failure) => failure.fmt(f),
+            Trouble::Nonsense(error) => error.fmt(f),
+            Trouble::Incomplete => f.write_str("its answer names no task, or no container ID"),
+        }
+    }
+}
+
+/// What came of asking the endpoint.
+#[derive(Debug, Default)]
+pub struct Heard {
+    /// the values that were told
+    pub identity: Identity,
+    /// the values that were told and not taken
+    pub rejected: Vec<Rejected>,
+    /// what went wrong
+    pub trouble: Option<Trouble>,
+}
+
+/// Asks the version 4 or 3 endpoint at `base` for this container, then for its task: two requests when all
+/// is well, and none past `deadline`.
+///
+/// `id` is the container's ID as another source knows it. It finds the container in the task's answer where
+/// the endpoint does not tell the container's own.
+pub fn task_metadata(
+    client: &Client,
+    base: &BaseUrl,
+    source: Source,
+    id: Option<&str>,
+    deadline: Deadline,
+) -> Heard {
+    let mut heard = Heard::default();
+    match patiently(client, &base.join(""), deadline, |body| metadata::container(body, source)) {
+        Ok(told) => heard.add(told),
+        Err(trouble) => {
+            let unreachable = matches!(trouble, Trouble::Failed(Failure::TimedOut | Failure::Unreachable(_)));
+            heard.trouble = Some(trouble);
+            if unreachable {
+                return heard;
+            }
+        }
+    }
+    let id = heard.identity.get(Field::ContainerId).or(id).map(str::to_owned);
+    let parse = |body: &[u8]| metadata::task(body, id.as_deref(), source);
+    // The program waits for this. Once it is known who the container is, what else the task tells is worth
+    // one request and no repetition.
+    let task = if heard.is_sufficient() {
+        once(client, &base.join("/task"), deadline, parse)
+    } else {
+        patiently(client, &base.join("/task"), deadline, parse)
+    };
+    match task {
+        Ok(told) => heard.add(told),
+        Err(trouble) => heard.trouble = heard.trouble.or(Some(trouble)),
+    }
+    if heard.trouble.is_none() && !heard.is_sufficient() {
+        heard.trouble = Some(Trouble::Incomplete);
+    }
+    heard
+}
+
+impl Heard {
+    fn add(&mut self, told: Told) {
+        // Both answers are the same agent's, so a difference between them is no contradiction.
+        let _ = self.identity.merge(told.identity);
+        self.rejected.extend(told.rejected);
+    }
+
+    fn is_sufficient(&self) -> bool {
+        [Field::TaskArn, Field::ContainerId].into_iter().all(|field| self.identity.get(field).is_some())
+    }
+}
+
+type Parse<'a> = dyn Fn(&[u8]) -> Result<Told, NotMetadata> + 'a;
+
+fn once(
+    client: &Client,
+    url: &str,
+    deadline: Deadline,
+    parse: impl Fn(&[u8]) -> Result<Told, NotMetadata>,
+) -> Result<Told, Trouble> {
+    let body = client.get(url, deadline).map_err(Trouble::Failed)?;
+    parse(&body).map_err(Trouble::Nonsense)
+}
+
+/// Repeats the request while its failure is one that passes and the deadline has not.
+///
+/// A 404 is repeated once: the agent registers a container before it starts it, so it means an unknown
+/// container, but for an instant after the agent's own restart.
+fn patiently(
+    client: &Client,
+    url: &str,
+    deadline: Deadline,
+    parse: impl Fn(&[u8]) -> Result<Told, NotMetadata>,
+) -> Result<Told, Trouble> {
+    let parse: &Parse = &parse;
+    let mut pause = FIRST_PAUSE;
+    let mut not_found = 0;
+    loop {
+        let trouble = match once(client, url, deadline, parse) {
+            Ok(told) => return Ok(told),
+            Err(trouble) => trouble,
+        };
+        let again = match &trouble {
+            Trouble::Failed(Failure::TimedOut) => false,
+            Trouble::Failed(Failure::Status(404)) => {
+                not_found += 1;
+                not_found == 1
+            }
+            Trouble::Failed(failure) => failure.passes(),
+            Trouble::Nonsense(_) | Trouble::Incomplete => false,
+        };
+        if !again || !deadline.sleep(pause) {
+            return Err(trouble);
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}

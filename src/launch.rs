@@ -1,0 +1,308 @@
+//! What the child does between fork and exec: it finds out who it is, tells so, and becomes the program.
+//!
+//! The HTTP client, the JSON parser and all that they allocate live in this process and are gone at the exec.
+//! A hang in them is the hang of an ordinary child, which SIGTERM ends. `--exec` is the same without a fork.
+
+use crate::identity::{Deadline, Field, Identity, Surroundings, local, resolve};
+use crate::options::{Options, RecordFormat, Signal};
+use crate::record::{Dossier, Frame, Kind, Record, Value, stderr};
+use crate::sys;
+use nix::sys::signal::{SigSet, SigmaskHow};
+use std::ffi::{CString, OsStr, OsString};
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Instant, SystemTime};
+
+/// What epitaph was started with and the program is to find again.
+#[derive(Debug, Clone, Copy)]
+pub struct Inherited {
+    mask: SigSet,
+    ignores_sigpipe: bool,
+    ignores_sigchld: bool,
+}
+
+impl Inherited {
+    /// Blocks every signal, and remembers how things stood before.
+    ///
+    /// The kernel drops a signal to PID 1 that is neither blocked nor handled, so this comes first of all.
+    pub fn take() -> Inherited {
+        // Neither can fail: the arguments are valid, and there is one thread.
+        let mask =
+            SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK).unwrap_or_else(|_| SigSet::empty());
+        let inherited = Inherited {
+            mask,
+            ignores_sigpipe: sys::ignores(libc::SIGPIPE),
+            ignores_sigchld: sys::ignores(libc::SIGCHLD),
+        };
+        if inherited.ignores_sigchld {
+            // Ignored, it makes the kernel reap our children, and waiting for them fails.
+            sys::set_ignored(libc::SIGCHLD, false);
+        }
+        inherited
+    }
+
+    /// Lets signals through again, as they were when epitaph was started.
+    fn unblock(&self) {
+        let _ = self.mask.thread_set_mask();
+    }
+
+    fn restore_dispositions(&self) {
+        sys::set_ignored(libc::SIGPIPE, self.ignores_sigpipe);
+        if self.ignores_sigchld {
+            sys::set_ignored(libc::SIGCHLD, true);
+        }
+    }
+}
+
+/// The way from the child up to PID 1. The pipe closes at the exec, which tells PID 1 that the program runs.
+#[derive(Debug)]
+pub struct Report(pub Option<File>);
+
+impl Report {
+    fn send(&mut self, bytes: &[u8]) {
+        // When PID 1 is gone, nobody is left to tell.
+        if let Some(pipe) = &mut self.0
+            && pipe.write_all(bytes).is_err()
+        {
+            self.0 = None;
+        }
+    }
+}
+
+/// Why the program was not started.
+#[derive(Debug)]
+pub struct NotStarted {
+    /// the exit code: 127 not found, 126 not executable, 78 no identity
+    pub code: u8,
+    /// a sentence for the exit record
+    pub why: String,
+}
+
+impl NotStarted {
+    fn exec(program: &OsStr, error: &std::io::Error) -> NotStarted {
+        let code = match error.raw_os_error() {
+            Some(libc::ENOENT | libc::ENOTDIR) => 127,
+            _ => 126,
+        };
+        NotStarted { code, why: format!("exec {} failed: {}", program.to_string_lossy(), reason(error)) }
+    }
+
+    /// The frame that tells PID 1.
+    fn frame(&self) -> Vec<u8> {
+        Frame::NotStarted.encode(&[&[self.code], self.why.as_bytes()].concat())
+    }
+
+    /// Reads what [`NotStarted::frame`] wrote.
+    pub fn from_frame(bytes: &[u8]) -> NotStarted {
+        let (code, why) = bytes.split_first().map_or((126, bytes), |(code, why)| (*code, why));
+        NotStarted { code, why: String::from_utf8_lossy(why).into_owned() }
+    }
+}
+
+/// The text of an error without Rust's `(os error 2)`, which tells nobody more.
+fn reason(error: &std::io::Error) -> String {
+    error
+        .raw_os_error()
+        .map_or_else(|| error.to_string(), |errno| nix::Error::from_raw(errno).desc().to_owned())
+}
+
+/// Becomes the program. Returns only when that failed, with the exit code.
+///
+/// The order is a promise, see `docs/design.md`: signals through, local identity, endpoint, identity to PID 1,
+/// environment, start record, dispositions, exec.
+pub fn launch(options: &Options, inherited: &Inherited, format: RecordFormat, mut report: Report) -> u8 {
+    // A reader of stderr or of the pipe that is gone must not end us before the program has begun.
+    sys::set_ignored(libc::SIGPIPE, true);
+    inherited.unblock();
+    let began = Instant::now();
+    let surroundings = Surroundings::of_process();
+    let local = local(&surroundings);
+    if local.ecs_is_evident {
+        // The endpoint may take its time, and what is known by now is worth having if we are ended meanwhile.
+        report.send(&Dossier::of(&local.identity).encode());
+    }
+    let outcome = resolve(&surroundings, local, Deadline::after(options.identity_timeout));
+    outcome.log_warnings();
+    let identity = outcome.identity;
+    let identity_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let dossier = Dossier::of(&identity);
+    report.send(&dossier.encode());
+    if outcome.complete {
+        report.send(&Frame::Resolved.encode(b""));
+    }
+    let environment = environment(&identity);
+    if format != RecordFormat::Off {
+        start_record(options, identity_ms).write(format, &dossier, &mut report);
+    }
+    report.send(&Frame::Executing.encode(b""));
+    inherited.restore_dispositions();
+    let error = exec(&options.program, &environment);
+    // What follows happens only when there is no program.
+    sys::set_ignored(libc::SIGPIPE, true);
+    let program = options.program.first().map_or(OsStr::new(""), OsString::as_os_str);
+    let failure = NotStarted::exec(program, &error);
+    log::error!("{}", failure.why);
+    if report.0.is_some() {
+        report.send(&failure.frame());
+    } else if format != RecordFormat::Off {
+        not_started_record(&failure).write(format, &dossier, &mut report);
+    }
+    failure.code
+}
+
+fn start_record(options: &Options, identity_ms: u64) -> Record {
+    let program = options.program.first().map(|program| program.to_string_lossy()).unwrap_or_default();
+    let fields = vec![("program", Value::from(&*program)), ("identity_ms", Value::from(identity_ms))];
+    Record { kind: Kind::Start, time: SystemTime::now(), pid: Some(own_pid()), fields }
+}
+
+/// The exit record of a program that `--exec` could not become. PID 1 writes that of its own child itself.
+fn not_started_record(failure: &NotStarted) -> Record {
+    let exit = Value::Object(vec![
+        ("code", Value::from(u64::from(failure.code))),
+        ("verdict", Value::from("not_started")),
+        ("why", Value::from(failure.why.as_str())),
+    ]);
+    Record { kind: Kind::Exit, time: SystemTime::now(), pid: Some(own_pid()), fields: vec![("exit", exit)] }
+}
+
+fn own_pid() -> i32 {
+    nix::unistd::getpid().as_raw()
+}
+
+impl Record {
+    fn write(&self, format: RecordFormat, dossier: &Dossier, report: &mut Report) {
+        let line = self.render(format, dossier);
+        if !stderr().write_record(line.clone()) {
+            // stderr has no room now; PID 1 can wait for it, and the program need not.
+            report.send(&Frame::StderrLine.encode(&line));
+        }
+    }
+}
+
+/// The environment of the program: ours, with what is known of the identity.
+fn environment(identity: &Identity) -> Vec<CString> {
+    let mut entries = sys::environment();
+    for (name, field) in [("DOCKER_CONTAINER_ID", Field::ContainerId), ("ECS_TASK_ARN", Field::TaskArn)] {
+        if let Some(value) = identity.get(field) {
+            set(&mut entries, name, value);
+        }
+    }
+    entries
+}
+
+fn set(entries: &mut Vec<CString>, name: &str, value: &str) {
+    // An identity holds no control characters, so there is no NUL byte that could make this fail.
+    let Ok(entry) = CString::new(format!("{name}={value}")) else { return };
+    let is_same_name = |entry: &CString| {
+        entry.to_bytes().strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b"="))
+    };
+    let old: Vec<_> = entries.iter().filter(|old| is_same_name(old) && **old != entry).cloned().collect();
+    if let Some(old) = old.first() {
+        let old =
+            String::from_utf8_lossy(old.to_bytes().get(name.len() + 1..).unwrap_or_default()).into_owned();
+        log::warn!(
+            "{name} was \"{}\" and is now \"{value}\", which is what this container is",
+            old.escape_debug()
+        );
+    }
+    entries.retain(|entry| !is_same_name(entry));
+    entries.push(entry);
+}
+
+/// execvp(3) with an environment. Returns only when it failed, with the error to tell.
+///
+/// Written out since musl's does not run a script without `#!` through the shell, as POSIX demands and the
+/// C library of the other inits does.
+fn exec(program: &[OsString], environment: &[CString]) -> std::io::Error {
+    let args: Result<Vec<CString>, _> =
+        program.iter().map(|arg| CString::new(arg.clone().into_vec())).collect();
+    // The arguments came from the kernel as strings that end at the first NUL byte.
+    let (Ok(args), Some(name)) = (args, program.first()) else {
+        return std::io::Error::from_raw_os_error(libc::EINVAL);
+    };
+    if name.is_empty() {
+        return std::io::Error::from_raw_os_error(libc::ENOENT);
+    }
+    if name.as_bytes().contains(&b'/') {
+        return exec_file(name.as_bytes(), &args, environment);
+    }
+    let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/bin:/usr/bin".into());
+    let mut last = std::io::Error::from_raw_os_error(libc::ENOENT);
+    for directory in path.as_bytes().split(|byte| *byte == b':') {
+        // An empty part of PATH is the working directory.
+        let directory = if directory.is_empty() { b"." } else { directory };
+        let error = exec_file(&[directory, b"/", name.as_bytes()].concat(), &args, environment);
+        match error.raw_os_error() {
+            // The search goes on, but if nothing else is found, this is what there is to tell.
+            Some(libc::EACCES) => last = error,
+            Some(libc::ENOENT | libc::ENOTDIR | libc::ESTALE | libc::ENODEV | libc::ETIMEDOUT) => {}
+            _ => return error,
+        }
+    }
+    last
+}
+
+fn exec_file(path: &[u8], args: &[CString], environment: &[CString]) -> std::io::Error {
+    let Ok(path) = CString::new(path) else { return std::io::Error::from_raw_os_error(libc::EINVAL) };
+    let error = sys::execve(&path, args, environment);
+    if error.raw_os_error() != Some(libc::ENOEXEC) {
+        return error;
+    }
+    // A script without `#!` is one of the shell.
+    let mut shell_args = vec![c"/bin/sh".to_owned(), path];
+    shell_args.extend(args.iter().skip(1).cloned());
+    match sys::execve(c"/bin/sh", &shell_args, environment) {
+        shell if shell.raw_os_error() == Some(libc::ENOENT) => error,
+        shell => shell,
+    }
+}
+
+/// `--exec`: becomes the program without a fork. Returns only when that failed, with the exit code.
+///
+/// Until the exec, SIGTERM, SIGINT, SIGQUIT and SIGHUP end the process with 128 + n, as PID 1 too, for which
+/// the kernel knows no default action. What ignores them was asked to by `nohup` or the like.
+pub fn exec_mode(options: &Options, inherited: &Inherited, format: RecordFormat) -> u8 {
+    for number in [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGHUP] {
+        if sys::ignores(number) {
+            continue;
+        }
+        let always = Arc::new(AtomicBool::new(true));
+        if let Err(error) = signal_hook::flag::register_conditional_shutdown(number, 128 + number, always) {
+            let name = Signal::new(number).map(|signal| signal.to_string()).unwrap_or_default();
+            log::warn!("{name} cannot stop epitaph before the program runs: {error}");
+        }
+    }
+    launch(options, inherited, format, Report(None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entries(texts: &[&str]) -> Vec<CString> {
+        texts.iter().map(|text| CString::new(*text).expect("no NUL")).collect()
+    }
+
+    #[test]
+    fn a_variable_replaces_all_of_its_name_and_nothing_else() {
+        let mut env =
+            entries(&["A=1", "ECS_TASK_ARN=old", "ECS_TASK_ARN_X=2", "malformed", "ECS_TASK_ARN=older"]);
+        set(&mut env, "ECS_TASK_ARN", "new");
+        assert_eq!(env, entries(&["A=1", "ECS_TASK_ARN_X=2", "malformed", "ECS_TASK_ARN=new"]));
+    }
+
+    #[test]
+    fn not_started_survives_the_pipe() {
+        let told = NotStarted { code: 127, why: "exec x failed: No such file or directory".to_owned() };
+        let mut frames = crate::record::Frames::default();
+        frames.push(&told.frame());
+        let (frame, bytes) = frames.take().expect("a frame");
+        assert_eq!(frame, Frame::NotStarted);
+        let heard = NotStarted::from_frame(&bytes);
+        assert_eq!((heard.code, heard.why), (told.code, told.why));
+    }
+}

@@ -1,0 +1,207 @@
+//! The command line.
+
+use super::{Command, Mode, Options, Persona, RecordFormat, Signal, Target, duration, level, usage};
+use lexopt::Arg::{Long, Short, Value};
+use lexopt::ValueExt;
+use std::ffi::OsString;
+
+/// Reads `args`, without the program's own name, over what `options` holds by now.
+pub(super) fn apply(options: Options, args: impl Iterator<Item = OsString>) -> Command {
+    let persona = options.persona;
+    read(options, args).unwrap_or_else(|error| refuse(persona, &error))
+}
+
+fn refuse(persona: Persona, error: &lexopt::Error) -> Command {
+    let name = persona.name();
+    let text = format!("{name}: {error}; see {name} -h\n");
+    Command::Print { text, to_stderr: true, code: 1 }
+}
+
+fn print(text: impl Into<String>, to_stderr: bool) -> Command {
+    Command::Print { text: text.into(), to_stderr, code: 0 }
+}
+
+fn read(mut options: Options, args: impl Iterator<Item = OsString>) -> Result<Command, lexopt::Error> {
+    let persona = options.persona;
+    let mut parser = lexopt::Parser::from_args(args);
+    let mut more_verbose = 0;
+    let mut saw_dashes = false;
+    loop {
+        if parser.try_raw_args().is_some_and(|raw| raw.peek().is_some_and(|next| next == "--")) {
+            saw_dashes = true;
+        }
+        let Some(arg) = parser.next()? else { break };
+        match arg {
+            Value(program) => {
+                options.program.push(program);
+                options.program.extend(parser.raw_args()?);
+                break;
+            }
+            Short('h') | Long("help") => {
+                return Ok(print(
+                    usage::text(persona),
+                    persona == Persona::DumbInit || persona == Persona::Catatonit,
+                ));
+            }
+            Long("version") => return Ok(print(persona.version(), persona == Persona::DumbInit)),
+            Short('V') if matches!(persona, Persona::DumbInit | Persona::Catatonit) => {
+                return Ok(print(persona.version(), persona == Persona::DumbInit));
+            }
+            Short('l') => return Ok(print(usage::LICENSE, false)),
+            Short('L') if persona == Persona::Catatonit => return Ok(print(usage::LICENSE, false)),
+            Short('v') => more_verbose += 1,
+            Long("verbose") if persona == Persona::DumbInit => more_verbose += 1,
+            Short('s') => options.subreaper = true,
+            Short('g') => options.target = Target::Group,
+            Short('w') => options.warn_on_reap = true,
+            Short('p') => options.parent_death_signal = Some(parser.value()?.parse_with(signal)?),
+            Short('e') => options.success_codes.push(parser.value()?.parse_with(exit_code)?),
+            Short('P') => options.mode = Mode::Pause,
+            Short('c') | Long("single-child") => options.single_child(),
+            Short('r') | Long("rewrite") => options.rewrites.push(parser.value()?.parse_with(rewrite)?),
+            Long("exec") => options.mode = Mode::Exec,
+            Long("identity-timeout") => options.identity_timeout = parser.value()?.parse_with(time)?,
+            Long("kill-after") => options.kill_after = Some(parser.value()?.parse_with(time)?),
+            Long("records") => options.records = Some(parser.value()?.parse_with(records)?),
+            other => return Err(other.unexpected()),
+        }
+    }
+    if more_verbose > 0 {
+        options.verbosity = if persona == Persona::DumbInit {
+            log::LevelFilter::Debug
+        } else {
+            // -v counts from the level that the environment set, as in tini.
+            level(options.verbosity as usize - log::LevelFilter::Error as usize + more_verbose)
+        };
+    }
+    if options.program.is_empty() && options.mode != Mode::Pause {
+        return Ok(Command::Print { text: usage::text(persona), to_stderr: true, code: 1 });
+    }
+    // tini documents `PROGRAM -- ARGS`, and its getopt takes the two dashes away.
+    if !saw_dashes && options.program.get(1).is_some_and(|first| first == "--") {
+        options.program.remove(1);
+    }
+    Ok(Command::Run(Box::new(options)))
+}
+
+fn signal(text: &str) -> Result<Signal, &'static str> {
+    Signal::parse(text).ok_or("expected a signal, such as SIGTERM or 15")
+}
+
+fn exit_code(text: &str) -> Result<u8, &'static str> {
+    text.parse().map_err(|_| "expected an exit code from 0 to 255")
+}
+
+fn rewrite(text: &str) -> Result<(Signal, Option<Signal>), &'static str> {
+    let read = || {
+        let (from, to) = text.split_once(':')?;
+        let to = if to == "0" { None } else { Some(Signal::parse(to)?) };
+        Some((Signal::parse(from)?, to))
+    };
+    read().ok_or("expected FROM:TO, two signals such as TERM:QUIT or 15:3, TO = 0 to drop FROM")
+}
+
+fn time(text: &str) -> Result<std::time::Duration, String> {
+    duration::parse(text).ok_or_else(|| format!("expected {}", usage::DURATION_FORMS))
+}
+
+fn records(text: &str) -> Result<RecordFormat, &'static str> {
+    super::record_format(text).ok_or("expected json, text or off")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Isolation, parse};
+    use super::*;
+    use std::time::Duration;
+
+    fn run(line: &str) -> Options {
+        match parse(line.split(' ').map(OsString::from).collect(), &|_| None) {
+            Command::Run(options) => *options,
+            other => unreachable!("{line}: {other:?}"),
+        }
+    }
+
+    fn printed(line: &str) -> (String, bool, u8) {
+        match parse(line.split(' ').map(OsString::from).collect(), &|_| None) {
+            Command::Print { text, to_stderr, code } => (text, to_stderr, code),
+            other => unreachable!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn options_end_at_the_program() {
+        for line in ["epitaph sh -c x", "epitaph -- sh -c x", "epitaph -s -- sh -c x"] {
+            assert_eq!(run(line).program, ["sh", "-c", "x"], "{line}");
+        }
+        assert_eq!(run("epitaph -- -x").program, ["-x"]);
+    }
+
+    #[test]
+    fn two_dashes_after_the_program_are_dropped_only_when_none_stood_before() {
+        assert_eq!(run("tini sh -- -c x").program, ["sh", "-c", "x"]);
+        assert_eq!(run("tini -- sh -- -c x").program, ["sh", "--", "-c", "x"]);
+        assert_eq!(run("tini sh -c -- x").program, ["sh", "-c", "--", "x"]);
+        assert_eq!(run("tini -e 3 sh -- x").program, ["sh", "x"]);
+    }
+
+    #[test]
+    fn combined_short_options() {
+        let options = run("tini -wgse143 -p SIGTERM -vv true");
+        assert!(options.warn_on_reap && options.subreaper);
+        assert_eq!(options.target, Target::Group);
+        assert_eq!(options.success_codes, [143]);
+        assert_eq!(options.parent_death_signal, Some(Signal::TERM));
+        assert_eq!(options.verbosity, log::LevelFilter::Debug);
+    }
+
+    #[test]
+    fn long_options() {
+        let options = run("epitaph --identity-timeout=250ms --kill-after 10 --records text true");
+        assert_eq!(options.identity_timeout, Duration::from_millis(250));
+        assert_eq!(options.kill_after, Some(Duration::from_secs(10)));
+        assert_eq!(options.records, Some(RecordFormat::Text));
+        let options = run("dumb-init -c --rewrite TERM:3 -r 1:0 true");
+        assert_eq!(options.isolation, Isolation::None);
+        assert_eq!(
+            options.rewrites,
+            [(Signal::TERM, Signal::new(3)), (Signal::parse("HUP").expect("1"), None)]
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_one_line_that_says_so() {
+        for (line, expected) in [
+            ("epitaph -x", "epitaph: invalid option '-x'; see epitaph -h\n"),
+            ("tini -p", "tini: missing argument for option '-p'; see tini -h\n"),
+            ("epitaph --exce true", "epitaph: invalid option '--exce'; see epitaph -h\n"),
+            (
+                "tini -e 300 true",
+                "tini: cannot parse argument \"300\": expected an exit code from 0 to 255; see tini -h\n",
+            ),
+        ] {
+            assert_eq!(printed(line), (expected.to_owned(), true, 1), "{line}");
+        }
+        assert_eq!(printed("epitaph").2, 1);
+        assert!(printed("epitaph -p FOO true").0.contains("expected a signal, such as SIGTERM or 15"));
+    }
+
+    #[test]
+    fn answers_go_where_the_init_that_is_replaced_sends_them() {
+        for (line, to_stderr) in [
+            ("epitaph -h", false),
+            ("epitaph --version", false),
+            ("tini -h", false),
+            ("tini -l", false),
+            ("dumb-init -h", true),
+            ("dumb-init -V", true),
+            ("catatonit -h", true),
+            ("catatonit -V", false),
+        ] {
+            assert_eq!(printed(line).1, to_stderr, "{line}");
+            assert_eq!(printed(line).2, 0, "{line}");
+        }
+        assert!(printed("docker-init --version").0.starts_with("tini version 0.19.0"));
+        assert!(printed("epitaph --version").0.starts_with("epitaph "));
+    }
+}

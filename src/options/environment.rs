@@ -1,0 +1,137 @@
+//! The variables: `EPITAPH_*`, `TINI_*`, and those of the init that epitaph is called as.
+
+use super::{Mode, Options, Persona, RecordFormat, Target, duration, level};
+use std::ffi::OsString;
+
+/// What a variable may hold.
+struct Kind<T> {
+    read: fn(&str) -> Option<T>,
+    expected: &'static str,
+}
+
+const SWITCH: Kind<bool> = Kind { read: switch, expected: "1 or 0" };
+const DURATION: Kind<std::time::Duration> =
+    Kind { read: duration::parse, expected: super::usage::DURATION_FORMS };
+const RECORDS: Kind<RecordFormat> = Kind { read: super::record_format, expected: "json, text or off" };
+const VERBOSITY: Kind<log::LevelFilter> =
+    Kind { read: |text| text.parse().ok().map(level), expected: "a number from 0 to 4" };
+
+struct Reader<'a> {
+    env: &'a dyn Fn(&str) -> Option<OsString>,
+    warnings: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn read<T>(&mut self, name: &str, kind: &Kind<T>) -> Option<T> {
+        let value = (self.env)(name)?;
+        let text = value.to_string_lossy();
+        if text.is_empty() {
+            return None;
+        }
+        let read = (kind.read)(text.trim());
+        if read.is_none() {
+            let short: String = text.chars().take(40).flat_map(char::escape_debug).collect();
+            self.warnings.push(format!("ignored {name}=\"{short}\": expected {}", kind.expected));
+        }
+        read
+    }
+
+    fn is_set(&self, name: &str) -> bool {
+        (self.env)(name).is_some()
+    }
+}
+
+fn switch(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => Some(true),
+        "0" | "false" | "no" | "off" => Some(false),
+        _ => None,
+    }
+}
+
+/// Puts what the environment says into `options`.
+pub(super) fn apply(options: &mut Options, env: &dyn Fn(&str) -> Option<OsString>) {
+    let mut reader = Reader { env, warnings: Vec::new() };
+    // tini looks at the presence of these two alone, whatever they hold.
+    options.subreaper = reader.is_set("TINI_SUBREAPER");
+    if reader.is_set("TINI_KILL_PROCESS_GROUP") {
+        options.target = Target::Group;
+    }
+    if let Some(level) = reader.read("TINI_VERBOSITY", &VERBOSITY) {
+        options.verbosity = level;
+    }
+    match options.persona {
+        Persona::DumbInit => {
+            if reader.read("DUMB_INIT_DEBUG", &SWITCH) == Some(true) {
+                options.verbosity = log::LevelFilter::Debug;
+            }
+            if reader.read("DUMB_INIT_SETSID", &SWITCH) == Some(false) {
+                options.single_child();
+            }
+        }
+        Persona::Catatonit => {
+            if reader.is_set("CATATONIT_DEBUG") {
+                options.verbosity = log::LevelFilter::Debug;
+            }
+        }
+        Persona::Epitaph | Persona::Tini | Persona::DockerInit => {}
+    }
+    if reader.read("EPITAPH_EXEC", &SWITCH) == Some(true) {
+        options.mode = Mode::Exec;
+    }
+    if let Some(duration) = reader.read("EPITAPH_IDENTITY_TIMEOUT", &DURATION) {
+        options.identity_timeout = duration;
+    }
+    options.kill_after = reader.read("EPITAPH_KILL_AFTER", &DURATION);
+    options.records = reader.read("EPITAPH_RECORDS", &RECORDS);
+    options.log_filter = env("EPITAPH_LOG").map(|filter| filter.to_string_lossy().into_owned());
+    options.warnings = reader.warnings;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Command, Isolation, parse};
+    use super::*;
+    use std::time::Duration;
+
+    fn options(argv0: &str, variables: &[(&str, &str)]) -> Options {
+        let env = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into());
+        match parse(vec![argv0.into(), "true".into()], &env) {
+            Command::Run(options) => *options,
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn tini_variables() {
+        let set = options(
+            "epitaph",
+            &[("TINI_SUBREAPER", ""), ("TINI_KILL_PROCESS_GROUP", "0"), ("TINI_VERBOSITY", "3")],
+        );
+        assert!(set.subreaper);
+        assert_eq!(set.target, Target::Group);
+        assert_eq!(set.verbosity, log::LevelFilter::Debug);
+        assert_eq!(options("tini", &[("TINI_VERBOSITY", "0")]).verbosity, log::LevelFilter::Error);
+    }
+
+    #[test]
+    fn a_wrong_value_is_one_warning_and_its_default() {
+        let set = options("epitaph", &[("EPITAPH_IDENTITY_TIMEOUT", "soon\n"), ("TINI_VERBOSITY", "x")]);
+        assert_eq!(set.identity_timeout, Duration::from_secs(1));
+        assert_eq!(set.warnings.len(), 2);
+        assert!(
+            set.warnings[1].starts_with("ignored EPITAPH_IDENTITY_TIMEOUT=\"soon\\n\": expected "),
+            "{:?}",
+            set.warnings
+        );
+    }
+
+    #[test]
+    fn dumb_init_without_its_session() {
+        assert_eq!(options("dumb-init", &[]).isolation, Isolation::Session);
+        let set = options("/usr/bin/dumb-init", &[("DUMB_INIT_SETSID", "0"), ("DUMB_INIT_DEBUG", "1")]);
+        assert_eq!((set.isolation, set.target), (Isolation::None, Target::Program));
+        assert_eq!(set.verbosity, log::LevelFilter::Debug);
+        assert_eq!(options("epitaph", &[("DUMB_INIT_SETSID", "0")]).isolation, Isolation::Group);
+    }
+}

@@ -1,0 +1,174 @@
+//! What the command line and the environment ask for.
+//!
+//! A flag beats its `EPITAPH_*` variable, which beats the `TINI_*` one. A command line that is wrong is
+//! refused, as the other inits do, since nothing has been started yet and whoever wrote it is there to
+//! see it. A variable that is wrong is a warning, and its default holds: variables are set far from here,
+//! and must not keep a program from starting.
+
+mod command_line;
+mod duration;
+mod environment;
+mod persona;
+mod signal;
+mod usage;
+
+pub use persona::Persona;
+pub use signal::Signal;
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+/// Everything that can be set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// whose habits apply
+    pub persona: Persona,
+    /// PROGRAM and its arguments; never empty, except to [`Mode::Pause`]
+    pub program: Vec<OsString>,
+    /// what is to be done with them
+    pub mode: Mode,
+    /// `-s`: become a subreaper
+    pub subreaper: bool,
+    /// `-p`: the signal that ends us when our parent dies
+    pub parent_death_signal: Option<Signal>,
+    /// `-v`: the level of the diagnostics
+    pub verbosity: log::LevelFilter,
+    /// `EPITAPH_LOG`
+    pub log_filter: Option<String>,
+    /// `-w`: warn of every process reaped other than the program
+    pub warn_on_reap: bool,
+    /// `-g`, `-c`: who gets the signals
+    pub target: Target,
+    /// what the program is put into
+    pub isolation: Isolation,
+    /// dumb-init: a stop signal from the terminal suspends program and init
+    pub suspends_itself: bool,
+    /// dumb-init: the rest of the session gets SIGTERM when the program is gone
+    pub terminates_rest: bool,
+    /// `-e`: exit codes that become 0
+    pub success_codes: Vec<u8>,
+    /// `-r`: signals that become another, or none
+    pub rewrites: Vec<(Signal, Option<Signal>)>,
+    /// `--identity-timeout`: how long the start may wait for the identity
+    pub identity_timeout: Duration,
+    /// `--kill-after`: from the forwarded stop signal to SIGKILL
+    pub kill_after: Option<Duration>,
+    /// `--records`; `None` is the default, which depends on what stderr is
+    pub records: Option<RecordFormat>,
+    /// what was wrong in the environment, a line each
+    pub warnings: Vec<String>,
+}
+
+/// What epitaph does with the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// starts it as a child and looks after it
+    Supervise,
+    /// `--exec`: becomes it
+    Exec,
+    /// `-P`: there is none; reaps until it is stopped
+    Pause,
+}
+
+/// Who gets the signals that are forwarded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// the program
+    Program,
+    /// its process group
+    Group,
+}
+
+/// What the program is put into at its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    /// a process group of its own, in the foreground of the terminal
+    Group,
+    /// a session of its own that owns the terminal
+    Session,
+    /// what we are in ourselves
+    None,
+}
+
+/// How records are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordFormat {
+    /// one JSON object a line
+    Json,
+    /// logfmt: `key=value` pairs
+    Text,
+    /// not at all
+    Off,
+}
+
+/// What a command line comes to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// run the program
+    Run(Box<Options>),
+    /// print this and end with the code
+    Print {
+        /// the text, with its line ends
+        text: String,
+        /// whether it goes to stderr
+        to_stderr: bool,
+        /// the exit code
+        code: u8,
+    },
+}
+
+impl Options {
+    fn new(persona: Persona) -> Options {
+        let dumb_init = persona == Persona::DumbInit;
+        Options {
+            persona,
+            program: Vec::new(),
+            mode: Mode::Supervise,
+            subreaper: false,
+            parent_death_signal: None,
+            verbosity: log::LevelFilter::Warn,
+            log_filter: None,
+            warn_on_reap: false,
+            target: if dumb_init { Target::Group } else { Target::Program },
+            isolation: if dumb_init { Isolation::Session } else { Isolation::Group },
+            suspends_itself: dumb_init,
+            terminates_rest: dumb_init,
+            success_codes: Vec::new(),
+            rewrites: Vec::new(),
+            identity_timeout: Duration::from_secs(1),
+            kill_after: None,
+            records: None,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// dumb-init's `-c`: signals go to the program alone, which stays in our session.
+    fn single_child(&mut self) {
+        self.target = Target::Program;
+        self.isolation = Isolation::None;
+    }
+}
+
+/// Reads the command line `args`, the program's own name first, over the environment that `env` looks up.
+pub fn parse(args: Vec<OsString>, env: &dyn Fn(&str) -> Option<OsString>) -> Command {
+    let mut args = args.into_iter();
+    let argv0 = args.next().unwrap_or_default();
+    let mut options = Options::new(Persona::from_name(&argv0));
+    environment::apply(&mut options, env);
+    command_line::apply(options, args)
+}
+
+/// tini's verbosity 0 to 3 and above as a level. Errors are always told.
+fn level(verbosity: usize) -> log::LevelFilter {
+    use log::LevelFilter::{Debug, Error, Info, Trace, Warn};
+    [Error, Warn, Info, Debug, Trace].get(verbosity).copied().unwrap_or(Trace)
+}
+
+fn record_format(text: &str) -> Option<RecordFormat> {
+    match text {
+        "json" => Some(RecordFormat::Json),
+        "text" => Some(RecordFormat::Text),
+        "off" => Some(RecordFormat::Off),
+        _ => None,
+    }
+}

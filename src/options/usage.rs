@@ -1,0 +1,87 @@
+//! What epitaph says of itself on the terminal.
+
+use super::Persona;
+
+/// How a duration may be written.
+pub(super) const DURATION_FORMS: &str = "a duration, such as 250ms, 10s, 5m or a number of seconds";
+
+/// The answer to `-l`.
+pub(super) const LICENSE: &str = concat!(
+    "epitaph is licensed under either of\n\n",
+    "  Apache License, Version 2.0 (http://www.apache.org/licenses/LICENSE-2.0)\n",
+    "  MIT license (http://opensource.org/licenses/MIT)\n\n",
+    "at your option.\n\n",
+    include_str!("../../LICENSE-MIT"),
+);
+
+/// The answer to `-h`, in which epitaph has the name that it was called by.
+pub(super) fn text(persona: Persona) -> String {
+    let name = persona.name();
+    let version = persona.version();
+    let own = match persona {
+        Persona::DumbInit => DUMB_INIT,
+        Persona::Catatonit => CATATONIT,
+        Persona::Epitaph | Persona::Tini | Persona::DockerInit => TINI,
+    };
+    format!("{version}Usage: {name} [OPTIONS] [--] PROGRAM [ARG]...\n{ABOUT}{own}{EPITAPH}{VARIABLES}")
+}
+
+const ABOUT: &str = "
+Runs PROGRAM as a container's init does: forwards signals to it, reaps zombies, ends with its exit code.
+Tells it who it is (DOCKER_CONTAINER_ID, ECS_TASK_ARN), and writes down on stderr how it began and ended.
+";
+
+const TINI: &str = "
+Options of tini:
+  -s            Register as a child subreaper, where epitaph is not PID 1.
+  -p SIGNAL     Receive SIGNAL when the parent dies, e.g. -p SIGKILL.
+  -g            Send signals to the process group of PROGRAM.
+  -e CODE       Exit code (0 to 255) to replace by 0. Can be repeated.
+  -w            Warn of every process reaped other than PROGRAM.
+  -v            Say more. Up to three times.
+  -l            Show the licence.
+  -h, --help    Show this help.
+  --version     Show the version.
+
+Options of dumb-init and catatonit:
+  -c, --single-child     PROGRAM stays in our process group; signals go to it alone.
+  -r, --rewrite FROM:TO  Send signal TO when FROM arrives; TO = 0 drops it. Can be repeated.
+  -P                     Pause: run nothing, reap until SIGTERM or SIGINT.
+";
+
+const DUMB_INIT: &str = "
+Options of dumb-init:
+  -c, --single-child     Signals go to PROGRAM alone, not to its session.
+  -r, --rewrite FROM:TO  Send signal TO when FROM arrives; TO = 0 drops it. Can be repeated.
+  -v, --verbose          Say more.
+  -h, --help             Show this help.
+  -V, --version          Show the version.
+";
+
+const CATATONIT: &str = "
+Options of catatonit:
+  -g             Send signals to the process group of PROGRAM.
+  -P             Pause: run nothing, reap until SIGTERM or SIGINT.
+  -L             Show the licence.
+  -h             Show this help.
+  -V, --version  Show the version.
+";
+
+const EPITAPH: &str = "
+Options of epitaph:
+  --exec                   Become PROGRAM: no supervision, no exit record.
+  --identity-timeout DUR   How long the start may wait to learn the identity (default 1s).
+  --kill-after DUR         Send SIGKILL this long after a stop signal was forwarded.
+  --records FORMAT         json, text or off (default json; text where stderr is a terminal).
+";
+
+const VARIABLES: &str = "
+Environment variables:
+  EPITAPH_EXEC, EPITAPH_IDENTITY_TIMEOUT, EPITAPH_KILL_AFTER, EPITAPH_RECORDS
+                            The same as the options. An option wins.
+  EPITAPH_LOG               Which diagnostics to show, e.g. debug.
+  TINI_SUBREAPER, TINI_KILL_PROCESS_GROUP, TINI_VERBOSITY
+                            As -s, -g and the number of -v plus 1.
+
+Durations: 250ms, 10s, 5m; a bare number is seconds.
+";

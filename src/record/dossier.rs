@@ -1,0 +1,270 @@
+//! The identity on its way to PID 1: as bytes that are ready for a record.
+//!
+//! The process that resolves the identity renders it, and sends it up a pipe as frames: a kind, a length
+//! and that many bytes. PID 1 keeps the bytes and puts them into its records; it parses nothing that a
+//! network has told.
+
+use super::value::{Value, render};
+use crate::identity::{Field, Identity};
+use crate::options::RecordFormat;
+
+/// The most that an identity may take in a record, so that the rest of an exit record always finds room.
+const LONGEST_REST: usize = 2600;
+
+/// The identity, rendered.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Dossier {
+    json: Part,
+    text: Part,
+    /// the container ID, empty when unknown
+    container_id: Vec<u8>,
+    /// the memory limit of the task in bytes, 0 when unknown
+    task_memory_limit: u64,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Part {
+    common: Vec<u8>,
+    rest: Vec<u8>,
+}
+
+const COMMON: [Field; 3] = [Field::ContainerId, Field::TaskArn, Field::TaskId];
+
+impl Dossier {
+    /// Renders `identity`.
+    pub fn of(identity: &Identity) -> Dossier {
+        let container_id = identity.get(Field::ContainerId).unwrap_or_default().as_bytes().to_vec();
+        Dossier {
+            json: Part::of(identity, RecordFormat::Json),
+            text: Part::of(identity, RecordFormat::Text),
+            container_id,
+            task_memory_limit: identity.task_memory_limit.unwrap_or(0),
+        }
+    }
+
+    /// What every record holds, and what only some do.
+    pub(super) fn parts(&self, format: RecordFormat) -> (&[u8], &[u8]) {
+        let part = if format == RecordFormat::Json { &self.json } else { &self.text };
+        (&part.common, &part.rest)
+    }
+
+    /// The memory limit of the whole task in bytes, when the endpoint told it.
+    pub fn task_memory_limit(&self) -> Option<u64> {
+        (self.task_memory_limit > 0).then_some(self.task_memory_limit)
+    }
+
+    /// The container ID, when it is known.
+    pub fn container_id(&self) -> Option<&str> {
+        std::str::from_utf8(&self.container_id).ok().filter(|id| !id.is_empty())
+    }
+
+    /// The frames that carry it.
+    pub fn encode(&self) -> Vec<u8> {
+        let limit = self.task_memory_limit.to_le_bytes();
+        let frames: [(Frame, &[u8]); 6] = [
+            (Frame::JsonCommon, &self.json.common),
+            (Frame::JsonRest, &self.json.rest),
+            (Frame::TextCommon, &self.text.common),
+            (Frame::TextRest, &self.text.rest),
+            (Frame::ContainerId, &self.container_id),
+            (Frame::TaskMemoryLimit, &limit),
+        ];
+        frames.into_iter().flat_map(|(kind, bytes)| kind.encode(bytes)).collect()
+    }
+
+    /// Takes what one frame carries; `false` when the frame is not one of a dossier.
+    pub fn absorb(&mut self, frame: Frame, bytes: &[u8]) -> bool {
+        let place = match frame {
+            Frame::JsonCommon => &mut self.json.common,
+            Frame::JsonRest => &mut self.json.rest,
+            Frame::TextCommon => &mut self.text.common,
+            Frame::TextRest => &mut self.text.rest,
+            Frame::ContainerId => &mut self.container_id,
+            Frame::TaskMemoryLimit => {
+                self.task_memory_limit = bytes.try_into().map_or(0, u64::from_le_bytes);
+                return true;
+            }
+            Frame::Resolved | Frame::Executing | Frame::StderrLine | Frame::NotStarted => return false,
+        };
+        *place = bytes.to_vec();
+        true
+    }
+}
+
+impl Part {
+    fn of(identity: &Identity, format: RecordFormat) -> Part {
+        let pair = |field: Field| Some((field.name(), Value::from(identity.get(field)?)));
+        let common: Vec<_> = COMMON.into_iter().filter_map(pair).collect();
+        let mut fields: Vec<Field> = identity.iter().map(|(field, _)| field).collect();
+        fields.retain(|field| !COMMON.contains(field) && *field != Field::ClusterArn);
+        loop {
+            let mut rest: Vec<_> =
+                fields.iter().copied().filter_map(|field| numeric(field, pair(field)?)).collect();
+            let told = COMMON.into_iter().chain(fields.iter().copied());
+            let sources: Vec<_> = told
+                .filter(|field| !identity.is_derived(*field) && *field != Field::Hostname)
+                .filter_map(|field| Some((field.name(), Value::from(identity.source(field)?.name()))))
+                .collect();
+            if !sources.is_empty() {
+                rest.push(("sources", Value::Object(sources)));
+            }
+            let rest = render(format, &rest);
+            // The fields stand in the order of their worth, so what is left out is the last.
+            if rest.len() <= LONGEST_REST || fields.pop().is_none() {
+                return Part { common: render(format, &common), rest };
+            }
+        }
+    }
+}
+
+/// Milliseconds are a number in the record, as all others are there.
+fn numeric(field: Field, (name, value): (&'static str, Value)) -> Option<(&'static str, Value)> {
+    match (field, value) {
+        (Field::NetworkWaitMs, Value::Text(text)) => Some((name, Value::Number(text.parse().ok()?))),
+        (_, value) => Some((name, value)),
+    }
+}
+
+/// What a frame carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Frame {
+    /// identity: the common keys as JSON
+    JsonCommon = 1,
+    /// identity: the other keys as JSON
+    JsonRest,
+    /// identity: the common keys as logfmt
+    TextCommon,
+    /// identity: the other keys as logfmt
+    TextRest,
+    /// identity: the container ID
+    ContainerId,
+    /// identity: the memory limit of the task, 8 bytes, the lowest first
+    TaskMemoryLimit,
+    /// the identity is as known as it will be
+    Resolved,
+    /// all is done and the next thing is the exec
+    Executing,
+    /// a line for stderr, which had no room for it
+    StderrLine,
+    /// the program could not be started: the exit code, and why
+    NotStarted,
+}
+
+impl Frame {
+    const ALL: [Frame; 10] = [
+        Frame::JsonCommon,
+        Frame::JsonRest,
+        Frame::TextCommon,
+        Frame::TextRest,
+        Frame::ContainerId,
+        Frame::TaskMemoryLimit,
+        Frame::Resolved,
+        Frame::Executing,
+        Frame::StderrLine,
+        Frame::NotStarted,
+    ];
+
+    /// The frame of this kind around `bytes`, of which it holds at most 65,535.
+    pub fn encode(self, bytes: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
+        let bytes = bytes.get(..usize::from(length)).unwrap_or(bytes);
+        [&[self as u8], length.to_le_bytes().as_slice(), bytes].concat()
+    }
+}
+
+/// Frames out of a stream that comes in pieces.
+#[derive(Debug, Default)]
+pub struct Frames {
+    buffer: Vec<u8>,
+    broken: bool,
+}
+
+impl Frames {
+    /// Adds what was read from the pipe.
+    pub fn push(&mut self, bytes: &[u8]) {
+        if !self.broken {
+            self.buffer.extend_from_slice(bytes);
+        }
+    }
+
+    /// Takes the next frame that is complete.
+    pub fn take(&mut self) -> Option<(Frame, Vec<u8>)> {
+        let (&[kind, low, high], rest) = self.buffer.split_first_chunk::<3>()?;
+        let Some(frame) = Frame::ALL.into_iter().find(|frame| *frame as u8 == kind) else {
+            // Whoever writes this is not one of ours any more; nothing after it can be trusted.
+            self.broken = true;
+            self.buffer = Vec::new();
+            return None;
+        };
+        let length = usize::from(u16::from_le_bytes([low, high]));
+        let bytes = rest.get(..length)?.to_vec();
+        self.buffer.drain(..3 + length);
+        if self.buffer.is_empty() {
+            // PID 1 lives long; what it needed for a moment it gives back.
+            self.buffer = Vec::new();
+        }
+        Some((frame, bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::Source;
+
+    fn identity() -> Identity {
+        let mut identity = Identity::default();
+        let id = "0123456789abcdef0123456789abcdef-123456789";
+        identity.offer(Field::ContainerId, id, Source::Cgroup).expect("an ID");
+        identity.offer(Field::Family, "web", Source::MetadataV4).expect("a name");
+        identity.derive(Field::NetworkWaitMs, "81", Source::MetadataV4).expect("a number");
+        identity.task_memory_limit = Some(512 << 20);
+        identity
+    }
+
+    #[test]
+    fn a_dossier_survives_a_pipe_that_gives_a_byte_at_a_time() {
+        let sent = Dossier::of(&identity());
+        let (mut received, mut frames) = (Dossier::default(), Frames::default());
+        for byte in sent.encode() {
+            frames.push(&[byte]);
+            while let Some((frame, bytes)) = frames.take() {
+                assert!(received.absorb(frame, &bytes));
+            }
+        }
+        assert_eq!(received, sent);
+        assert_eq!(received.task_memory_limit(), Some(512 << 20));
+        assert_eq!(received.container_id(), Some("0123456789abcdef0123456789abcdef-123456789"));
+    }
+
+    #[test]
+    fn milliseconds_are_a_number_and_derived_values_have_no_source() {
+        let json = String::from_utf8(Dossier::of(&identity()).json.rest).expect("UTF-8");
+        assert_eq!(
+            json,
+            "\"family\":\"web\",\"network_wait_ms\":81,\"sources\":{\"container_id\":\"cgroup\",\"family\":\"metadata-v4\"}"
+        );
+    }
+
+    #[test]
+    fn garbage_ends_the_stream() {
+        let mut frames = Frames::default();
+        frames.push(&[200, 1, 0, 7, Frame::Resolved as u8, 0, 0]);
+        assert_eq!(frames.take(), None);
+        frames.push(&Frame::Resolved.encode(b""));
+        assert_eq!(frames.take(), None);
+    }
+
+    #[test]
+    fn a_long_identity_leaves_its_last_values_out() {
+        let mut identity = identity();
+        for field in [Field::Image, Field::ImageId, Field::LogGroup, Field::LogStream, Field::Hostname] {
+            identity.offer(field, &"\"".repeat(500), Source::MetadataV4).expect("a long value");
+        }
+        let rest = Dossier::of(&identity).json.rest;
+        assert!(rest.len() <= LONGEST_REST && rest.len() > 1000, "{}", rest.len());
+        let rest = String::from_utf8(rest).expect("UTF-8");
+        assert!(rest.contains("\"image\"") && !rest.contains("\"log_stream\""));
+    }
+}

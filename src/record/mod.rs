@@ -1,0 +1,198 @@
+//! The lines that epitaph writes down: what they hold, how they look, and how they reach stderr.
+//!
+//! A [`Record`] is built where something happened and rendered as JSON or logfmt. The identity in it comes
+//! as bytes that were rendered where it was found, a [`Dossier`]: PID 1 never looks into them.
+
+mod dossier;
+mod stderr;
+mod value;
+
+pub use dossier::{Dossier, Frame, Frames};
+pub use stderr::{LogWriter, Stderr, stderr};
+pub use value::Value;
+
+use crate::options::RecordFormat;
+use std::time::SystemTime;
+
+/// The longest record in bytes, its line end included: PIPE_BUF on Linux, up to which a write to a pipe is
+/// not mixed with others (pipe(7)).
+pub const LONGEST: usize = 4096;
+
+/// What happened: the value of the key `epitaph`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// the program is about to be executed
+    Start,
+    /// the kernel killed a process of this container for memory
+    OomKill,
+    /// a stop signal was forwarded
+    Stop,
+    /// the program ended
+    Exit,
+}
+
+impl Kind {
+    /// The name in the record.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Start => "start",
+            Kind::OomKill => "oom_kill",
+            Kind::Stop => "stop",
+            Kind::Exit => "exit",
+        }
+    }
+
+    /// Whether the record holds the whole identity rather than only what identifies the container.
+    fn holds_whole_identity(self) -> bool {
+        matches!(self, Kind::Start | Kind::Exit)
+    }
+}
+
+/// One record, before it is rendered.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// what happened
+    pub kind: Kind,
+    /// when
+    pub time: SystemTime,
+    /// the program's process ID, when there is or was one
+    pub pid: Option<i32>,
+    /// what is told beside the common keys, the most important first
+    pub fields: Vec<(&'static str, Value)>,
+}
+
+impl Record {
+    /// The line in `format`, at most [`LONGEST`] bytes with its line end.
+    ///
+    /// What does not fit is left out: first the last entries of lists, then the identity beyond what
+    /// identifies the container, then the last fields.
+    pub fn render(&self, format: RecordFormat, dossier: &Dossier) -> Vec<u8> {
+        let mut fields = self.fields.clone();
+        let mut whole = self.kind.holds_whole_identity();
+        loop {
+            let line = self.line(format, dossier, &fields, whole);
+            if line.len() <= LONGEST || fields.is_empty() {
+                return line;
+            }
+            if fields.iter_mut().any(|(_, value)| value.shorten()) {
+                continue;
+            }
+            if whole {
+                whole = false;
+            } else {
+                fields.pop();
+            }
+        }
+    }
+
+    fn line(
+        &self,
+        format: RecordFormat,
+        dossier: &Dossier,
+        fields: &[(&'static str, Value)],
+        whole: bool,
+    ) -> Vec<u8> {
+        let time = humantime::format_rfc3339_millis(self.time).to_string();
+        let head = [
+            ("epitaph", Value::from(self.kind.name())),
+            ("schema", Value::from(1_u64)),
+            ("time", Value::from(time.as_str())),
+        ];
+        let pid = self.pid.map(|pid| [("pid", Value::from(i64::from(pid)))]);
+        let (common, rest) = dossier.parts(format);
+        let mut parts = vec![value::render(format, &head), common.to_vec()];
+        parts.extend(pid.map(|pid| value::render(format, &pid)));
+        parts.push(value::render(format, fields));
+        if whole {
+            parts.push(rest.to_vec());
+        }
+        parts.retain(|part| !part.is_empty());
+        let (open, separator, close): (&[u8], &[u8], &[u8]) = match format {
+            RecordFormat::Json => (b"{", b",", b"}\n"),
+            RecordFormat::Text | RecordFormat::Off => (b"", b" ", b"\n"),
+        };
+        [open, &parts.join(separator), close].concat()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::{Field, Identity, Source};
+
+    const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+    fn dossier() -> Dossier {
+        let mut identity = Identity::default();
+        identity.offer(Field::ContainerId, ID, Source::Cpuset).expect("an ID");
+        identity.offer(Field::Image, "a \"b\"=c", Source::MetadataV4).expect("an image");
+        Dossier::of(&identity)
+    }
+
+    fn record(fields: Vec<(&'static str, Value)>) -> Record {
+        let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(1_500);
+        Record { kind: Kind::Exit, time, pid: Some(7), fields }
+    }
+
+    #[test]
+    fn json() {
+        let exit = Value::Object(vec![("code", Value::from(3_u64)), ("why", Value::from("it \"said\" so"))]);
+        let line = record(vec![("exit", exit)]).render(RecordFormat::Json, &dossier());
+        let expected = format!(
+            "{{\"epitaph\":\"exit\",\"schema\":1,\"time\":\"1970-01-01T00:00:01.500Z\",\"container_id\":\"{ID}\",\
+             \"pid\":7,\"exit\":{{\"code\":3,\"why\":\"it \\\"said\\\" so\"}},\"image\":\"a \\\"b\\\"=c\",\
+             \"sources\":{{\"container_id\":\"cpuset\",\"image\":\"metadata-v4\"}}}}\n"
+        );
+        assert_eq!(String::from_utf8_lossy(&line), expected);
+    }
+
+    #[test]
+    fn logfmt() {
+        let exit = Value::Object(vec![("code", Value::from(3_u64)), ("why", Value::from("it \"said\" so"))]);
+        let line = record(vec![("exit", exit)]).render(RecordFormat::Text, &dossier());
+        let expected = format!(
+            "epitaph=exit schema=1 time=1970-01-01T00:00:01.500Z container_id={ID} pid=7 exit.code=3 \
+             exit.why=\"it \\\"said\\\" so\" image=\"a \\\"b\\\"=c\" sources.container_id=cpuset \
+             sources.image=metadata-v4\n"
+        );
+        assert_eq!(String::from_utf8_lossy(&line), expected);
+    }
+
+    #[test]
+    fn nothing_known_is_a_record_all_the_same() {
+        let line = record(vec![]).render(RecordFormat::Json, &Dossier::default());
+        let value: serde_json::Value = serde_json::from_slice(&line).expect("JSON");
+        assert_eq!(value["pid"], 7);
+        assert_eq!(value.get("container_id"), None);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_left_out_and_the_line_stays_whole() {
+        let process =
+            |pid: u64| Value::Object(vec![("pid", pid.into()), ("name", "x".repeat(50).as_str().into())]);
+        let fields = vec![
+            ("exit", Value::Object(vec![("code", 1_u64.into())])),
+            ("processes", Value::List((1..500).map(process).collect())),
+        ];
+        for format in [RecordFormat::Json, RecordFormat::Text] {
+            let line = record(fields.clone()).render(format, &dossier());
+            assert!(line.len() <= LONGEST && line.len() > LONGEST - 200, "{}", line.len());
+            assert!(line.ends_with(b"\n"));
+        }
+        let line = record(fields).render(RecordFormat::Json, &dossier());
+        let value: serde_json::Value = serde_json::from_slice(&line).expect("JSON");
+        assert_eq!(value["processes"][0]["pid"], 1);
+        assert_eq!(value["container_id"], ID);
+        assert_eq!(value["exit"]["code"], 1);
+    }
+
+    #[test]
+    fn a_giant_field_cannot_break_the_bound() {
+        let fields =
+            vec![("exit", Value::from(3_u64)), ("program", Value::from("\u{1}".repeat(5000).as_str()))];
+        let line = record(fields).render(RecordFormat::Json, &dossier());
+        assert!(line.len() <= LONGEST);
+        let value: serde_json::Value = serde_json::from_slice(&line).expect("JSON");
+        assert_eq!(value["exit"], 3);
+    }
+}

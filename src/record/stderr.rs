@@ -1,0 +1,188 @@
+//! stderr, written to without ever waiting for long.
+//!
+//! stderr is shared with the program and may be a pipe that nobody empties. A write there can block for
+//! ever, and the flag that would prevent it, O_NONBLOCK, belongs to the open file and so to the program as
+//! well. So a line is written only when poll(2) sees room, and with RWF_NOWAIT where the kernel knows it on
+//! such a file; where not, through an open file of our own, which /proc gives.
+//!
+//! PID 1 queues what has no room and writes it when there is some. All others wait a moment and give up.
+
+use crate::sys;
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::sys::stat::{Mode, SFlag, fstat};
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How many lines PID 1 keeps for a stderr that has no room.
+const QUEUE: usize = 16;
+
+/// How long others than PID 1 wait for room.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// The one stderr of the process.
+pub fn stderr() -> MutexGuard<'static, Stderr> {
+    static STDERR: Mutex<Stderr> = Mutex::new(Stderr { queue: None, lost: 0 });
+    // There is one thread, and a panic aborts.
+    STDERR.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Lines on their way to stderr.
+#[derive(Debug)]
+pub struct Stderr {
+    /// what waits for room, when waiting is not for us
+    queue: Option<VecDeque<Pending>>,
+    lost: u64,
+}
+
+#[derive(Debug)]
+struct Pending {
+    line: Vec<u8>,
+    written: usize,
+    is_record: bool,
+}
+
+impl Stderr {
+    /// From now on lines that find no room are queued rather than waited for. For PID 1.
+    pub fn queue_what_does_not_fit(&mut self) {
+        self.queue = Some(VecDeque::new());
+    }
+
+    /// From now on lines that find no room are waited for, and what is queued is another's to write. For helpers.
+    pub fn wait_for_room(&mut self) {
+        self.queue = None;
+        self.lost = 0;
+    }
+
+    /// Counts records that were lost elsewhere.
+    pub fn count_lost(&mut self, records: u64) {
+        self.lost += records;
+    }
+
+    /// Writes a record; `false` when it is lost.
+    pub fn write_record(&mut self, line: Vec<u8>) -> bool {
+        self.put(Pending { line, written: 0, is_record: true })
+    }
+
+    /// Records that were lost, since stderr took nothing for too long.
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// Whether lines wait for room.
+    pub fn has_pending(&self) -> bool {
+        self.queue.as_ref().is_some_and(|queue| !queue.is_empty())
+    }
+
+    /// Writes what waits, as far as there is room.
+    pub fn flush(&mut self) {
+        while let Some(first) = self.queue.as_mut().and_then(VecDeque::front_mut) {
+            match first.advance() {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(_) => self.lost += u64::from(first.is_record),
+            }
+            self.queue.as_mut().and_then(VecDeque::pop_front);
+        }
+    }
+
+    /// Writes what waits, for at most `patience`; what is left then is lost.
+    pub fn drain(&mut self, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        self.flush();
+        while self.has_pending() && has_room(deadline.saturating_duration_since(Instant::now())) {
+            self.flush();
+        }
+        for pending in self.queue.iter_mut().flat_map(std::mem::take) {
+            self.lost += u64::from(pending.is_record);
+        }
+    }
+
+    fn put(&mut self, mut pending: Pending) -> bool {
+        let Some(queue) = &mut self.queue else {
+            let deadline = Instant::now() + PATIENCE;
+            loop {
+                match pending.advance() {
+                    Ok(true) => return true,
+                    Ok(false) if has_room(deadline.saturating_duration_since(Instant::now())) => {}
+                    _ => return false,
+                }
+            }
+        };
+        if queue.len() >= QUEUE {
+            // The newest goes: what came first explains what came later.
+            self.lost += u64::from(pending.is_record);
+            return false;
+        }
+        queue.push_back(pending);
+        self.flush();
+        true
+    }
+}
+
+impl Pending {
+    /// Writes on; `true` when all is written, `false` when there is no room.
+    fn advance(&mut self) -> io::Result<bool> {
+        while let Some(rest) = self.line.get(self.written..).filter(|rest| !rest.is_empty()) {
+            match write_if_room(libc::STDERR_FILENO, rest) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(count) => self.written += count,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+}
+
+fn has_room(patience: Duration) -> bool {
+    let timeout = PollTimeout::try_from(patience).unwrap_or(PollTimeout::ZERO);
+    let mut fds = [PollFd::new(sys::stderr_descriptor(), PollFlags::POLLOUT)];
+    let events = match nix::poll::poll(&mut fds, timeout) {
+        Ok(0) | Err(_) => return false,
+        Ok(_) => fds[0].revents().unwrap_or(PollFlags::empty()),
+    };
+    // An error too is an answer, which the write will tell.
+    !events.is_empty()
+}
+
+fn write_if_room(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
+    if !has_room(Duration::ZERO) {
+        return Err(ErrorKind::WouldBlock.into());
+    }
+    let kind = fstat(sys::stderr_descriptor())
+        .map(|stat| SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()));
+    // A file on a disk has no reader that could let us wait, and RWF_NOWAIT would refuse what needs a new page.
+    if kind == Ok(SFlag::S_IFREG) {
+        return sys::write(fd, bytes);
+    }
+    match sys::write_nowait(fd, bytes) {
+        Err(error) if error.kind() == ErrorKind::Unsupported => {}
+        result => return result,
+    }
+    let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
+    match nix::fcntl::open("/proc/self/fd/2", flags, Mode::empty()) {
+        Ok(own) => sys::write(own.as_raw_fd(), bytes),
+        // No /proc, or a socket: what poll(2) said must do.
+        Err(_) => sys::write(fd, bytes),
+    }
+}
+
+/// Where `log` writes: the same stderr, a line at a time.
+#[derive(Debug)]
+pub struct LogWriter;
+
+impl io::Write for LogWriter {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        stderr().put(Pending { line: line.to_vec(), written: 0, is_record: false });
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

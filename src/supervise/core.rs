@@ -1,0 +1,250 @@
+//! What PID 1 does about what happens: events in, actions out, no system calls.
+
+use crate::options::{Isolation, Options, Signal, Target};
+use std::time::{Duration, Instant};
+
+/// A signal that arrived at epitaph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrival {
+    /// which
+    pub signal: Signal,
+    /// the process that sent it; 0 when it is outside of our PID namespace, or the kernel
+    pub sender: i32,
+    /// when
+    pub at: Instant,
+}
+
+/// What is to be done, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// send the signal to the program, or to its process group
+    Send {
+        /// which
+        signal: Signal,
+        /// to whom
+        target: Target,
+    },
+    /// write a stop record
+    RecordStop(Arrival),
+    /// suspend ourselves, as the program is
+    Suspend,
+    /// end, there being no program to wait for
+    EndPause,
+}
+
+/// The stop signal that was forwarded first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stop {
+    /// which
+    pub signal: Signal,
+    /// when
+    pub at: Instant,
+}
+
+/// The state of the supervision.
+#[derive(Debug)]
+pub struct Core {
+    target: Target,
+    rewrites: Vec<(Signal, Option<Signal>)>,
+    suspends_itself: bool,
+    has_program: bool,
+    kill_after: Option<Duration>,
+    kill_at: Option<Instant>,
+    stop: Option<Stop>,
+    /// bit n-1 is set when a stop record of signal n was written
+    recorded: u64,
+    killed: bool,
+    own_pid: i32,
+}
+
+impl Core {
+    /// The state at the start. `own_pid` is epitaph's.
+    pub fn new(options: &Options, has_program: bool, own_pid: i32) -> Core {
+        Core {
+            target: options.target,
+            rewrites: options.rewrites.clone(),
+            suspends_itself: options.suspends_itself && options.isolation == Isolation::Session,
+            has_program,
+            kill_after: options.kill_after,
+            kill_at: None,
+            stop: None,
+            recorded: 0,
+            killed: false,
+            own_pid,
+        }
+    }
+
+    /// The stop signal that was forwarded first, if one was.
+    pub fn stop(&self) -> Option<Stop> {
+        self.stop
+    }
+
+    /// How long after the stop signal epitaph itself sent SIGKILL, if it did.
+    pub fn killed_after(&self) -> Option<Duration> {
+        self.kill_after.filter(|_| self.killed)
+    }
+
+    /// When [`Core::on_time`] wants to be called next.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.kill_at
+    }
+
+    /// What to do about a signal.
+    pub fn on_signal(&mut self, arrival: Arrival) -> Vec<Action> {
+        let signal = arrival.signal;
+        // SIGCHLD is about our own children. A fault signal is about its sender's own instructions, and a
+        // program that got it would be reported as crashed.
+        if signal.number() == libc::SIGCHLD || signal.is_fault() {
+            return Vec::new();
+        }
+        // The kernel's answer to our own write to a stderr that is gone.
+        if signal.number() == libc::SIGPIPE && arrival.sender == self.own_pid {
+            return Vec::new();
+        }
+        if !self.has_program {
+            return if signal.asks_to_stop() { vec![Action::EndPause] } else { Vec::new() };
+        }
+        let sent = match self.rewrites.iter().rev().find(|(from, _)| *from == signal) {
+            None => signal,
+            Some((_, Some(to))) => *to,
+            Some((_, None)) => return Vec::new(),
+        };
+        let mut actions = Vec::new();
+        if signal.asks_to_stop() || sent.asks_to_stop() {
+            actions.extend(self.stop_forwarded(Arrival { signal: sent, ..arrival }));
+        }
+        if self.suspends_itself && signal.is_terminal_stop() && sent == signal {
+            // The program's session has no parent that could continue it, so the kernel would discard the
+            // terminal's own stop signals there; SIGSTOP is not discarded.
+            actions.push(Action::Send { signal: Signal::STOP, target: self.target });
+            actions.push(Action::Suspend);
+        } else {
+            actions.push(Action::Send { signal: sent, target: self.target });
+        }
+        actions
+    }
+
+    fn stop_forwarded(&mut self, arrival: Arrival) -> Option<Action> {
+        if self.stop.is_none() {
+            self.stop = Some(Stop { signal: arrival.signal, at: arrival.at });
+            self.kill_at = self.kill_after.and_then(|after| arrival.at.checked_add(after));
+        }
+        let bit = 1_u64 << ((arrival.signal.number() - 1) & 63);
+        let is_first = self.recorded & bit == 0;
+        self.recorded |= bit;
+        is_first.then_some(Action::RecordStop(arrival))
+    }
+
+    /// What to do now that it is `now`.
+    pub fn on_time(&mut self, now: Instant) -> Vec<Action> {
+        if self.kill_at.is_none_or(|at| now < at) {
+            return Vec::new();
+        }
+        self.kill_at = None;
+        self.killed = true;
+        vec![Action::Send { signal: Signal::KILL, target: self.target }]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::{Command, parse};
+
+    fn core(line: &str) -> Core {
+        let Command::Run(options) = parse(line.split(' ').map(Into::into).collect(), &|_| None) else {
+            unreachable!("{line}")
+        };
+        Core::new(&options, options.mode != crate::options::Mode::Pause, 1)
+    }
+
+    fn arrival(number: i32) -> Arrival {
+        Arrival { signal: Signal::new(number).expect("a signal"), sender: 0, at: Instant::now() }
+    }
+
+    fn sent(core: &mut Core, number: i32) -> Vec<i32> {
+        let actions = core.on_signal(arrival(number)).into_iter();
+        actions
+            .filter_map(
+                |action| if let Action::Send { signal, .. } = action { Some(signal.number()) } else { None },
+            )
+            .collect()
+    }
+
+    #[test]
+    fn every_signal_is_forwarded_but_for_our_own_and_the_faults() {
+        let mut core = core("epitaph true");
+        for number in (1..=64).filter(|number| Signal::new(*number).is_some()) {
+            let held = [libc::SIGCHLD, 4, 5, 6, 7, 8, 11, 31].contains(&number);
+            let expected: &[i32] = if held { &[] } else { &[number] };
+            assert_eq!(sent(&mut core, number), expected, "{number}");
+        }
+    }
+
+    #[test]
+    fn our_own_sigpipe_is_not_the_programs() {
+        let mut core = core("epitaph true");
+        let ours = Arrival { sender: 1, ..arrival(libc::SIGPIPE) };
+        assert_eq!(core.on_signal(ours), []);
+        assert_eq!(sent(&mut core, libc::SIGPIPE), [libc::SIGPIPE]);
+    }
+
+    #[test]
+    fn rewriting() {
+        let mut core = core("epitaph -r TERM:QUIT -r HUP:0 -r USR1:TERM true");
+        assert!(sent(&mut core, 1).is_empty());
+        assert_eq!(core.stop(), None);
+        assert_eq!(sent(&mut core, 15), [3]);
+        assert_eq!(core.stop().map(|stop| stop.signal.number()), Some(3));
+        assert_eq!(sent(&mut core, libc::SIGUSR1), [15]);
+    }
+
+    #[test]
+    fn a_stop_signal_that_is_dropped_stops_nothing() {
+        let mut core = core("epitaph -r TERM:0 --kill-after 1s true");
+        assert_eq!(core.on_signal(arrival(15)), []);
+        assert_eq!((core.stop(), core.next_deadline()), (None, None));
+    }
+
+    #[test]
+    fn a_stop_record_for_each_stop_signal_however_often_it_comes() {
+        let mut core = core("epitaph true");
+        let mut count = |number| {
+            let actions = core.on_signal(arrival(number)).into_iter();
+            actions.filter(|action| matches!(action, Action::RecordStop(_))).count()
+        };
+        assert_eq!([count(15), count(15), count(2), count(2), count(1)], [1, 0, 1, 0, 0]);
+        assert_eq!(core.stop().map(|stop| stop.signal), Some(Signal::TERM));
+    }
+
+    #[test]
+    fn kill_after_the_first_stop_signal() {
+        let mut core = core("epitaph -g --kill-after 10s true");
+        let first = arrival(15);
+        core.on_signal(first);
+        core.on_signal(Arrival { at: first.at + Duration::from_secs(5), ..arrival(15) });
+        let due = first.at + Duration::from_secs(10);
+        assert_eq!(core.next_deadline(), Some(due));
+        assert_eq!(core.on_time(due - Duration::from_millis(1)), []);
+        assert_eq!(core.killed_after(), None);
+        assert_eq!(core.on_time(due), [Action::Send { signal: Signal::KILL, target: Target::Group }]);
+        assert_eq!(core.killed_after(), Some(Duration::from_secs(10)));
+        assert_eq!(core.next_deadline(), None);
+    }
+
+    #[test]
+    fn a_terminal_stop_suspends_dumb_init_with_its_session_only() {
+        let mut with_session = core("dumb-init true");
+        let stop = Action::Send { signal: Signal::STOP, target: Target::Group };
+        assert_eq!(with_session.on_signal(arrival(libc::SIGTSTP)), [stop, Action::Suspend]);
+        assert_eq!(sent(&mut core("dumb-init -c true"), libc::SIGTSTP), [libc::SIGTSTP]);
+        assert_eq!(sent(&mut core("epitaph true"), libc::SIGTSTP), [libc::SIGTSTP]);
+    }
+
+    #[test]
+    fn pause_ends_on_a_stop_signal_alone() {
+        let mut core = core("epitaph -P");
+        assert_eq!(core.on_signal(arrival(libc::SIGUSR1)), []);
+        assert_eq!(core.on_signal(arrival(15)), [Action::EndPause]);
+    }
+}

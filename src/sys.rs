@@ -1,0 +1,282 @@
+//! The calls that need `unsafe`: those that `nix` does not cover, or not for real-time signals.
+//!
+//! Everything else in the crate is safe code on top of `nix`, `std` and this module.
+#![allow(unsafe_code)]
+
+use nix::unistd::Pid;
+use std::ffi::{CStr, CString, OsString};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+
+fn check(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+/// The arguments of `main`.
+///
+/// `std::env::args` is empty in a program without Rust's own start-up on libcs other than glibc.
+///
+/// # Safety
+/// `argc` and `argv` must be those that the C runtime gave to `main`.
+pub unsafe fn args(argc: libc::c_int, argv: *const *const libc::c_char) -> Vec<OsString> {
+    let count = usize::try_from(argc).unwrap_or(0);
+    // SAFETY: the C runtime gives `argc` pointers to strings that live as long as the process.
+    let arg = |place| unsafe { CStr::from_ptr(*argv.add(place)) };
+    (0..count).map(|place| OsString::from_vec(arg(place).to_bytes().to_vec())).collect()
+}
+
+/// The environment as the process was given it, entries without a `=` too.
+pub fn environment() -> Vec<CString> {
+    unsafe extern "C" {
+        static environ: *const *const libc::c_char;
+    }
+    let mut entries = Vec::new();
+    // SAFETY: `environ` is null or an array of strings that ends with a null pointer (environ(7)); nothing in
+    // this program changes it, and there is one thread.
+    unsafe {
+        let mut entry = environ;
+        while !entry.is_null() && !(*entry).is_null() {
+            entries.push(CStr::from_ptr(*entry).to_owned());
+            entry = entry.add(1);
+        }
+    }
+    entries
+}
+
+/// Puts something into those of the descriptors 0, 1 and 2 that are closed, so that no descriptor of
+/// epitaph's own can land there and receive what is meant for stderr.
+///
+/// What is put there can be neither read nor written, and closes at the exec: the program finds the
+/// descriptor closed, as it was given.
+pub fn reserve_standard_descriptors() {
+    for fd in 0..=2 {
+        // SAFETY: F_GETFD only asks; a path descriptor is opened at the lowest free number, which is `fd`.
+        unsafe {
+            if libc::fcntl(fd, libc::F_GETFD) < 0 {
+                libc::open(c"/".as_ptr(), libc::O_PATH | libc::O_CLOEXEC);
+            }
+        }
+    }
+}
+
+/// Which side of a [`fork`] this is.
+pub enum Fork {
+    /// the new process
+    Child,
+    /// the old one, with the ID of the new one
+    Parent(Pid),
+}
+
+/// fork(2). The process has one thread, so the child may do whatever the parent may.
+///
+/// # Errors
+/// Those of fork(2): EAGAIN at a process limit, ENOMEM.
+pub fn fork() -> io::Result<Fork> {
+    // SAFETY: no other thread exists that could hold a lock at this moment.
+    match check(unsafe { libc::fork() })? {
+        0 => Ok(Fork::Child),
+        pid => Ok(Fork::Parent(Pid::from_raw(pid))),
+    }
+}
+
+/// _exit(2): ends the process without the C runtime's handlers, which belong to the parent in a forked child.
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: never returns and touches no memory.
+    unsafe { libc::_exit(code) }
+}
+
+/// execve(2). Returns only when it failed.
+pub fn execve(path: &CStr, args: &[CString], env: &[CString]) -> io::Error {
+    let pointers = |strings: &[CString]| -> Vec<*const libc::c_char> {
+        strings.iter().map(|string| string.as_ptr()).chain([std::ptr::null()]).collect()
+    };
+    let (args, env) = (pointers(args), pointers(env));
+    // SAFETY: both arrays hold pointers to live strings and end with a null pointer.
+    unsafe { libc::execve(path.as_ptr(), args.as_ptr(), env.as_ptr()) };
+    io::Error::last_os_error()
+}
+
+/// kill(2) with any signal number, real-time signals too; a negative `pid` is a process group.
+///
+/// # Errors
+/// ESRCH when there is no such process, EPERM, EINVAL for a number that is no signal.
+pub fn kill(pid: Pid, signal: i32) -> io::Result<()> {
+    // SAFETY: no memory is involved.
+    check(unsafe { libc::kill(pid.as_raw(), signal) }).map(drop)
+}
+
+/// Whether the process ignores `signal`.
+pub fn ignores(signal: i32) -> bool {
+    let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: sigaction(2) with no new action only fills the old one, which is valid when all zeros.
+    unsafe {
+        libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) == 0
+            && action.assume_init().sa_sigaction == libc::SIG_IGN
+    }
+}
+
+/// Makes the process ignore `signal`, or take its default action.
+pub fn set_ignored(signal: i32, ignored: bool) {
+    let disposition = if ignored { libc::SIG_IGN } else { libc::SIG_DFL };
+    // SAFETY: neither disposition runs code of ours.
+    unsafe { libc::signal(signal, disposition) };
+}
+
+/// A child that has ended.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    /// its process ID, free for another process from now on
+    pub pid: Pid,
+    /// how it ended
+    pub status: ExitStatus,
+    /// user CPU time of it and of the children that it waited for, in milliseconds
+    pub user_ms: u64,
+    /// system CPU time of the same
+    pub system_ms: u64,
+    /// the largest resident set of any of them, in bytes
+    pub max_rss: u64,
+}
+
+/// A child that has ended and was not reaped yet, if there is one: its ID, and the signal that killed it.
+///
+/// Its entry in /proc can still be read.
+pub fn peek_ended() -> Option<(Pid, Option<i32>)> {
+    let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+    let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: `info` is valid when all zeros; waitid(2) fills the fields that si_pid and si_status read, and
+    // leaves si_pid zero when no child has ended.
+    let (pid, code, status) = unsafe {
+        if libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), flags) != 0 {
+            return None;
+        }
+        let info = info.assume_init();
+        (info.si_pid(), info.si_code, info.si_status())
+    };
+    let killed = code == libc::CLD_KILLED || code == libc::CLD_DUMPED;
+    (pid > 0).then(|| (Pid::from_raw(pid), killed.then_some(status)))
+}
+
+/// Reaps one child that has ended, if there is one: `which`, or any.
+///
+/// wait4(2) itself rather than `nix`, whose `waitpid` fails after reaping a child that a real-time signal
+/// has killed.
+pub fn reap(which: Option<Pid>) -> Option<Ended> {
+    let mut status = 0;
+    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+    let which = which.map_or(-1, Pid::as_raw);
+    // SAFETY: both pointers are valid for the call, and a rusage of all zeros is a valid one.
+    let (pid, usage) = unsafe {
+        let pid = libc::wait4(which, &mut status, libc::WNOHANG, usage.as_mut_ptr());
+        (pid, usage.assume_init())
+    };
+    // The widths of these fields differ between architectures and libcs.
+    #[allow(clippy::unnecessary_cast)]
+    let ms = |time: libc::timeval| time.tv_sec as u64 * 1000 + time.tv_usec as u64 / 1000;
+    #[allow(clippy::unnecessary_cast)]
+    (pid > 0).then(|| Ended {
+        pid: Pid::from_raw(pid),
+        status: ExitStatus::from_raw(status),
+        user_ms: ms(usage.ru_utime),
+        system_ms: ms(usage.ru_stime),
+        max_rss: usage.ru_maxrss as u64 * 1024,
+    })
+}
+
+/// Waits until the child `pid` has ended, and reaps it. For helpers of a forked child only: it blocks.
+pub fn wait_for(pid: Pid) {
+    let mut status = 0;
+    // SAFETY: the pointer is valid for the call.
+    while unsafe { libc::waitpid(pid.as_raw(), &mut status, 0) } < 0
+        && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
+    {}
+}
+
+/// A close-on-exec copy of `fd` at a number of 3 or above.
+///
+/// # Errors
+/// EMFILE at the descriptor limit.
+pub fn duplicate_above_standard(fd: BorrowedFd) -> io::Result<OwnedFd> {
+    // SAFETY: a number that fcntl(2) returned is a new descriptor that nobody else owns.
+    unsafe {
+        let new = check(libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 3))?;
+        Ok(OwnedFd::from_raw_fd(new))
+    }
+}
+
+/// write(2) that fails with `WouldBlock` rather than wait, whatever the descriptor's own flags.
+///
+/// The O_NONBLOCK flag belongs to the open file, which the program shares, so it must not be set on an
+/// inherited descriptor.
+///
+/// # Errors
+/// Those of pwritev2(2) with RWF_NOWAIT; `Unsupported` where kernel or file do not know the flag (pipes do
+/// since Linux 6.4).
+pub fn write_nowait(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
+    let part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    // SAFETY: the vector points to `bytes`, which is only read. An offset of -1 is the file's own position.
+    // The offset goes in two halves, the upper of which is not looked at where a register holds it all.
+    let written = unsafe {
+        libc::syscall(
+            libc::SYS_pwritev2,
+            libc::c_long::from(fd),
+            &raw const part,
+            1 as libc::c_long,
+            -1 as libc::c_long,
+            -1 as libc::c_long,
+            libc::c_long::from(libc::RWF_NOWAIT),
+        )
+    };
+    usize::try_from(written).map_err(|_| match io::Error::last_os_error() {
+        error if error.raw_os_error() == Some(libc::EOPNOTSUPP) => io::ErrorKind::Unsupported.into(),
+        error if error.raw_os_error() == Some(libc::ENOSYS) => io::ErrorKind::Unsupported.into(),
+        error if error.raw_os_error() == Some(libc::EINVAL) => io::ErrorKind::Unsupported.into(),
+        error => error,
+    })
+}
+
+/// write(2) on a descriptor of which nothing but the number is known.
+///
+/// # Errors
+/// Those of write(2).
+pub fn write(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
+    // SAFETY: `bytes` is only read.
+    usize::try_from(unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) })
+        .map_err(|_| io::Error::last_os_error())
+}
+
+/// Descriptor 2, whatever it is open on.
+pub fn stderr_descriptor() -> BorrowedFd<'static> {
+    // SAFETY: `reserve_standard_descriptors` saw to it that 2 is open, and nothing here closes it.
+    unsafe { BorrowedFd::borrow_raw(libc::STDERR_FILENO) }
+}
+
+/// Makes the terminal on stdin the controlling terminal of this session: TIOCSCTTY, ioctl_tty(2).
+///
+/// # Errors
+/// ENOTTY when stdin is no terminal, EPERM when it controls another session.
+pub fn take_terminal() -> io::Result<()> {
+    // SAFETY: the argument of this ioctl is a number. Its request has another type on musl.
+    check(unsafe { libc::ioctl(libc::STDIN_FILENO, libc::TIOCSCTTY as _, 0) }).map(drop)
+}
+
+/// Whether the process has children, ended ones that were not reaped included.
+pub fn has_children() -> bool {
+    let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+    let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: `info` is valid for the call. Fails with ECHILD when there is none.
+    unsafe { libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), flags) == 0 }
+}
+
+/// Has the kernel send `signal` when the parent dies: PR_SET_PDEATHSIG, prctl(2). Real-time signals too, which
+/// `nix` cannot name.
+///
+/// # Errors
+/// EINVAL for a number that is no signal.
+pub fn set_parent_death_signal(signal: i32) -> io::Result<()> {
+    let signal = libc::c_ulong::try_from(signal).unwrap_or(0);
+    // SAFETY: the argument is a number.
+    check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal) }).map(drop)
+}

@@ -1,0 +1,221 @@
+//! The agent's JSON documents: which field is in which version of which answer.
+//!
+//! Sources: the user guides of the task metadata endpoint (versions 2 to 4) and of the container agent
+//! introspection API, and the response types of the agent's public source.
+
+use serde_json::{Map, Value, json};
+
+use super::task::{Container, Task};
+
+/// The version of the task metadata endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    V2,
+    V3,
+    V4,
+}
+
+/// `/task`, or `/v2/metadata`.
+pub fn task(task: &Task, version: Version) -> Value {
+    let containers: Vec<Value> = task.containers.iter().map(|one| container(task, one, version)).collect();
+    let mut object = Object::default();
+    object.put("Cluster", json!(task.cluster));
+    object.put("TaskARN", json!(task.arn));
+    object.put("Family", json!(task.family));
+    object.put("Revision", json!(task.revision));
+    object.put("DesiredStatus", json!("RUNNING"));
+    // So it is in the answers of real agents: a container that asks is running, and its task not yet.
+    object.put("KnownStatus", json!("NONE"));
+    if task.cpu_limit.is_some() || task.memory_limit.is_some() {
+        let mut limits = Object::default();
+        limits.put_some("CPU", task.cpu_limit.map(|limit| json!(limit)));
+        limits.put_some("Memory", task.memory_limit.map(|limit| json!(limit)));
+        object.put("Limits", limits.value());
+    }
+    object.put("PullStartedAt", json!("2026-01-15T09:30:02.014273806Z"));
+    object.put("PullStoppedAt", json!("2026-01-15T09:30:03.229511064Z"));
+    object.put("AvailabilityZone", json!(task.availability_zone));
+    if !containers.is_empty() {
+        object.put("Containers", json!(containers));
+    }
+    if version == Version::V4 {
+        object.put("LaunchType", json!(task.launch_type));
+        object.put_some("ServiceName", task.service.as_ref().map(|name| json!(name)));
+        object.put_some("VPCID", task.vpc_id.as_ref().map(|id| json!(id)));
+        object.put("FaultInjectionEnabled", json!(false));
+        if task.launch_type == "FARGATE" {
+            object.put("EphemeralStorageMetrics", json!({"Utilized": 319, "Reserved": 21_010}));
+            object.put(
+                "ClockDrift",
+                json!({
+                    "ClockErrorBound": 0.554_55,
+                    "ReferenceTimestamp": "2026-01-15T09:30:00Z",
+                    "ClockSynchronizationStatus": "SYNCHRONIZED",
+                }),
+            );
+        }
+    }
+    object.value()
+}
+
+/// The bare base of v3 and v4, an element of `Containers`, or `/v2/metadata/<container id>`.
+pub fn container(task: &Task, container: &Container, version: Version) -> Value {
+    let mut object = Object::default();
+    object.put("DockerId", json!(container.docker_id));
+    object.put("Name", json!(container.name));
+    object.put("DockerName", json!(container.docker_name));
+    object.put("Image", json!(container.image));
+    object.put("ImageID", json!(container.image_id));
+    object.put("Labels", labels(task, container));
+    object
+        .put("DesiredStatus", json!(if container.is_pause() { "RESOURCES_PROVISIONED" } else { "RUNNING" }));
+    object.put("KnownStatus", json!(container.known_status));
+    object.put(
+        "Limits",
+        json!({"CPU": container.cpu_limit.unwrap_or(0), "Memory": container.memory_limit.unwrap_or(0)}),
+    );
+    object.put_some("CreatedAt", container.created_at.as_ref().map(|time| json!(time)));
+    object.put_some("StartedAt", container.started_at.as_ref().map(|time| json!(time)));
+    object.put("Type", json!(container.kind));
+    object.put("Networks", json!([network(task, container, version)]));
+    if version == Version::V4 {
+        object.put_some("ContainerARN", container.arn.as_ref().map(|arn| json!(arn)));
+        object.put_some("LogDriver", container.log_driver.as_ref().map(|driver| json!(driver)));
+        if !container.log_options.is_empty() {
+            object.put("LogOptions", pairs(&container.log_options));
+        }
+        object.put_some("RestartCount", container.restart_count.map(|count| json!(count)));
+        if task.launch_type == "FARGATE" {
+            object.put("Snapshotter", json!("overlayfs"));
+        }
+    }
+    object.value()
+}
+
+fn labels(task: &Task, container: &Container) -> Value {
+    let own = [
+        ("com.amazonaws.ecs.cluster", &task.cluster),
+        ("com.amazonaws.ecs.container-name", &container.name),
+        ("com.amazonaws.ecs.task-arn", &task.arn),
+        ("com.amazonaws.ecs.task-definition-family", &task.family),
+        ("com.amazonaws.ecs.task-definition-version", &task.revision),
+    ];
+    let mut all: Vec<(String, String)> =
+        own.into_iter().map(|(name, value)| (name.to_owned(), value.clone())).collect();
+    all.extend(container.labels.iter().cloned());
+    pairs(&all)
+}
+
+fn network(task: &Task, container: &Container, version: Version) -> Value {
+    let mut network = Object::default();
+    network.put("NetworkMode", json!(task.network_mode));
+    network.put("IPv4Addresses", json!([container.ip]));
+    if version == Version::V4 && task.network_mode == "awsvpc" {
+        network.put("AttachmentIndex", json!(0));
+        network.put("MACAddress", json!("0e:9e:32:c7:48:85"));
+        network.put("IPv4SubnetCIDRBlock", json!("10.0.2.0/24"));
+        network.put("PrivateDNSName", json!("ip-10-0-2-100.eu-central-1.compute.internal"));
+        network.put("SubnetGatewayIpv4Address", json!("10.0.2.1/24"));
+    }
+    network.value()
+}
+
+/// `/stats`: Docker's statistics of one container, in figures that stay the same.
+pub fn stats(container: &Container) -> Value {
+    json!({
+        "read": "2026-01-15T09:31:00.000000001Z",
+        "preread": "2026-01-15T09:30:59.000000001Z",
+        "num_procs": 0,
+        "pids_stats": {"current": 3},
+        "cpu_stats": {"cpu_usage": {"total_usage": 360_968_065}, "system_cpu_usage": 1_808_910_000_000_u64, "online_cpus": 2},
+        "memory_stats": {
+            "usage": 6_500_352,
+            "max_usage": 8_986_624,
+            "limit": container.memory_limit.map_or(4_134_825_984, |limit| limit * 1024 * 1024),
+            "stats": {"cache": 0, "rss": 3_756_032},
+        },
+        "name": format!("/{}", container.docker_name),
+        "id": container.docker_id,
+        "network_rate_stats": {"rx_bytes_per_sec": 0, "tx_bytes_per_sec": 0},
+    })
+}
+
+/// `/task/stats` and `/v2/stats`: the statistics of each container by its ID.
+pub fn task_stats(task: &Task) -> Value {
+    let all = task.containers.iter().filter(|container| !container.docker_id.is_empty());
+    Value::Object(all.map(|container| (container.docker_id.clone(), stats(container))).collect())
+}
+
+/// `/v1/metadata`.
+pub fn agent(task: &Task) -> Value {
+    let cluster = task.cluster.rsplit('/').next().unwrap_or_default();
+    json!({
+        "Cluster": cluster,
+        "ContainerInstanceArn": task.instance_arn,
+        "Version": "Amazon ECS Agent - v1.89.2 (*7a3f1c2d)",
+    })
+}
+
+/// `/v1/tasks`: all tasks of the instance.
+pub fn introspected_tasks(tasks: &[&Task]) -> Value {
+    let all: Vec<Value> = tasks.iter().map(|task| introspected_task(task)).collect();
+    json!({"Tasks": all})
+}
+
+/// One task of `/v1/tasks`. The pause container is never listed, though its ID finds the task.
+pub fn introspected_task(task: &Task) -> Value {
+    let shown = task.containers.iter().filter(|container| !container.is_pause());
+    let containers: Vec<Value> = shown.map(|container| introspected_container(task, container)).collect();
+    json!({
+        "Arn": task.arn,
+        "DesiredStatus": "RUNNING",
+        "KnownStatus": "RUNNING",
+        "Family": task.family,
+        "Version": task.revision,
+        "Containers": containers,
+    })
+}
+
+fn introspected_container(task: &Task, container: &Container) -> Value {
+    let mut object = Object::default();
+    object.put("DockerId", json!(container.docker_id));
+    object.put("DockerName", json!(container.docker_name));
+    object.put("Name", json!(container.name));
+    object.put("Image", json!(container.image));
+    object.put("ImageID", json!(container.image_id));
+    object.put_some("CreatedAt", container.created_at.as_ref().map(|time| json!(time)));
+    object.put_some("StartedAt", container.started_at.as_ref().map(|time| json!(time)));
+    if task.network_mode == "awsvpc" {
+        object.put("Networks", json!([{"NetworkMode": "awsvpc", "IPv4Addresses": [container.ip]}]));
+    }
+    object.value()
+}
+
+/// What the introspection API answers instead of a task that it has not found.
+pub fn no_task() -> Value {
+    json!({"Arn": "", "KnownStatus": "", "Family": "", "Version": "", "Containers": null})
+}
+
+fn pairs(pairs: &[(String, String)]) -> Value {
+    Value::Object(pairs.iter().map(|(name, value)| (name.clone(), json!(value))).collect())
+}
+
+/// An object in the making. (Keys come out sorted, the agent's do not: no reader may care.)
+#[derive(Default)]
+struct Object(Map<String, Value>);
+
+impl Object {
+    fn put(&mut self, key: &str, value: Value) {
+        self.0.insert(key.to_owned(), value);
+    }
+
+    fn put_some(&mut self, key: &str, value: Option<Value>) {
+        if let Some(value) = value {
+            self.put(key, value);
+        }
+    }
+
+    fn value(self) -> Value {
+        Value::Object(self.0)
+    }
+}

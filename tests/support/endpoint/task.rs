@@ -1,0 +1,197 @@
+//! What the endpoint knows: one task, its containers, and its neighbours on the same instance.
+
+/// An ECS task as the agent sees it. The default is a plausible task on EC2 in awsvpc mode.
+#[derive(Debug, Clone)]
+pub struct Task {
+    pub arn: String,
+    /// The short name on EC2, the ARN on Fargate.
+    pub cluster: String,
+    pub family: String,
+    /// A number, but a string in every answer.
+    pub revision: String,
+    /// `EC2`, `FARGATE`, `EXTERNAL` or `MANAGED_INSTANCES`
+    pub launch_type: String,
+    pub availability_zone: String,
+    pub service: Option<String>,
+    pub vpc_id: Option<String>,
+    /// The limit of the whole task in vCPU.
+    pub cpu_limit: Option<f64>,
+    /// The limit of the whole task in MiB.
+    pub memory_limit: Option<u64>,
+    /// `awsvpc`, `bridge` or `host`. Only in awsvpc mode does v2 know its caller by the source address.
+    pub network_mode: String,
+    /// The container instance; null in `/v1/metadata` when unknown, absent on Fargate.
+    pub instance_arn: Option<String>,
+    /// In the order of the answer. The container under test is the first one of the type `NORMAL`.
+    pub containers: Vec<Container>,
+    /// Other tasks on the same instance, which only the introspection API shows.
+    pub neighbours: Vec<Task>,
+}
+
+/// A container of a [`Task`].
+#[derive(Debug, Clone)]
+pub struct Container {
+    /// The last part of the container's `/v4/…` and `/v3/…` URL; not the container ID.
+    pub endpoint_id: String,
+    /// 64 hex digits on EC2, `<32 hex digits>-<decimal digits>` on Fargate.
+    pub docker_id: String,
+    pub name: String,
+    pub docker_name: String,
+    pub image: String,
+    pub image_id: String,
+    /// `NORMAL` or `CNI_PAUSE`
+    pub kind: String,
+    pub arn: Option<String>,
+    /// RFC 3339 with nanoseconds, like all times here.
+    pub created_at: Option<String>,
+    pub started_at: Option<String>,
+    pub known_status: String,
+    pub ip: String,
+    /// In CPU shares.
+    pub cpu_limit: Option<u64>,
+    /// In MiB.
+    pub memory_limit: Option<u64>,
+    pub log_driver: Option<String>,
+    pub log_options: Vec<(String, String)>,
+    /// Labels beside the five that the agent sets.
+    pub labels: Vec<(String, String)>,
+    pub restart_count: Option<u64>,
+}
+
+/// The name of the container that owns the network of an awsvpc task.
+pub const PAUSE: &str = "~internal~ecs~pause";
+
+impl Default for Task {
+    fn default() -> Self {
+        Task {
+            arn: "arn:aws:ecs:eu-central-1:123456789012:task/default/9d4f1c7ab2e84c0f8a35d6e17b20c493".into(),
+            cluster: "default".into(),
+            family: "shop-web".into(),
+            revision: "26".into(),
+            launch_type: "EC2".into(),
+            availability_zone: "eu-central-1b".into(),
+            service: Some("shop".into()),
+            vpc_id: Some("vpc-0a1b2c3d4e5f60718".into()),
+            cpu_limit: Some(0.25),
+            memory_limit: Some(512),
+            network_mode: "awsvpc".into(),
+            instance_arn: Some(
+                "arn:aws:ecs:eu-central-1:123456789012:container-instance/default/\
+                 1f73d099b9144e67ac2d2b0a1d2e8a3c"
+                    .into(),
+            ),
+            containers: vec![Container::pause(), Container::default()],
+            neighbours: Vec::new(),
+        }
+    }
+}
+
+impl Default for Container {
+    fn default() -> Self {
+        let option = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        Container {
+            endpoint_id: "4f2a3c5e-7b1d-4e8f-9a60-0d1c2b3a4f5e".into(),
+            docker_id: "c1a7e5d20b9f4836a5d7c8e1f0324b6798dcba5e4f3021768594a3b2c1d0e9f8".into(),
+            name: "server".into(),
+            docker_name: "ecs-shop-web-26-server-ae81f3c5d0b7e2946a00".into(),
+            image: "123456789012.dkr.ecr.eu-central-1.amazonaws.com/shop-web:latest".into(),
+            image_id: "sha256:3f8b2a6c915d04e7b8c2f1a0d9e6735481b2c3d4e5f60718293a4b5c6d7e8f90".into(),
+            kind: "NORMAL".into(),
+            arn: Some(
+                "arn:aws:ecs:eu-central-1:123456789012:container/default/9d4f1c7ab2e84c0f8a35d6e17b20c493/\
+                 b58e6b1d-6d7f-4a1b-8c0b-0b2f7d7d4c11"
+                    .into(),
+            ),
+            created_at: Some("2026-01-15T09:30:03.418764321Z".into()),
+            started_at: Some("2026-01-15T09:30:04.120053877Z".into()),
+            known_status: "RUNNING".into(),
+            ip: "10.0.2.100".into(),
+            cpu_limit: Some(10),
+            memory_limit: Some(128),
+            log_driver: Some("awslogs".into()),
+            log_options: vec![
+                option("awslogs-group", "/ecs/shop"),
+                option("awslogs-region", "eu-central-1"),
+                option("awslogs-stream", "web/server/9d4f1c7ab2e84c0f8a35d6e17b20c493"),
+            ],
+            labels: Vec::new(),
+            restart_count: None,
+        }
+    }
+}
+
+impl Container {
+    /// The container that owns the network of an awsvpc task: it starts first, and Docker shows its ID in the
+    /// mounts and the host name of all the others.
+    pub fn pause() -> Self {
+        Container {
+            endpoint_id: "0e9d8c7b-6a5f-4e3d-8c2b-1a0f9e8d7c6b".into(),
+            docker_id: "5b0e9d8c7f6a4132b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f7081920".into(),
+            name: PAUSE.into(),
+            docker_name: "ecs-shop-web-26-internalecspause-f0c2b69a87d5e4a31b00".into(),
+            image: "amazon/amazon-ecs-pause:0.1.0".into(),
+            image_id: String::new(),
+            kind: "CNI_PAUSE".into(),
+            arn: None,
+            created_at: Some("2026-01-15T09:30:01.366372108Z".into()),
+            started_at: Some("2026-01-15T09:30:01.903921455Z".into()),
+            known_status: "RESOURCES_PROVISIONED".into(),
+            cpu_limit: None,
+            memory_limit: None,
+            log_driver: None,
+            log_options: Vec::new(),
+            ..Container::default()
+        }
+    }
+
+    /// Whether this is the container that owns the network.
+    pub fn is_pause(&self) -> bool {
+        self.kind == "CNI_PAUSE"
+    }
+}
+
+impl Task {
+    /// A task on EC2 in bridge mode: no pause container, and v2 does not know its caller.
+    pub fn ec2_bridge() -> Self {
+        let container = Container { ip: "172.17.0.2".into(), ..Container::default() };
+        Task { network_mode: "bridge".into(), containers: vec![container], ..Task::default() }
+    }
+
+    /// A task on Fargate (platform 1.4): the cluster is an ARN, the container ID is made of the task ID, no
+    /// pause container shows.
+    pub fn fargate() -> Self {
+        let id = "7c2e94d1a0b84f6e9d35c8e7f1a2b346-1873405926";
+        let container = Container {
+            endpoint_id: id.into(),
+            docker_id: id.into(),
+            docker_name: "server".into(),
+            ip: "192.0.2.3".into(),
+            arn: Some(
+                "arn:aws:ecs:eu-central-1:111122223333:container/default/7c2e94d1a0b84f6e9d35c8e7f1a2b346/\
+                 6e1f0a9b-3c5d-47e8-b2a1-9f8e7d6c5b4a"
+                    .into(),
+            ),
+            ..Container::default()
+        };
+        Task {
+            arn: "arn:aws:ecs:eu-central-1:111122223333:task/default/7c2e94d1a0b84f6e9d35c8e7f1a2b346".into(),
+            cluster: "arn:aws:ecs:eu-central-1:111122223333:cluster/default".into(),
+            launch_type: "FARGATE".into(),
+            availability_zone: "eu-central-1a".into(),
+            instance_arn: None,
+            containers: vec![container],
+            ..Task::default()
+        }
+    }
+
+    /// The container under test: the first of the type `NORMAL`, else the first.
+    pub fn subject(&self) -> Option<&Container> {
+        self.containers.iter().find(|container| !container.is_pause()).or_else(|| self.containers.first())
+    }
+
+    /// Like [`Task::subject`], to change it.
+    pub fn subject_mut(&mut self) -> Option<&mut Container> {
+        let index = self.containers.iter().position(|container| !container.is_pause()).unwrap_or(0);
+        self.containers.get_mut(index)
+    }
+}
