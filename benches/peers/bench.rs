@@ -1,5 +1,6 @@
 //! What every measurement needs: the inits, how much to measure, and programs that run under an init.
 
+use std::cell::RefCell;
 use std::env;
 use std::ffi::OsString;
 use std::fs::File;
@@ -17,6 +18,8 @@ use crate::workload;
 /// How much is measured.
 #[derive(Clone, Copy)]
 pub struct Scale {
+    /// How long one measurement may take; what is not done by then is left out.
+    pub budget: Duration,
     /// Rounds of starts; every init starts once in each.
     pub starts: usize,
     /// How long the idle inits are watched.
@@ -43,6 +46,7 @@ pub struct Bench {
     pub scale: Scale,
     null: File,
     sink: (PipeReader, PipeWriter),
+    cut_short: RefCell<Vec<String>>,
 }
 
 /// A workload that runs under an init and has said that it is ready.
@@ -66,7 +70,8 @@ impl Bench {
         // Only our end: the programs' end is another open file description and stays as they expect it.
         fcntl(&sink.0, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         let null = File::options().read(true).write(true).open("/dev/null")?;
-        let mut bench = Self { inits, places: vec![Place::Ordinary], scale, null, sink };
+        let mut bench =
+            Self { inits, places: vec![Place::Ordinary], scale, null, sink, cut_short: RefCell::default() };
         match bench.exec_time(&Command::new(&["/bin/true".into()], &[], Place::Pid1)?) {
             Ok(_) => bench.places.insert(0, Place::Pid1),
             Err(error) => eprintln!(
@@ -80,6 +85,27 @@ impl Bench {
     /// The place where an init is what it is made for, if it can be had here.
     pub fn best_place(&self) -> Place {
         self.places.first().copied().unwrap_or(Place::Ordinary)
+    }
+
+    /// The numbers of the rounds, as long as there is time for another one.
+    pub fn rounds(&self, name: &str, count: usize) -> impl Iterator<Item = usize> {
+        let deadline = Instant::now() + self.scale.budget;
+        (0..count).take_while(move |round| {
+            let in_time = Instant::now() < deadline;
+            if !in_time {
+                let seconds = self.scale.budget.as_secs_f32();
+                let text = format!(
+                    "The {name} were stopped after {round} of {count} rounds: {seconds} s were over."
+                );
+                self.cut_short.borrow_mut().push(text);
+            }
+            in_time
+        })
+    }
+
+    /// A sentence about each measurement for which there was not enough time.
+    pub fn cut_short(&self) -> Vec<String> {
+        self.cut_short.take()
     }
 
     /// The indices of the inits that are here; each round begins with another one, so that none always

@@ -13,7 +13,7 @@
 
 // clone, kill and shared memory: the benchmark measures below what the standard library offers.
 #![allow(unsafe_code)]
-#![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod bench;
 mod endpoint;
@@ -31,12 +31,14 @@ mod workload;
 use std::env;
 use std::ffi::OsString;
 use std::fs;
+use std::path::Path;
 use std::process::ExitCode;
 
-use bench::Bench;
+use bench::{Bench, Scale};
 use endpoint::Endpoint;
 use init::{Init, Needs};
 use options::{Options, Request};
+use process::{Command, Place};
 use table::{Cell, Row};
 use watchdog::Watchdog;
 
@@ -73,8 +75,10 @@ fn run(options: &Options) -> Result<(), String> {
     let endpoint = Endpoint::start().map_err(text)?;
     let watchdog = Watchdog::start();
 
+    watchdog.watch("versions");
     let mut rows = files(&bench);
-    let mut notes = vec![machine()];
+    watchdog.rest();
+    let mut notes = vec![machine(), method(&options.scale)];
     // One failing measurement does not take the others with it, but it does fail the run.
     let mut failed = Vec::new();
     let mut measure = |name: &str, what: &mut dyn FnMut() -> std::io::Result<Vec<Row>>| {
@@ -102,6 +106,7 @@ fn run(options: &Options) -> Result<(), String> {
     measure("latency", &mut || signal::latency(&bench));
     measure("early", &mut || signal::early(&bench));
 
+    notes.extend(bench.cut_short());
     println!("{}", table::medians(&bench.inits, &rows));
     println!(
         "Medians; in parentheses how many times {}'s figure it is. KB are 1,024 bytes.\n",
@@ -115,29 +120,52 @@ fn run(options: &Options) -> Result<(), String> {
 
 /// What needs no measuring: versions, sizes, and what the files need at run time.
 fn files(bench: &Bench) -> Vec<Row> {
-    let of = |cell: fn(&Init, &std::path::Path) -> Option<Cell>| {
+    let of = |cell: &dyn Fn(&Init, &Path) -> Option<Cell>| {
         let dash = || Cell::text("–");
         let one =
             |init: &Init, ()| init.path.as_deref().and_then(|path| cell(init, path)).unwrap_or_else(dash);
         bench.cells(vec![(); bench.inits.len()], one)
     };
     vec![
-        Row::plain("Version", of(|init, _| init.version().map(Cell::Text))),
+        Row::plain(
+            "Version",
+            of(&|_, path| {
+                let command = Command::new(&[path.into(), "--version".into()], &[], Place::Ordinary).ok()?;
+                Init::version(&bench.output(&command).ok()?).map(Cell::Text)
+            }),
+        ),
         Row::plain(
             "File, KB",
-            of(|_, path| {
+            of(&|_, path| {
                 let size = fs::metadata(path).ok().filter(fs::Metadata::is_file)?.len();
                 Some(Cell::Number((size as f64 / 1024.0).ceil()))
             }),
         ),
         Row::plain(
             "Needs at run time",
-            of(|_, path| match init::needs(path).ok()? {
+            of(&|_, path| match init::needs(path).ok()? {
                 Needs::Nothing => Some(Cell::text("nothing")),
                 Needs::Libc => Some(Cell::text("libc")),
             }),
         ),
     ]
+}
+
+/// What a reader must know to judge the figures.
+fn method(scale: &Scale) -> String {
+    let count = |count: usize| table::grouped(count as f64);
+    format!(
+        "The inits took turns, once in each of {} rounds of starts, {} of reaping, {} of signals and {} of early \
+         SIGTERMs; the idle ones were watched in the same {} s. Orphans and signals had one CPU for all. PID 1 is \
+         in a PID namespace of its own; making the namespace is in its start. `{}` is what the program and the \
+         machine take by themselves.",
+        count(scale.starts),
+        count(scale.reap_rounds),
+        count(scale.signals),
+        count(scale.races),
+        scale.idle.as_secs(),
+        init::NO_INIT,
+    )
 }
 
 /// Kernel, CPU and day.

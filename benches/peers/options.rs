@@ -23,6 +23,7 @@ cargo bench --bench peers -- [OPTIONS]
                   (start, endpoint, idle, reap, latency, early)";
 
 const FULL: Scale = Scale {
+    budget: Duration::from_secs(25),
     starts: 1000,
     idle: Duration::from_secs(5),
     reap_rounds: 11,
@@ -33,6 +34,7 @@ const FULL: Scale = Scale {
 };
 
 const QUICK: Scale = Scale {
+    budget: Duration::from_millis(2500),
     starts: 100,
     idle: Duration::from_secs(2),
     reap_rounds: 5,

@@ -24,7 +24,7 @@ pub fn rows(bench: &Bench) -> io::Result<Vec<Row>> {
     let _one_cpu = OneCpu::pin()?;
     let mut rates = vec![Vec::new(); bench.inits.len()];
     let mut singles = vec![Vec::new(); bench.inits.len()];
-    for round in 0..=bench.scale.reap_rounds {
+    for round in bench.rounds("orphans", 1 + bench.scale.reap_rounds) {
         for index in bench.order(round).filter(|index| bench.inits[*index].can_reap(place)) {
             let (rate, waits) = round_of(bench, &bench.inits[index])?;
             // The first round pays for memory that the kernel keeps for the others.

@@ -25,7 +25,7 @@ pub fn latency(bench: &Bench) -> io::Result<Vec<Row>> {
     };
     let mut running = bench.inits.iter().map(start).collect::<io::Result<Vec<Option<Running>>>>()?;
     let mut times = vec![Vec::new(); running.len()];
-    for round in 0..bench.scale.signals {
+    for round in bench.rounds("signals", bench.scale.signals) {
         for index in bench.order(round) {
             let Some(one) = &mut running[index] else { continue };
             let begin = now_ns();
@@ -52,14 +52,17 @@ pub fn latency(bench: &Bench) -> io::Result<Vec<Row>> {
 /// That an init or its program failed in another way.
 pub fn early(bench: &Bench) -> io::Result<Vec<Row>> {
     const WINDOW: Duration = Duration::from_millis(4);
+    const GOLDEN_RATIO: f64 = 0.618_033_988_749_895;
     if bench.best_place() != Place::Pid1 {
         return Ok(Vec::new());
     }
     exact_sleeps();
-    let races = bench.scale.races;
+    let mut races = 0;
     let mut lost = vec![0_u32; bench.inits.len()];
-    for round in 0..races {
-        let delay = WINDOW * round as u32 / races as u32;
+    for round in bench.rounds("early SIGTERMs", bench.scale.races) {
+        // Multiples of the golden ratio fill the window evenly, however many rounds there are.
+        let delay = WINDOW.mul_f64((round as f64 * GOLDEN_RATIO).fract());
+        races += 1;
         for index in bench.order(round).filter(|index| !bench.inits[*index].is_none()) {
             let init = &bench.inits[index];
             let running = bench.launch(init, Place::Pid1, &[workload::TERM], &[])?;
@@ -80,11 +83,10 @@ pub fn early(bench: &Bench) -> io::Result<Vec<Row>> {
     };
     let window = WINDOW.as_millis();
     let count = format!("SIGTERMs lost of {races} that were sent 0 to {window} ms after the exec, as PID 1");
-    // The times at which they were sent lie evenly in the window.
-    let deaf = |lost: f64| lost / races as f64 * WINDOW.as_secs_f64() * 1e6;
+    let deaf = |lost: f64| lost / f64::from(races) * WINDOW.as_secs_f64() * 1e6;
     Ok(vec![
         Row::plain(count, cells(&|lost| lost)),
-        Row::compared("So much time after the exec it is deaf to them, µs", cells(&deaf)),
+        Row::compared("Time after the exec in which a SIGTERM is lost, as PID 1, µs", cells(&deaf)),
     ])
 }
 

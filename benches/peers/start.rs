@@ -28,7 +28,7 @@ fn row(bench: &Bench, place: Place) -> io::Result<Row> {
     let command = |init: &Init| Command::new(&init.argv(&program, place), &[], place);
     let commands = bench.inits.iter().map(command).collect::<io::Result<Vec<_>>>()?;
     let mut times = vec![Vec::new(); commands.len()];
-    for round in 0..WARM_UP + bench.scale.starts {
+    for round in bench.rounds(&format!("starts {}", named(place)), WARM_UP + bench.scale.starts) {
         for index in bench.order(round) {
             let time = bench.exec_time(&commands[index])?;
             if round >= WARM_UP {
@@ -66,7 +66,7 @@ pub fn with_endpoint(bench: &Bench, endpoint: &Endpoint) -> io::Result<(Row, Str
     let commands = [Command::new(&argv, &[], place)?, Command::new(&argv, &env, place)?];
     let (mut with, mut more) = (Vec::new(), Vec::new());
     let before = endpoint.requests();
-    for round in 0..WARM_UP + bench.scale.starts {
+    for round in bench.rounds("starts with an endpoint", WARM_UP + bench.scale.starts) {
         let mut times = [0.0; 2];
         for turn in 0..2 {
             let index = (turn + round) % 2;
@@ -77,7 +77,7 @@ pub fn with_endpoint(bench: &Bench, endpoint: &Endpoint) -> io::Result<(Row, Str
             more.push(times[1] - times[0]);
         }
     }
-    let requests = (endpoint.requests() - before) as f64 / (WARM_UP + bench.scale.starts) as f64;
+    let requests = (endpoint.requests() - before) as f64 / (with.len() + WARM_UP) as f64;
     let more = Spread::of(more).ok_or_else(|| io::Error::other("no rounds"))?;
     let note = format!(
         "With an ECS endpoint on loopback that answers at once, epitaph takes {} µs more than without \
