@@ -10,7 +10,7 @@ use crate::sys;
 use nix::sys::signal::{SigSet, SigmaskHow};
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -58,16 +58,37 @@ impl Inherited {
 }
 
 /// The way from the child up to PID 1. The pipe closes at the exec, which tells PID 1 that the program runs.
-#[derive(Debug)]
-pub struct Report(pub Option<File>);
+#[derive(Debug, Default)]
+pub struct Report {
+    pipe: Option<File>,
+    ready: Option<File>,
+    /// frames that are not sent yet: each write wakes PID 1
+    frames: Vec<u8>,
+}
 
 impl Report {
-    fn send(&mut self, bytes: &[u8]) {
+    /// Frames go into `pipe`; the end of `ready` is PID 1's word that it is ready for the program.
+    pub fn to(pipe: File, ready: File) -> Report {
+        Report { pipe: Some(pipe), ready: Some(ready), frames: Vec::new() }
+    }
+
+    fn add(&mut self, frames: &[u8]) {
+        self.frames.extend_from_slice(frames);
+    }
+
+    fn send(&mut self) {
         // When PID 1 is gone, nobody is left to tell.
-        if let Some(pipe) = &mut self.0
-            && pipe.write_all(bytes).is_err()
+        if let Some(pipe) = &mut self.pipe
+            && pipe.write_all(&self.frames).is_err()
         {
-            self.0 = None;
+            self.pipe = None;
+        }
+        self.frames.clear();
+    }
+
+    fn wait_until_ready(&mut self) {
+        if let Some(mut ready) = self.ready.take() {
+            let _ = ready.read(&mut [0]);
         }
     }
 }
@@ -122,22 +143,25 @@ pub fn launch(options: &Options, inherited: &Inherited, format: RecordFormat, mu
     let local = local(&surroundings);
     if local.ecs_is_evident {
         // The endpoint may take its time, and what is known by now is worth having if we are ended meanwhile.
-        report.send(&Dossier::of(&local.identity).encode());
+        report.add(&Dossier::of(&local.identity).encode());
+        report.send();
     }
     let outcome = resolve(&surroundings, local, Deadline::after(options.identity_timeout));
     outcome.log_warnings();
     let identity = outcome.identity;
     let identity_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let dossier = Dossier::of(&identity);
-    report.send(&dossier.encode());
+    report.add(&dossier.encode());
     if outcome.complete {
-        report.send(&Frame::Resolved.encode(b""));
+        report.add(&Frame::Resolved.encode(b""));
     }
     let environment = environment(&identity);
     if format != RecordFormat::Off {
         start_record(options, identity_ms).write(format, &dossier, &mut report);
     }
-    report.send(&Frame::Executing.encode(b""));
+    report.add(&Frame::Executing.encode(b""));
+    report.send();
+    report.wait_until_ready();
     inherited.restore_dispositions();
     let error = exec(&options.program, &environment);
     // What follows happens only when there is no program.
@@ -145,8 +169,9 @@ pub fn launch(options: &Options, inherited: &Inherited, format: RecordFormat, mu
     let program = options.program.first().map_or(OsStr::new(""), OsString::as_os_str);
     let failure = NotStarted::exec(program, &error);
     log::error!("{}", failure.why);
-    if report.0.is_some() {
-        report.send(&failure.frame());
+    if report.pipe.is_some() {
+        report.add(&failure.frame());
+        report.send();
     } else if format != RecordFormat::Off {
         not_started_record(&failure).write(format, &dossier, &mut report);
     }
@@ -178,7 +203,7 @@ impl Record {
         let line = self.render(format, dossier);
         if !stderr().write_record(line.clone()) {
             // stderr has no room now; PID 1 can wait for it, and the program need not.
-            report.send(&Frame::StderrLine.encode(&line));
+            report.add(&Frame::StderrLine.encode(&line));
         }
     }
 }
@@ -276,7 +301,7 @@ pub fn exec_mode(options: &Options, inherited: &Inherited, format: RecordFormat)
             log::warn!("{name} cannot stop epitaph before the program runs: {error}");
         }
     }
-    launch(options, inherited, format, Report(None))
+    launch(options, inherited, format, Report::default())
 }
 
 #[cfg(test)]

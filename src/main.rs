@@ -21,7 +21,8 @@ extern "C" fn main(argc: libc::c_int, argv: *const *const libc::c_char) -> libc:
         Command::Run(options) => run(&options, &inherited),
         Command::Print { text, to_stderr, code } => print(&text, to_stderr, code),
     };
-    i32::from(code)
+    // Nothing is left that the C runtime's handlers could do.
+    sys::exit_now(i32::from(code))
 }
 
 fn run(options: &Options, inherited: &Inherited) -> u8 {

@@ -6,7 +6,7 @@
 use nix::unistd::Pid;
 use std::ffi::{CStr, CString, OsString};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -183,27 +183,6 @@ pub fn reap(which: Option<Pid>) -> Option<Ended> {
         system_ms: ms(usage.ru_stime),
         max_rss: usage.ru_maxrss as u64 * 1024,
     })
-}
-
-/// Waits until the child `pid` has ended, and reaps it. For helpers of a forked child only: it blocks.
-pub fn wait_for(pid: Pid) {
-    let mut status = 0;
-    // SAFETY: the pointer is valid for the call.
-    while unsafe { libc::waitpid(pid.as_raw(), &mut status, 0) } < 0
-        && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
-    {}
-}
-
-/// A close-on-exec copy of `fd` at a number of 3 or above.
-///
-/// # Errors
-/// EMFILE at the descriptor limit.
-pub fn duplicate_above_standard(fd: BorrowedFd) -> io::Result<OwnedFd> {
-    // SAFETY: a number that fcntl(2) returned is a new descriptor that nobody else owns.
-    unsafe {
-        let new = check(libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 3))?;
-        Ok(OwnedFd::from_raw_fd(new))
-    }
 }
 
 /// write(2) that fails with `WouldBlock` rather than wait, whatever the descriptor's own flags.

@@ -2,7 +2,7 @@
 
 use super::http::{BaseUrl, Client, Failure};
 use super::metadata::{self, NotMetadata, Told};
-use super::{Deadline, Field, Identity, Rejected, Source};
+use super::{Deadline, Field, Source};
 use std::fmt;
 use std::time::Duration;
 
@@ -46,19 +46,17 @@ impl fmt::Display for Trouble {
 /// What came of asking the endpoint.
 #[derive(Debug, Default)]
 pub struct Heard {
-    /// the values that were told
-    pub identity: Identity,
-    /// the values that were told and not taken
-    pub rejected: Vec<Rejected>,
+    /// what the answers told
+    pub told: Told,
     /// what went wrong
     pub trouble: Option<Trouble>,
 }
 
-/// Asks the version 4 or 3 endpoint at `base` for this container, then for its task: two requests when all
-/// is well, and none past `deadline`.
+/// Asks the version 4 or 3 endpoint at `base` for this container, then for its task: two requests when all is
+/// well, and none past `deadline`.
 ///
-/// `id` is the container's ID as another source knows it. It finds the container in the task's answer where
-/// the endpoint does not tell the container's own.
+/// `id` is the container's ID as another source knows it. It finds the container in the task's answer where the
+/// endpoint does not tell the container's own.
 pub fn task_metadata(
     client: &Client,
     base: &BaseUrl,
@@ -67,55 +65,64 @@ pub fn task_metadata(
     deadline: Deadline,
 ) -> Heard {
     let mut heard = Heard::default();
-    match patiently(client, &base.join(""), deadline, |body| metadata::container(body, source)) {
+    match patiently(client, &base.join(""), deadline, &|body| metadata::container(body, source)) {
         Ok(told) => heard.add(told),
         Err(trouble) => {
-            let unreachable = matches!(trouble, Trouble::Failed(Failure::TimedOut | Failure::Unreachable(_)));
+            let is_away = matches!(trouble, Trouble::Failed(Failure::TimedOut | Failure::Unreachable(_)));
             heard.trouble = Some(trouble);
-            if unreachable {
+            if is_away {
                 return heard;
             }
         }
     }
-    let id = heard.identity.get(Field::ContainerId).or(id).map(str::to_owned);
+    let known = |heard: &Heard, field| heard.told.identity.get(field).map(str::to_owned);
+    let id = known(&heard, Field::ContainerId).or_else(|| id.map(str::to_owned));
     let parse = |body: &[u8]| metadata::task(body, id.as_deref(), source);
-    // The program waits for this. Once it is known who the container is, what else the task tells is worth
-    // one request and no repetition.
-    let task = if heard.is_sufficient() {
-        once(client, &base.join("/task"), deadline, parse)
-    } else {
-        patiently(client, &base.join("/task"), deadline, parse)
-    };
-    match task {
+    // The program waits for this. Once it is known who the container is, what else the task tells is worth one
+    // request and no repetition.
+    let is_sufficient = id.is_some() && known(&heard, Field::TaskArn).is_some();
+    let ask = if is_sufficient { once } else { patiently };
+    match ask(client, &base.join("/task"), deadline, &parse) {
         Ok(told) => heard.add(told),
         Err(trouble) => heard.trouble = heard.trouble.or(Some(trouble)),
     }
-    if heard.trouble.is_none() && !heard.is_sufficient() {
+    if heard.trouble.is_none() && (id.is_none() || known(&heard, Field::TaskArn).is_none()) {
         heard.trouble = Some(Trouble::Incomplete);
     }
     heard
 }
 
+/// Asks the version 2 endpoint at `base`, which knows a task by the address that the request comes from.
+///
+/// # Errors
+/// [`Trouble`], also where the answer names no task.
+pub fn task_v2(
+    client: &Client,
+    base: &BaseUrl,
+    id: Option<&str>,
+    deadline: Deadline,
+) -> Result<Told, Trouble> {
+    let parse = |body: &[u8]| metadata::task(body, id, Source::MetadataV2);
+    let told = patiently(client, &base.join("/metadata"), deadline, &parse)?;
+    told.identity.get(Field::TaskArn).is_some().then_some(told).ok_or(Trouble::Incomplete)
+}
+
 impl Heard {
     fn add(&mut self, told: Told) {
         // Both answers are the same agent's, so a difference between them is no contradiction.
-        let _ = self.identity.merge(told.identity);
-        self.rejected.extend(told.rejected);
-    }
-
-    fn is_sufficient(&self) -> bool {
-        [Field::TaskArn, Field::ContainerId].into_iter().all(|field| self.identity.get(field).is_some())
+        let _ = self.told.identity.merge(told.identity);
+        self.told.rejected.extend(told.rejected);
     }
 }
 
-type Parse<'a> = dyn Fn(&[u8]) -> Result<Told, NotMetadata> + 'a;
+/// Makes values of a body.
+pub type Parse<'a> = dyn Fn(&[u8]) -> Result<Told, NotMetadata> + 'a;
 
-fn once(
-    client: &Client,
-    url: &str,
-    deadline: Deadline,
-    parse: impl Fn(&[u8]) -> Result<Told, NotMetadata>,
-) -> Result<Told, Trouble> {
+/// Sends one request.
+///
+/// # Errors
+/// [`Trouble`]
+pub fn once(client: &Client, url: &str, deadline: Deadline, parse: &Parse) -> Result<Told, Trouble> {
     let body = client.get(url, deadline).map_err(Trouble::Failed)?;
     parse(&body).map_err(Trouble::Nonsense)
 }
@@ -124,13 +131,7 @@ fn once(
 ///
 /// A 404 is repeated once: the agent registers a container before it starts it, so it means an unknown
 /// container, but for an instant after the agent's own restart.
-fn patiently(
-    client: &Client,
-    url: &str,
-    deadline: Deadline,
-    parse: impl Fn(&[u8]) -> Result<Told, NotMetadata>,
-) -> Result<Told, Trouble> {
-    let parse: &Parse = &parse;
+fn patiently(client: &Client, url: &str, deadline: Deadline, parse: &Parse) -> Result<Told, Trouble> {
     let mut pause = FIRST_PAUSE;
     let mut not_found = 0;
     loop {

@@ -13,8 +13,12 @@ use ureq::unversioned::transport::{NextTimeout, TcpConnector};
 /// The longest body that is read, in bytes. The task answer of a full task of ten containers has some 20 KB.
 const LONGEST_BODY: u64 = 256 * 1024;
 
-/// All headers of an answer, in bytes; also the size of the buffer that they are read into.
+/// All headers of an answer, in bytes.
 const LONGEST_HEADER: usize = 8 * 1024;
+
+/// Bytes of the buffer for an answer. Larger than a header may be, or ureq takes a full buffer for the end of the
+/// connection before it finds the header too long.
+const ANSWER_BUFFER: usize = 2 * LONGEST_HEADER;
 
 /// Bytes of the request's buffer; a base URL has at most [`LONGEST_URL`].
 const REQUEST_BUFFER: usize = 2 * 1024;
@@ -112,7 +116,11 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
-            Failure::Unreachable(error) => write!(f, "{error}"),
+            // Without the `(os error 111)` of the standard library, which tells nobody more.
+            Failure::Unreachable(error) => match error.raw_os_error() {
+                Some(errno) => f.write_str(nix::Error::from_raw(errno).desc()),
+                None => error.fmt(f),
+            },
             Failure::TimedOut => f.write_str("no answer in time"),
             Failure::Status(status) => write!(f, "it answered with status {status}"),
             Failure::TooLarge => f.write_str("its answer is larger than 256 KiB, or its header than 8 KiB"),
@@ -148,7 +156,7 @@ impl Client {
             .max_redirects(0)
             .http_status_as_error(false)
             .max_response_header_size(LONGEST_HEADER)
-            .input_buffer_size(LONGEST_HEADER)
+            .input_buffer_size(ANSWER_BUFFER)
             .output_buffer_size(REQUEST_BUFFER)
             .max_idle_connections(1)
             .max_idle_connections_per_host(1)

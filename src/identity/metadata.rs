@@ -32,7 +32,7 @@ impl std::fmt::Display for NotMetadata {
 impl std::error::Error for NotMetadata {}
 
 /// Reads an object and nothing else: serde would also fill a structure from an array, by position.
-fn object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, NotMetadata> {
+pub(super) fn object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, NotMetadata> {
     match serde_json::from_slice::<Object<T>>(body) {
         Ok(Object(Some(object))) => Ok(object),
         Ok(Object(None)) => Err(NotMetadata { line: 1, column: 1, is_json: true }),
@@ -53,13 +53,13 @@ pub struct Told {
 }
 
 impl Told {
-    fn offer(&mut self, field: Field, value: &Text, source: Source) {
-        self.rejected.extend(self.identity.offer(field, value.as_str(), source).err());
+    pub(super) fn offer(&mut self, field: Field, value: &str, source: Source) {
+        self.rejected.extend(self.identity.offer(field, value, source).err());
     }
 
     /// The cluster is told by its short name or by its ARN.
-    fn offer_cluster(&mut self, value: &Text, source: Source) {
-        let field = if value.as_str().starts_with("arn:") { Field::ClusterArn } else { Field::Cluster };
+    pub(super) fn offer_cluster(&mut self, value: &str, source: Source) {
+        let field = if value.starts_with("arn:") { Field::ClusterArn } else { Field::Cluster };
         self.offer(field, value, source);
     }
 }
@@ -71,7 +71,12 @@ impl Told {
 pub fn container(body: &[u8], source: Source) -> Result<Told, NotMetadata> {
     let container: Container = object(body)?;
     let mut told = Told::default();
-    container.tell(&mut told, source);
+    if container.kind.as_str() == PAUSE {
+        // Nobody's program runs in there, so this is another container's answer. It is of the same task.
+        container.tell_task(&mut told, source);
+    } else {
+        container.tell(&mut told, source);
+    }
     Ok(told)
 }
 
@@ -92,9 +97,9 @@ pub fn task(body: &[u8], ours: Option<&str>, source: Source) -> Result<Told, Not
         (Field::LaunchType, &task.launch_type),
         (Field::Service, &task.service_name),
     ] {
-        told.offer(field, value, source);
+        told.offer(field, value.as_str(), source);
     }
-    told.offer_cluster(&task.cluster, source);
+    told.offer_cluster(task.cluster.as_str(), source);
     told.identity.task_memory_limit =
         task.limits.0.and_then(|limits| limits.memory.whole()).and_then(|mib| mib.checked_mul(1024 * 1024));
 
@@ -221,21 +226,28 @@ impl Container {
             (Field::CreatedAt, &self.created_at),
             (Field::StartedAt, &self.started_at),
         ] {
-            told.offer(field, value, source);
+            told.offer(field, value.as_str(), source);
         }
         if let Some(options) = &self.log_options.0 {
-            told.offer(Field::LogGroup, &options.group, source);
-            told.offer(Field::LogStream, &options.stream, source);
+            told.offer(Field::LogGroup, options.group.as_str(), source);
+            told.offer(Field::LogStream, options.stream.as_str(), source);
         }
         if let Some(labels) = &self.labels.0 {
-            told.offer(Field::TaskArn, &labels.task_arn, source);
-            told.offer(Field::ContainerName, &labels.container_name, source);
-            told.offer(Field::Family, &labels.family, source);
-            told.offer(Field::Revision, &labels.revision, source);
-            told.offer_cluster(&labels.cluster, source);
+            told.offer(Field::ContainerName, labels.container_name.as_str(), source);
         }
+        self.tell_task(told, source);
         if let Some(network) = &self.networks.0.0 {
-            told.offer(Field::Ip, &network.addresses.0, source);
+            told.offer(Field::Ip, network.addresses.0.as_str(), source);
+        }
+    }
+
+    /// What the container's labels tell of its task.
+    fn tell_task(&self, told: &mut Told, source: Source) {
+        if let Some(labels) = &self.labels.0 {
+            told.offer(Field::TaskArn, labels.task_arn.as_str(), source);
+            told.offer(Field::Family, labels.family.as_str(), source);
+            told.offer(Field::Revision, labels.revision.as_str(), source);
+            told.offer_cluster(labels.cluster.as_str(), source);
         }
     }
 }
@@ -318,6 +330,16 @@ mod tests {
             Some("arn:aws:ecs:eu-west-1:123456789012:cluster/default")
         );
         assert_eq!(told.identity.get(Field::Cluster), None);
+    }
+
+    #[test]
+    fn an_answer_about_the_pause_container_names_the_task_only() {
+        let body = format!(
+            r#"{{"DockerId":"{ID}","Name":"~internal~ecs~pause","Type":"CNI_PAUSE","Networks":[{{"IPv4Addresses":["10.0.0.7"]}}],
+            "Labels":{{"com.amazonaws.ecs.task-arn":"{ARN}","com.amazonaws.ecs.container-name":"~internal~ecs~pause"}}}}"#
+        );
+        let told = container(body.as_bytes(), Source::MetadataV4).expect("metadata");
+        assert_eq!(told.identity.iter().collect::<Vec<_>>(), [(Field::TaskArn, ARN)]);
     }
 
     #[test]

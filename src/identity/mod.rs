@@ -10,17 +10,26 @@ pub mod cgroup;
 pub mod container_id;
 mod deadline;
 pub mod derive;
+mod export;
 mod field;
+pub mod file;
 pub mod http;
+pub mod introspection;
 mod lenient;
+mod local;
 pub mod metadata;
+pub mod mountinfo;
+pub mod otel;
 mod resolve;
 mod surroundings;
 mod value;
+pub mod whoami;
 
 pub use deadline::Deadline;
+pub use export::{BadExport, ExportList, STANDARD};
 pub use field::Field;
-pub use resolve::{Local, Outcome, local, resolve};
+pub use local::{Local, local};
+pub use resolve::{Outcome, resolve};
 pub use surroundings::Surroundings;
 pub use value::Rejected;
 

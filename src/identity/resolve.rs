@@ -1,47 +1,22 @@
-//! The sources in their order, and what they add up to.
+//! The sources that have to be asked, in their order, and what all sources add up to.
 
-use super::http::{BaseUrl, Client};
-use super::{Contradiction, Deadline, Identity, Rejected, Source, Surroundings};
-use super::{ask, cgroup, derive::derive};
+use super::ask::{self, Trouble};
+use super::http::{BadUrl, BaseUrl, Client, Failure};
+use super::local::{Local, take};
+use super::metadata::Told;
+use super::{Contradiction, Deadline, Field, Identity, Source, Surroundings};
+use super::{derive::derive, file, introspection};
+use std::time::Duration;
 
-/// The variables that the ECS agent sets in a container, each of which shows that it is one of ECS.
-const SIGNS: [&str; 4] = [
-    "ECS_CONTAINER_METADATA_URI_V4",
-    "ECS_CONTAINER_METADATA_URI",
-    "ECS_CONTAINER_METADATA_FILE",
-    "ECS_AGENT_URI",
-];
-
-/// What this machine alone tells, at once and without a socket.
-#[derive(Debug, Clone, Default)]
-pub struct Local {
-    /// the container's ID, and the task's where the cgroup names it
-    pub identity: Identity,
-    /// whether the environment or the cgroup shows that ECS runs this container. Without that nobody is asked
-    pub ecs_is_evident: bool,
-}
-
-/// Looks at the files of the kernel and at the environment. Never waits.
-pub fn local(surroundings: &Surroundings) -> Local {
-    let cpuset = surroundings.read("/proc/self/cpuset");
-    let cgroup = surroundings.read("/proc/self/cgroup");
-    Local {
-        identity: cgroup::parse(&cpuset, &cgroup),
-        ecs_is_evident: environment_shows_ecs(surroundings) || cgroup::shows_ecs(&cpuset, &cgroup),
-    }
-}
-
-fn environment_shows_ecs(surroundings: &Surroundings) -> bool {
-    SIGNS.iter().any(|name| surroundings.variable(name).is_some())
-        || surroundings.variable("AWS_EXECUTION_ENV").is_some_and(|value| value.starts_with("AWS_ECS_"))
-}
+/// The longest that one address is tried where it is only likely that somebody answers there.
+const LONGEST_GUESS: Duration = Duration::from_millis(250);
 
 /// What came of resolving.
 #[derive(Debug, Clone, Default)]
 pub struct Outcome {
     /// all that is known
     pub identity: Identity,
-    /// whether every source that there is was heard, so that nothing is missing which another attempt could tell
+    /// whether every source that there is was heard: nothing is missing that another attempt could tell
     pub complete: bool,
     /// whether another attempt, later, may tell more. `false` with `complete` also `false` means never
     pub try_again: bool,
@@ -60,60 +35,243 @@ impl Outcome {
 
 /// Asks who this container is, beyond what is known of `local`; at the latest at `deadline` it is done.
 ///
-/// Where ECS is not evident it asks nobody. A deadline that has passed already is no reason for a warning: the
-/// user chose not to wait.
+/// Where ECS is not evident it asks nobody, unless the user named an introspection API. A deadline that has passed
+/// already asks nobody either and is no reason for a warning: the user chose not to wait.
 pub fn resolve(surroundings: &Surroundings, local: Local, deadline: Deadline) -> Outcome {
-    let mut outcome = Outcome { identity: local.identity, ..Outcome::default() };
-    if !local.ecs_is_evident {
-        outcome.complete = true;
-        return outcome;
+    let mut search = Search {
+        surroundings,
+        deadline,
+        client: None,
+        outcome: Outcome { identity: local.identity, warnings: local.warnings, ..Outcome::default() },
+        troubles: Vec::new(),
+        rejected: Vec::new(),
+        may_change: local.unfinished_file.is_some(),
+    };
+    let named = surroundings.variable(INTROSPECTION);
+    let named = named.filter(|value| value != "off").is_some();
+    if !local.ecs_is_evident && !named {
+        search.outcome.complete = true;
+        return search.outcome;
     }
     if deadline.has_passed() {
-        outcome.try_again = true;
-        return outcome;
+        search.outcome.try_again = true;
+        return search.outcome;
     }
-    metadata_v4(surroundings, deadline, &mut outcome);
-    let contradiction = derive(&mut outcome.identity);
-    outcome.warnings.extend(contradiction.map(|contradiction| contradiction.to_string()));
-    outcome
+    if local.ecs_is_evident {
+        search.metadata_endpoint();
+    }
+    if let Some(path) = local.unfinished_file
+        && !search.is_sufficient()
+        && let Some(told) = file::wait_until_ready(&path, deadline.at_most(deadline.left() / 2))
+    {
+        search.may_change = false;
+        search.take(told);
+    }
+    if !search.is_sufficient() {
+        search.introspection();
+    }
+    search.finish()
 }
 
-fn metadata_v4(surroundings: &Surroundings, deadline: Deadline, outcome: &mut Outcome) {
-    const VARIABLE: &str = "ECS_CONTAINER_METADATA_URI_V4";
-    let Some(url) = surroundings.variable(VARIABLE) else { return };
-    let base = match BaseUrl::parse(&url) {
-        Ok(base) => base,
-        Err(bad) => return outcome.warnings.push(format!("{VARIABLE}={bad}")),
-    };
-    let id = outcome.identity.get(super::Field::ContainerId).map(str::to_owned);
-    let heard = ask::task_metadata(&Client::new(), &base, Source::MetadataV4, id.as_deref(), deadline);
-    outcome.take(heard.identity, heard.rejected);
-    outcome.complete = heard.trouble.is_none();
-    if let Some(trouble) = heard.trouble {
-        outcome.try_again = trouble.passes();
-        outcome.warnings.push(format!(
-            "the task metadata endpoint {base} told not all: {trouble}; is it reachable from this container, and \
-             --identity-timeout long enough?"
-        ));
-    }
+const INTROSPECTION: &str = "EPITAPH_INTROSPECTION";
+const V4: &str = "ECS_CONTAINER_METADATA_URI_V4";
+const V3: &str = "ECS_CONTAINER_METADATA_URI";
+
+struct Search<'a> {
+    surroundings: &'a Surroundings,
+    deadline: Deadline,
+    /// made at the first request
+    client: Option<Client>,
+    outcome: Outcome,
+    /// who was asked in vain
+    troubles: Vec<InVain>,
+    /// what was told and not taken
+    rejected: Vec<String>,
+    /// whether a source that told something will tell more later
+    may_change: bool,
 }
 
-impl Outcome {
-    fn take(&mut self, identity: Identity, rejected: Vec<Rejected>) {
-        let contradictions = self.identity.merge(identity);
-        self.warnings.extend(contradictions.iter().map(Contradiction::to_string));
-        // One line for an answer, however much of it is bad.
-        if let Some(first) = rejected.first() {
-            let more = rejected.len() - 1;
-            let more = if more == 0 { String::new() } else { format!(" (and {more} more values)") };
-            self.warnings.push(format!("{first}{more}"));
+/// Somebody who was asked in vain.
+struct InVain {
+    whom: String,
+    why: String,
+    passes: bool,
+    /// whether it was only likely that somebody answers there
+    was_guess: bool,
+}
+
+impl Search<'_> {
+    /// Whether the two values that the rest hangs on are known from a source that names this very container.
+    fn is_sufficient(&self) -> bool {
+        self.outcome.identity.get(Field::TaskArn).is_some() && self.id().is_some()
+    }
+
+    /// The container's ID, from any source but the weak ones, which may name another container.
+    fn id(&self) -> Option<String> {
+        let identity = &self.outcome.identity;
+        let is_weak = identity.source(Field::ContainerId)?.is_weak();
+        identity.get(Field::ContainerId).filter(|_| !is_weak).map(str::to_owned)
+    }
+
+    fn take(&mut self, told: Told) {
+        let rejected = take(&mut self.outcome.identity, &mut self.outcome.warnings, told);
+        self.rejected.extend(rejected);
+    }
+
+    fn trouble(&mut self, whom: &BaseUrl, trouble: &Trouble, was_guess: bool) {
+        let (whom, why) = (whom.to_string(), trouble.to_string());
+        self.troubles.push(InVain { whom, why, passes: trouble.passes(), was_guess });
+    }
+
+    fn bad_url(&mut self, variable: &str, bad: &BadUrl) {
+        let (whom, why) = (variable.to_owned(), bad.to_string());
+        self.troubles.push(InVain { whom, why, passes: false, was_guess: false });
+    }
+
+    /// Versions 4 and 3, which have a URL for this container, else version 2.
+    fn metadata_endpoint(&mut self) {
+        let mut has_url = false;
+        for (variable, source) in [(V4, Source::MetadataV4), (V3, Source::MetadataV3)] {
+            let Some(url) = self.surroundings.variable(variable) else { continue };
+            has_url = true;
+            let base = match BaseUrl::parse(&url) {
+                Ok(base) => base,
+                Err(bad) => {
+                    self.bad_url(variable, &bad);
+                    continue;
+                }
+            };
+            let id = self.id();
+            let client = self.client.get_or_insert_with(Client::new);
+            let heard = ask::task_metadata(client, &base, source, id.as_deref(), self.deadline);
+            self.take(heard.told);
+            let Some(trouble) = heard.trouble else {
+                // What the other version's URL was wrong with does not matter any more.
+                self.troubles.clear();
+                return;
+            };
+            // It is the same agent behind both: one that cannot be reached need not be asked again.
+            let is_away = matches!(trouble, Trouble::Failed(Failure::TimedOut | Failure::Unreachable(_)));
+            self.trouble(&base, &trouble, false);
+            if is_away || self.is_sufficient() {
+                return;
+            }
         }
+        if !has_url && !self.is_sufficient() {
+            self.metadata_v2();
+        }
+    }
+
+    /// Old platforms name no URL. There may as well be nobody at the address, so it gets a part of the time.
+    fn metadata_v2(&mut self) {
+        let Ok(base) = BaseUrl::parse(self.surroundings.metadata_v2()) else { return };
+        let id = self.id();
+        let deadline = self.deadline.at_most((self.deadline.left() / 3).min(LONGEST_GUESS));
+        let client = self.client.get_or_insert_with(Client::new);
+        match ask::task_v2(client, &base, id.as_deref(), deadline) {
+            Ok(told) => self.take(told),
+            Err(trouble) => self.trouble(&base, &trouble, true),
+        }
+    }
+
+    fn introspection(&mut self) {
+        let Some(id) = self.id() else { return };
+        let named = self.surroundings.variable(INTROSPECTION);
+        match named.as_deref() {
+            Some("off") => {}
+            Some(url) => match BaseUrl::parse(url) {
+                Ok(base) => drop(self.introspect(&base, &id, self.deadline, false)),
+                Err(bad) => self.bad_url(INTROSPECTION, &bad),
+            },
+            None => self.introspect_likely_addresses(&id),
+        }
+    }
+
+    fn introspect_likely_addresses(&mut self, id: &str) {
+        // There is no instance to reach from Fargate.
+        if self.surroundings.variable("AWS_EXECUTION_ENV").as_deref() == Some("AWS_ECS_FARGATE") {
+            return;
+        }
+        let addresses = self.surroundings.introspection_addresses();
+        for (place, base) in addresses.iter().enumerate() {
+            let share = self.deadline.left() / u32::try_from(addresses.len() - place).unwrap_or(1);
+            if self.introspect(base, id, self.deadline.at_most(share.min(LONGEST_GUESS)), true) {
+                return;
+            }
+        }
+    }
+
+    /// Asks for the task of the container `id` at `base`; tells whether it is known there.
+    fn introspect(&mut self, base: &BaseUrl, id: &str, deadline: Deadline, was_guess: bool) -> bool {
+        let client = self.client.get_or_insert_with(Client::new);
+        let task = ask::once(client, &base.join(&introspection::path_for(id)), deadline, &|body| {
+            introspection::task(body, id)
+        });
+        let told = match task {
+            Ok(told) if told.identity.get(Field::TaskArn).is_some() => told,
+            Ok(told) => {
+                self.take(told);
+                self.trouble(base, &Trouble::Incomplete, was_guess);
+                return false;
+            }
+            Err(trouble) => {
+                self.trouble(base, &trouble, was_guess);
+                return false;
+            }
+        };
+        // The instance is worth a request, but what is known of the task does not hang on its answer.
+        let instance = ask::once(client, &base.join("/v1/metadata"), deadline, &introspection::instance).ok();
+        self.take(told);
+        if let Some(instance) = instance {
+            self.take(instance);
+        }
+        true
+    }
+
+    fn finish(mut self) -> Outcome {
+        let contradiction = derive(&mut self.outcome.identity);
+        self.outcome.warnings.extend(contradiction.as_ref().map(Contradiction::to_string));
+        let sufficient = self.is_sufficient();
+        if sufficient {
+            // Somebody knew, so it does not matter who of the merely likely ones did not.
+            self.troubles.retain(|in_vain| !in_vain.was_guess);
+        }
+        let passes = self.may_change || self.troubles.iter().any(|in_vain| in_vain.passes);
+        let complete = sufficient && self.troubles.is_empty();
+        if complete {
+            self.outcome.warnings.append(&mut self.rejected);
+        } else {
+            let warning = self.warning(sufficient);
+            self.outcome.warnings.push(warning);
+        }
+        Outcome { complete, try_again: !complete && passes, ..self.outcome }
+    }
+
+    /// One line for all who were asked in vain.
+    fn warning(&self, sufficient: bool) -> String {
+        let what = match sufficient {
+            true => "parts of the identity are not known",
+            false if self.outcome.identity.get(Field::TaskArn).is_none() => "the ECS task is not known",
+            false => "the container ID is not known",
+        };
+        let mut asked: Vec<String> =
+            self.troubles.iter().map(|in_vain| format!("{}: {}", in_vain.whom, in_vain.why)).collect();
+        asked.extend(self.rejected.iter().cloned());
+        if asked.is_empty() {
+            asked.push("no source that can be asked names it".to_owned());
+        }
+        let advice = if self.troubles.iter().any(|in_vain| in_vain.passes) {
+            "; is the endpoint reachable from this container, and --identity-timeout long enough?"
+        } else {
+            ""
+        };
+        format!("{what}: {}{advice}", asked.join("; "))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Field;
+    use super::super::local;
     use super::*;
     use std::fs;
     use std::time::Duration;

@@ -1,8 +1,11 @@
 //! The world as the sources see it: where /proc is, and what the environment holds.
 
+use super::http::BaseUrl;
+use super::introspection;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 /// The most that is read of any file, in bytes. `/proc/self/cgroup` has a few KB at most; mountinfo of a
@@ -18,12 +21,20 @@ enum Environment {
 pub struct Surroundings {
     root: PathBuf,
     environment: Environment,
+    metadata_v2: String,
+    introspection: Option<Vec<String>>,
 }
+
+/// The base of version 2 of the task metadata endpoint, which no variable names.
+const METADATA_V2: &str = "http://169.254.170.2/v2";
+
+/// The container instance as a container sees it in Docker's default network.
+const DOCKER_GATEWAY: Ipv4Addr = Ipv4Addr::new(172, 17, 0, 1);
 
 impl Surroundings {
     /// The file system and the environment of this process.
     pub fn of_process() -> Surroundings {
-        Surroundings { root: PathBuf::from("/"), environment: Environment::OfProcess }
+        Surroundings::with(PathBuf::from("/"), Environment::OfProcess)
     }
 
     /// The tree below `root` in place of `/`, and `variables` in place of the environment.
@@ -32,9 +43,51 @@ impl Surroundings {
         variables: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Surroundings {
         let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-        Surroundings {
-            root: root.into(),
-            environment: Environment::Given(variables.into_iter().map(own).collect()),
+        Surroundings::with(root.into(), Environment::Given(variables.into_iter().map(own).collect()))
+    }
+
+    fn with(root: PathBuf, environment: Environment) -> Surroundings {
+        Surroundings { root, environment, metadata_v2: METADATA_V2.to_owned(), introspection: None }
+    }
+
+    /// Asks other addresses than those of ECS where no variable names one: the base of version 2 of the metadata
+    /// endpoint, and base URLs of the introspection API in the order in which they are tried.
+    pub fn asking(mut self, metadata_v2: &str, introspection: &[&str]) -> Surroundings {
+        metadata_v2.clone_into(&mut self.metadata_v2);
+        self.introspection = Some(introspection.iter().map(|&url| url.to_owned()).collect());
+        self
+    }
+
+    pub(super) fn metadata_v2(&self) -> &str {
+        &self.metadata_v2
+    }
+
+    /// Where the agent's introspection API may be: Docker's gateway, the default gateway (both the instance in
+    /// bridge mode), and this host (the instance in host mode).
+    pub(super) fn introspection_addresses(&self) -> Vec<BaseUrl> {
+        let parsed = |url: &String| BaseUrl::parse(url).ok();
+        if let Some(given) = &self.introspection {
+            return given.iter().filter_map(parsed).collect();
+        }
+        let gateway = introspection::default_gateway(&self.read("/proc/net/route"));
+        let mut hosts = vec![DOCKER_GATEWAY];
+        hosts.extend(gateway.filter(|&gateway| gateway != DOCKER_GATEWAY));
+        hosts.push(Ipv4Addr::LOCALHOST);
+        hosts
+            .iter()
+            .map(|host| format!("http://{host}:{}", introspection::PORT))
+            .filter_map(|url| parsed(&url))
+            .collect()
+    }
+
+    /// The host name of this process; in a given tree, the content of `/proc/sys/kernel/hostname`. Empty when it
+    /// cannot be told.
+    pub(super) fn host_name(&self) -> String {
+        match &self.environment {
+            Environment::OfProcess => {
+                nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default()
+            }
+            Environment::Given(_) => self.read("/proc/sys/kernel/hostname").trim_end().to_owned(),
         }
     }
 

@@ -1,0 +1,92 @@
+//! What this machine alone tells: the kernel's files, the environment and the metadata file, without a socket.
+
+use super::metadata::Told;
+use super::{Contradiction, Field, Identity, Source, Surroundings};
+use super::{cgroup, derive::derive, file, mountinfo};
+use std::path::{Path, PathBuf};
+
+/// Variables that the ECS agent sets in a container, each of which shows that it is one of ECS.
+const SIGNS: [&str; 4] =
+    ["ECS_CONTAINER_METADATA_URI_V4", "ECS_CONTAINER_METADATA_URI", METADATA_FILE, "ECS_AGENT_URI"];
+
+const METADATA_FILE: &str = "ECS_CONTAINER_METADATA_FILE";
+
+/// What is known without asking anybody.
+#[derive(Debug, Clone, Default)]
+pub struct Local {
+    /// the container's ID, the task as far as the cgroup and the metadata file name it, the host name
+    pub identity: Identity,
+    /// whether the environment or the cgroup shows that ECS runs this container. Without that nobody is asked
+    pub ecs_is_evident: bool,
+    /// what the user should know, each one line
+    pub warnings: Vec<String>,
+    /// the metadata file, when the agent has not completed it yet
+    pub(super) unfinished_file: Option<PathBuf>,
+}
+
+/// Looks at the files of the kernel, at the environment and at the metadata file. Never waits.
+pub fn local(surroundings: &Surroundings) -> Local {
+    let cpuset = surroundings.read("/proc/self/cpuset");
+    let cgroup = surroundings.read("/proc/self/cgroup");
+    let mut local = Local {
+        identity: cgroup::parse(&cpuset, &cgroup),
+        ecs_is_evident: environment_shows_ecs(surroundings) || cgroup::shows_ecs(&cpuset, &cgroup),
+        ..Local::default()
+    };
+    if let Some(path) = surroundings.variable(METADATA_FILE) {
+        local.read_file(&surroundings.place(Path::new(&path)), &path);
+    }
+    if local.identity.get(Field::ContainerId).is_none() {
+        let owner = mountinfo::parse(&surroundings.read("/proc/self/mountinfo"));
+        let _ = local.identity.merge(owner);
+    }
+    local.hear_host_name(&surroundings.host_name());
+    let contradiction = derive(&mut local.identity);
+    local.warnings.extend(contradiction.as_ref().map(Contradiction::to_string));
+    local
+}
+
+fn environment_shows_ecs(surroundings: &Surroundings) -> bool {
+    SIGNS.iter().any(|name| surroundings.variable(name).is_some())
+        || surroundings.variable("AWS_EXECUTION_ENV").is_some_and(|value| value.starts_with("AWS_ECS_"))
+}
+
+impl Local {
+    fn read_file(&mut self, place: &Path, path: &str) {
+        match file::read(place) {
+            Ok(reading) => {
+                if !reading.is_ready {
+                    self.unfinished_file = Some(place.to_owned());
+                }
+                let rejected = take(&mut self.identity, &mut self.warnings, reading.told);
+                self.warnings.extend(rejected);
+            }
+            Err(error) => {
+                let path: String = path.chars().take(200).flat_map(char::escape_debug).collect();
+                self.warnings.push(format!(
+                    "{METADATA_FILE}={path}: {error}; the file is passed over, the other sources are used"
+                ));
+            }
+        }
+    }
+
+    /// The host name is usually the first 12 digits of the ID of whoever owns the network, which is no ID; where
+    /// somebody made it a whole one it is taken for that, and for no more than the weakest source.
+    fn hear_host_name(&mut self, name: &str) {
+        let _ = self.identity.offer(Field::Hostname, name, Source::Hostname);
+        let _ = self.identity.offer(Field::ContainerId, name, Source::Hostname);
+    }
+}
+
+/// Adds what one answer told, with one line for each contradiction. Returns one line for all of the answer that has
+/// not the form it should have.
+pub(super) fn take(identity: &mut Identity, warnings: &mut Vec<String>, told: Told) -> Option<String> {
+    let contradictions = identity.merge(told.identity);
+    warnings.extend(contradictions.iter().map(Contradiction::to_string));
+    let first = told.rejected.first()?;
+    let more = match told.rejected.len() - 1 {
+        0 => String::new(),
+        more => format!(" (and {more} more)"),
+    };
+    Some(format!("{first}{more}"))
+}
