@@ -171,12 +171,10 @@ impl Supervisor {
     fn supervise(&mut self) -> u8 {
         while self.ended.is_none() && !self.pause_is_over {
             let memory_changed = self.wait();
-            // Children first: a signal that comes after the program's end stops nothing any more.
-            self.reap();
+            self.take_signals();
             if self.ended.is_some() {
                 break;
             }
-            self.take_signals();
             self.take_frames();
             if memory_changed && let Some(evidence) = &mut self.evidence {
                 evidence.look();
@@ -250,10 +248,19 @@ impl Supervisor {
         }
     }
 
+    /// Takes the signals that have arrived, and reaps.
+    ///
+    /// The order matters twice. A SIGCHLD is read before its child is looked for: read after the look, it would
+    /// be gone with nothing left to wake us for a child that ended in between. And children are reaped before the
+    /// signals are acted on: a signal that comes after the program's end stops nothing any more.
     fn take_signals(&mut self) {
         loop {
             let mut arrivals: Vec<Arrival> = Vec::new();
             let may_be_more = self.signals.read(|arrival| arrivals.push(arrival));
+            self.reap();
+            if self.ended.is_some() {
+                return;
+            }
             for arrival in arrivals {
                 log::debug!("received {} from process {}", arrival.signal, arrival.sender);
                 for action in self.core.on_signal(arrival) {
