@@ -1,0 +1,95 @@
+//! The memory controller of cgroup version 2.
+//!
+//! Formats: Documentation/admin-guide/cgroup-v2.rst in the kernel's source, "Memory Interface Files".
+
+use super::files::{BUFFER, read_text};
+use super::memory::{Memory, parse_keyed, parse_limit, parse_number, smallest};
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// Every cgroup with the controller has it; the root has none.
+///
+/// It counts the cgroup and those below, so a victim in a cgroup that the program made for its workers is seen;
+/// `memory.events.local` would miss it. (With the mount option `memory_localevents`, and before Linux 5.2, the two
+/// are the same.) The kernel adds a kill to the cgroup of the victim and to those above it, whichever limit was
+/// hit and even if it was the whole machine that ran out: a kill for the limit of the task is counted too.
+pub(super) const EVENTS: &str = "memory.events";
+
+pub(super) fn read(directory: &Path, ancestors: usize) -> Memory {
+    let number = |name| parse_number(read_text(&directory.join(name), &mut [0; BUFFER])?);
+    let events = events(directory);
+    Memory {
+        cgroup: 2,
+        limit: directory.ancestors().take(ancestors + 1).map(own_limit).fold(None, smallest),
+        usage: number("memory.current"),
+        // since Linux 5.19
+        peak: number("memory.peak"),
+        oom_kills: events.oom_kill,
+        limit_hits: events.max,
+    }
+}
+
+fn own_limit(directory: &Path) -> Option<u64> {
+    parse_limit(read_text(&directory.join("memory.max"), &mut [0; BUFFER])?)
+}
+
+pub(super) fn events(directory: &Path) -> Events {
+    read_text(&directory.join(EVENTS), &mut [0; BUFFER]).map(parse_events).unwrap_or_default()
+}
+
+/// What matters of `memory.events`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Events {
+    /// how often a charge was about to go over `memory.max`
+    pub(super) max: Option<u64>,
+    /// processes that the OOM killer took
+    pub(super) oom_kill: Option<u64>,
+}
+
+pub(super) fn parse_events(text: &str) -> Events {
+    Events { max: parse_keyed(text, "max"), oom_kill: parse_keyed(text, "oom_kill") }
+}
+
+/// `memory.events`, open for watching.
+///
+/// poll(2) for `POLLPRI` (and nothing else: the file is always readable) returns when a number in the file has
+/// changed since it was last read through this very descriptor; the kernel adds `POLLERR`, which is no error. After
+/// each wake-up call [`oom_kills`](Watch::oom_kills), or poll returns at once for ever. Wake-ups come at most 100
+/// times a second, at once for the first, and for limit hits as well as for kills.
+/// (`kernfs_generic_poll` in fs/kernfs/file.c, `cgroup_file_notify` in kernel/cgroup/cgroup.c.)
+#[derive(Debug)]
+pub struct Watch {
+    file: File,
+}
+
+impl Watch {
+    /// Opens and reads it once: a file that was never read counts as changed.
+    pub(super) fn open(path: &Path) -> Option<Watch> {
+        let watch = Watch { file: File::open(path).ok()? };
+        watch.rearm(&mut [0; BUFFER])?;
+        Some(watch)
+    }
+
+    /// Reads the kill counter and arms the watch again. `None`: the cgroup is gone or has no counter, and the watch
+    /// must be dropped, since poll would return at once from now on.
+    pub fn oom_kills(&self) -> Option<u64> {
+        parse_events(self.rearm(&mut [0; BUFFER])?).oom_kill
+    }
+
+    /// A read from the start is what the kernel takes for "seen".
+    fn rearm<'a>(&self, buffer: &'a mut [u8; BUFFER]) -> Option<&'a str> {
+        let length = self.file.read_at(buffer, 0).ok()?;
+        std::str::from_utf8(buffer.get(..length)?).ok()
+    }
+}
+
+impl AsFd for Watch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,175 @@
+//! The memory cgroup of this container: finding it from inside, and reading it.
+
+use super::locate::{self, Hierarchy};
+use super::{Watch, cgroup_v1, cgroup_v2, files};
+use std::ffi::OsStr;
+use std::ops::ControlFlow;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// From here on a limit is none. Version 1 says 9223372036854771712 (with pages of 4 KiB) where there is no limit.
+pub(super) const UNLIMITED: u64 = 1 << 62;
+
+/// What a memory cgroup tells at one moment. What it does not tell is `None`, never zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Memory {
+    /// the version of the cgroup: 1 or 2
+    pub cgroup: u8,
+    /// the smallest limit that applies, in bytes
+    pub limit: Option<u64>,
+    /// charged now, in bytes; the page cache counts too
+    pub usage: Option<u64>,
+    /// the most that was ever charged, in bytes, since the cgroup was made: this may be before the program's start
+    pub peak: Option<u64>,
+    /// processes of the cgroup that the OOM killer took, whosever limit was hit
+    pub oom_kills: Option<u64>,
+    /// how often a charge met the limit; most such charges succeed, after memory was reclaimed
+    pub limit_hits: Option<u64>,
+}
+
+impl Memory {
+    /// The same with `oom_kills` and `limit_hits` counted from an earlier reading.
+    ///
+    /// A counter whose earlier value is not known is not known either: it may be of an earlier container in the
+    /// same cgroup.
+    pub fn since(&self, baseline: &Memory) -> Memory {
+        let count = |now: Option<u64>, then: Option<u64>| Some(now?.saturating_sub(then?));
+        Memory {
+            oom_kills: count(self.oom_kills, baseline.oom_kills),
+            limit_hits: count(self.limit_hits, baseline.limit_hits),
+            ..*self
+        }
+    }
+
+    /// The same with the limit of the whole task taken into account, in bytes.
+    ///
+    /// The task's cgroup is above the container's and mostly not visible from inside.
+    pub fn limited_to(self, task_limit: Option<u64>) -> Memory {
+        let task_limit = task_limit.filter(|limit| (1..UNLIMITED).contains(limit));
+        Memory { limit: smallest(self.limit, task_limit), ..self }
+    }
+}
+
+/// The memory cgroup that this process was in when it was found.
+///
+/// Holds a path, no descriptor, and may be read as often as wished: each reading opens, reads and closes at most
+/// six small files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemoryCgroup {
+    hierarchy: Hierarchy,
+    directory: PathBuf,
+    /// how many of the directories above are cgroups too
+    ancestors: usize,
+}
+
+impl MemoryCgroup {
+    /// Finds the memory cgroup of this process; `root` is `/` but in tests.
+    ///
+    /// `None` without /proc, where the cgroup is not mounted or not visible, and where it has no memory controller
+    /// (as the root of version 2 has none). Where the controller is in version 1, a mount of version 2 beside it has
+    /// none and does not count.
+    ///
+    /// Of several mounts that show the cgroup the last is taken: a later mount at the same place hides an earlier.
+    pub fn find(root: &Path) -> Option<MemoryCgroup> {
+        let (mut v1, mut unified) = (None, None);
+        files::for_each_line(&root.join("proc/self/cgroup"), &mut |line| {
+            match locate::parse_membership(line) {
+                Some((Hierarchy::V1Memory, path)) => v1 = Some(path.to_vec()),
+                Some((Hierarchy::Unified, path)) => unified = Some(path.to_vec()),
+                None => {}
+            }
+            ControlFlow::Continue(())
+        })?;
+        let (hierarchy, path) = match (v1, unified) {
+            (Some(path), _) => (Hierarchy::V1Memory, path),
+            (None, Some(path)) => (Hierarchy::Unified, path),
+            (None, None) => return None,
+        };
+        let mut found = None;
+        files::for_each_line(&root.join("proc/self/mountinfo"), &mut |line| {
+            let mount = locate::parse_mount(line).filter(|mount| mount.hierarchy == hierarchy);
+            if let Some(mount) = mount
+                && let Some(below) = locate::below(&mount.root, &path)
+                && let Some(cgroup) = Self::at(root, hierarchy, &mount.point, below)
+            {
+                found = Some(cgroup);
+            }
+            ControlFlow::Continue(())
+        })?;
+        found
+    }
+
+    fn at(root: &Path, hierarchy: Hierarchy, point: &[u8], below: &[u8]) -> Option<MemoryCgroup> {
+        let point = point.strip_prefix(b"/").unwrap_or(point);
+        let mut directory = root.join(OsStr::from_bytes(point));
+        let parts = || below.split(|byte| *byte == b'/').filter(|part| !part.is_empty());
+        directory.extend(parts().map(OsStr::from_bytes));
+        let cgroup = MemoryCgroup { hierarchy, directory, ancestors: parts().count() };
+        cgroup.has_memory().then_some(cgroup)
+    }
+
+    fn has_memory(&self) -> bool {
+        let name = match self.hierarchy {
+            Hierarchy::V1Memory => cgroup_v1::USAGE,
+            Hierarchy::Unified => cgroup_v2::EVENTS,
+        };
+        files::read_text(&self.directory.join(name), &mut [0; files::BUFFER]).is_some()
+    }
+
+    /// Reads everything. Two moments: before the program starts ([`Memory::since`] counts from there), and
+    /// whenever a record is written.
+    pub fn read(&self) -> Memory {
+        match self.hierarchy {
+            Hierarchy::V1Memory => cgroup_v1::read(&self.directory),
+            Hierarchy::Unified => cgroup_v2::read(&self.directory, self.ancestors),
+        }
+    }
+
+    /// Reads the kill counter alone: one small file, for every reap and every tick of a timer.
+    pub fn oom_kills(&self) -> Option<u64> {
+        match self.hierarchy {
+            Hierarchy::V1Memory => cgroup_v1::oom_kills(&self.directory),
+            Hierarchy::Unified => cgroup_v2::events(&self.directory).oom_kill,
+        }
+    }
+
+    /// The file that tells of a kill the moment it happens; `None` on version 1, which has none that could be
+    /// watched through a read-only mount. See [`Watch`].
+    pub fn events_path(&self) -> Option<PathBuf> {
+        (self.hierarchy == Hierarchy::Unified).then(|| self.directory.join(cgroup_v2::EVENTS))
+    }
+
+    /// Opens [`events_path`](Self::events_path) for watching.
+    pub fn watch(&self) -> Option<Watch> {
+        Watch::open(&self.events_path()?)
+    }
+}
+
+/// A single number of bytes; `None` for `max`, for the huge numbers that mean no limit, and for anything else.
+pub(super) fn parse_limit(text: &str) -> Option<u64> {
+    parse_number(text).filter(|limit| *limit < UNLIMITED)
+}
+
+/// A single number: nothing but digits, and white space around them.
+pub(super) fn parse_number(text: &str) -> Option<u64> {
+    let digits = text.trim();
+    // `parse` alone would take a sign as well.
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
+}
+
+/// The number beside a name in a file of `name number` lines (a flat keyed file in the terms of cgroup-v2.rst).
+pub(super) fn parse_keyed(text: &str, name: &str) -> Option<u64> {
+    text.lines().find_map(|line| parse_number(line.strip_prefix(name)?.strip_prefix(' ')?))
+}
+
+pub(super) fn smallest(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+#[cfg(test)]
+mod real_tests;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,31 @@
+//! How did it die: what the kernel tells about memory and processes, and the verdict drawn from it.
+//!
+//! [`MemoryCgroup`] finds and reads this container's memory cgroup, in version 1 and 2. [`KillTally`] keeps
+//! apart the OOM kills that may have been the program's from those that were certainly not. [`judge`] turns
+//! the facts of an end into one [`Verdict`] and one sentence that a reader can check. [`snapshot`] is the
+//! process table for the moments when something is stuck or memory is short.
+//!
+//! All but the process table is made for PID 1: it reads small files of the kernel into a buffer on the stack,
+//! keeps no descriptor (but a [`Watch`] that it is asked for), and a file that is missing, unreadable or full
+//! of nonsense is a value that is not known, never an error.
+
+mod cgroup_v1;
+mod cgroup_v2;
+mod files;
+mod kills;
+mod locate;
+mod memory;
+mod processes;
+mod short_name;
+mod verdict;
+mod why;
+
+#[cfg(test)]
+mod testing;
+
+pub use cgroup_v2::Watch;
+pub use kills::{KillTally, Kills, OUTLIVED};
+pub use memory::{Memory, MemoryCgroup};
+pub use processes::{Limits, Process, Snapshot, largest, name_of, snapshot};
+pub use short_name::ShortName;
+pub use verdict::{Facts, Judgement, Outcome, Signal, Stop, Verdict, Victim, judge};

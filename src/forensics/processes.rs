@@ -1,0 +1,175 @@
+//! The process table.
+//!
+//! Only files are read that the kernel answers without waiting for another process: `stat`, `statm`, `wchan`, `comm`. Those
+//! that show memory contents (`cmdline`, `environ`, `maps`) take a lock on the other's address space and can hang for
+//! as long as that process hangs, which is the very moment when the table is wanted.
+//!
+//! Formats: proc_pid_stat(5), proc_pid_statm(5), proc_pid_wchan(5).
+
+use super::ShortName;
+use super::files::{BUFFER, read_bytes, read_text};
+use std::cmp::Reverse;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// A process, as /proc tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Process {
+    /// process ID, in the PID namespace of /proc
+    pub pid: i32,
+    /// its parent's; 0 for one outside the namespace
+    pub ppid: i32,
+    /// what the process calls itself (`comm`)
+    pub name: ShortName,
+    /// `R` running, `S` sleeping, `D` waiting where no signal reaches, `Z` zombie, `T` stopped, `t` traced, `I` idle
+    pub state: char,
+    /// the kernel function that it waits in; absent while it runs, and where we may not know (other users' processes)
+    pub wait_channel: Option<ShortName>,
+    /// resident memory in bytes (what ps calls RSS); 0 for a zombie
+    pub memory: u64,
+    /// number of threads; 0 for a zombie
+    pub threads: u32,
+}
+
+/// How much may be read.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits<'a> {
+    /// the most processes to return
+    pub processes: usize,
+    /// the time after which no further process is looked at
+    pub time: Duration,
+    /// processes to leave out: those of epitaph itself
+    pub exclude: &'a [i32],
+}
+
+/// The process table at about one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Snapshot {
+    /// in ascending order of process IDs, as /proc lists them
+    pub processes: Vec<Process>,
+    /// whether a limit cut it short, or /proc could not be read
+    pub truncated: bool,
+}
+
+/// Reads the process table below `root`/proc; `root` is `/` but in tests.
+///
+/// Left out are kernel threads and what vanishes while it is being read. Kernel threads are known by their flag, not
+/// by process ID or parent 2: in a container that is the program.
+///
+/// Allocates some 150 bytes a process, and 32 KiB for the directory: not for PID 1 itself but for a helper of it.
+pub fn snapshot(root: &Path, limits: Limits) -> Snapshot {
+    let started = Instant::now();
+    let proc = root.join("proc");
+    let mut table = Snapshot::default();
+    let (Ok(entries), Some(page)) = (std::fs::read_dir(&proc), page_size()) else {
+        table.truncated = true;
+        return table;
+    };
+    for entry in entries {
+        let Ok(entry) = entry else {
+            table.truncated = true;
+            break;
+        };
+        let name = entry.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+        if limits.exclude.contains(&pid) {
+            continue;
+        }
+        if table.processes.len() >= limits.processes || started.elapsed() >= limits.time {
+            table.truncated = true;
+            break;
+        }
+        table.processes.extend(read_process(&proc.join(&name), page));
+    }
+    table
+}
+
+/// The `count` largest, the largest first, of equal ones the oldest. Brings the others behind them into order too.
+pub fn largest(processes: &mut [Process], count: usize) -> &[Process] {
+    processes.sort_unstable_by_key(|process| (Reverse(process.memory), process.pid));
+    processes.get(..count).unwrap_or(processes)
+}
+
+/// What a process calls itself; `None` if it is gone. A zombie has a name until it is reaped: look with
+/// `WNOWAIT`, ask for the name, then reap.
+pub fn name_of(root: &Path, pid: i32) -> Option<ShortName> {
+    let mut buffer = [0; BUFFER];
+    let raw = read_bytes(&root.join(format!("proc/{pid}/comm")), &mut buffer)?;
+    Some(ShortName::new(raw.strip_suffix(b"\n").unwrap_or(raw)))
+}
+
+fn read_process(directory: &Path, page: u64) -> Option<Process> {
+    let mut buffer = [0; BUFFER];
+    let stat = parse_stat(read_bytes(&directory.join("stat"), &mut buffer)?)?;
+    if stat.flags & PF_KTHREAD != 0 {
+        return None;
+    }
+    let wait_channel = match stat.state {
+        'R' | 'Z' | 'X' => None,
+        _ => read_text(&directory.join("wchan"), &mut buffer).and_then(parse_wait_channel),
+    };
+    // `stat` has the figure too, but a rough one: on a machine of many CPUs it can be off by many megabytes, since the
+    // kernel does not add up there what each CPU has counted for itself.
+    let resident_pages =
+        read_text(&directory.join("statm"), &mut buffer).and_then(parse_statm).unwrap_or(stat.resident_pages);
+    Some(Process {
+        pid: stat.pid,
+        ppid: stat.ppid,
+        name: stat.name,
+        state: stat.state,
+        wait_channel,
+        memory: resident_pages.saturating_mul(page),
+        threads: stat.threads,
+    })
+}
+
+/// The flag of a kernel thread in field 9 of `stat` (include/linux/sched.h).
+const PF_KTHREAD: u64 = 0x0020_0000;
+
+#[derive(Debug, PartialEq, Eq)]
+struct Stat {
+    pid: i32,
+    name: ShortName,
+    state: char,
+    ppid: i32,
+    flags: u64,
+    threads: u32,
+    resident_pages: u64,
+}
+
+/// The name is in parentheses and may hold anything, parentheses, blanks and line feeds too: it ends at the last
+/// closing one of the file, since all that follows are numbers.
+fn parse_stat(text: &[u8]) -> Option<Stat> {
+    let open = text.iter().position(|byte| *byte == b'(')?;
+    let close = text.iter().rposition(|byte| *byte == b')')?;
+    let pid = std::str::from_utf8(text.get(..open)?).ok()?.trim().parse().ok()?;
+    let name = ShortName::new(text.get(open + 1..close)?);
+    let mut fields = std::str::from_utf8(text.get(close + 1..)?).ok()?.split_ascii_whitespace();
+    // Field numbers are those of the manual page; `nth` skips the ones in between.
+    let state = fields.next()?.chars().next()?; // 3
+    let ppid = fields.next()?.parse().ok()?; // 4
+    let flags = fields.nth(4)?.parse().ok()?; // 9
+    let threads = fields.nth(10)?.parse().ok()?; // 20
+    let resident_pages = fields.nth(3)?.parse().ok()?; // 24
+    Some(Stat { pid, name, state, ppid, flags, threads, resident_pages })
+}
+
+/// The second number: resident pages.
+fn parse_statm(text: &str) -> Option<u64> {
+    text.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+/// `0` where the process runs, and where the kernel does not want to tell.
+fn parse_wait_channel(text: &str) -> Option<ShortName> {
+    let name = text.trim();
+    (!name.is_empty() && name != "0").then(|| ShortName::new(name.as_bytes()))
+}
+
+/// In bytes: 4 KiB on most machines, 16 or 64 KiB on some aarch64 kernels.
+fn page_size() -> Option<u64> {
+    let size = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok()??;
+    u64::try_from(size).ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,199 @@
+//! The verdict on an end.
+
+use super::why;
+use super::{Kills, Memory};
+use std::time::Duration;
+
+/// How a program ended, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// exit code 0
+    Ok,
+    /// another exit code
+    Failed,
+    /// ended after a stop signal that was forwarded, whatever the code
+    Stopped,
+    /// the kernel's OOM killer took the program
+    OomKilled,
+    /// the OOM killer took another process, and the program then failed
+    OomChild,
+    /// looks like memory, and no counter can prove it
+    OomSuspected,
+    /// SIGKILL from elsewhere
+    Killed,
+    /// SIGKILL from epitaph, after `--kill-after`
+    KillAfter,
+    /// ended by a signal that stands for a fault of the program
+    Crashed,
+    /// ended by any other signal
+    Signaled,
+    /// not found, or not executable
+    NotStarted,
+}
+
+impl Verdict {
+    /// The word in `verdict` of a record.
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Ok => "ok",
+            Verdict::Failed => "failed",
+            Verdict::Stopped => "stopped",
+            Verdict::OomKilled => "oom_killed",
+            Verdict::OomChild => "oom_child",
+            Verdict::OomSuspected => "oom_suspected",
+            Verdict::Killed => "killed",
+            Verdict::KillAfter => "kill_after",
+            Verdict::Crashed => "crashed",
+            Verdict::Signaled => "signaled",
+            Verdict::NotStarted => "not_started",
+        }
+    }
+}
+
+/// A signal by number and name: `Signal { number: 15, name: "SIGTERM" }`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signal<'a> {
+    /// 1 to 64
+    pub number: i32,
+    /// for the sentence only
+    pub name: &'a str,
+}
+
+/// What wait(2) or the failed exec told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome<'a> {
+    /// the program ended itself with this exit code, 0 to 255
+    Exited(i32),
+    /// this signal ended it
+    Signaled(Signal<'a>),
+    /// execve(2) failed with this errno
+    NotStarted(i32),
+}
+
+/// The first stop signal that was forwarded to the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stop<'a> {
+    /// which
+    pub signal: Signal<'a>,
+    /// how long before the end
+    pub before_end: Duration,
+}
+
+/// A process other than the program that was the OOM killer's victim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Victim<'a> {
+    /// its process ID as PID 1 sees it
+    pub pid: i32,
+    /// its name or command
+    pub command: &'a str,
+}
+
+/// All that is known about an end.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// the program as it was called, for the sentence
+    pub program: &'a str,
+    /// how it ended
+    pub outcome: Outcome<'a>,
+    /// from its start to its end
+    pub runtime: Duration,
+    /// absent when no stop signal was forwarded before the end
+    pub stop: Option<Stop<'a>>,
+    /// `--kill-after`, when epitaph has sent SIGKILL for it
+    pub kill_after: Option<Duration>,
+    /// the memory cgroup before the program's start, raw
+    pub before: Option<Memory>,
+    /// the memory cgroup at the program's end, raw; absent where nothing was readable
+    pub after: Option<Memory>,
+    /// absent where no kill counter was readable
+    pub kills: Option<Kills>,
+    /// a victim that PID 1 reaped before the program's end, the last one of several
+    pub victim: Option<Victim<'a>>,
+}
+
+/// A verdict with its evidence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judgement {
+    /// the word
+    pub verdict: Verdict,
+    /// one sentence with the figures, at most 300 bytes, without control characters
+    pub why: String,
+}
+
+/// Judges an end. The first rule that holds decides:
+///
+/// 1. A program that could not be executed is `not_started`: there was nothing to kill or to stop.
+/// 2. SIGKILL that epitaph sent is `kill_after`. PID 1 saw itself do it, to a program that was still there; nothing
+///    weaker may contradict that, and an OOM kill shortly before was then of another process, since its victim
+///    would have been dead already.
+/// 3. SIGKILL with a kill that is not explained by other processes is `oom_killed`, while stopping too: that a
+///    server died for memory as it wrote its state down is what one has to know, and that it was being stopped is in
+///    the record anyway. Old kills (before the start, or outlived) and victims that PID 1 reaped explain nothing here.
+/// 4. After a forwarded stop signal any other end is `stopped`, whatever the code. SIGKILL too: who sent it is not
+///    known, and the sentence says that it was one.
+/// 5. Exit code 0 is `ok`, even if workers were killed: the program coped.
+/// 6. SIGKILL: without a readable counter `oom_suspected`; if all kills were of others `oom_child` (either that kill
+///    led to this end or it was this end; it was about memory both ways); with a counter that did not rise `killed`.
+/// 7. An exit code other than 0: `oom_child` if the counter rose, since a program that exits was not itself the
+///    victim; for 137 without a readable counter `oom_suspected` (a shell turns its child's SIGKILL into 137); else
+///    `failed`.
+/// 8. SIGABRT at 95 % of the limit or above is `oom_suspected`: a failed allocation ends in abort(3) in many
+///    languages.
+/// 9. The signals of a fault are `crashed`, all others `signaled`. A worker's OOM kill is in the sentence but does
+///    not change the word: the signal is the program's own, and tells more than a kill that may be hours old.
+pub fn judge(facts: &Facts) -> Judgement {
+    let verdict = decide(facts);
+    Judgement { verdict, why: why::sentence(verdict, facts) }
+}
+
+fn decide(facts: &Facts) -> Verdict {
+    let total = facts.kills.map(|kills| kills.total());
+    let is_kill =
+        matches!(facts.outcome, Outcome::Signaled(Signal { number, .. }) if number == libc::SIGKILL);
+    match facts.outcome {
+        Outcome::NotStarted(_) => Verdict::NotStarted,
+        _ if is_kill && facts.kill_after.is_some() => Verdict::KillAfter,
+        _ if is_kill && facts.kills.is_some_and(|kills| kills.unexplained() > 0) => Verdict::OomKilled,
+        _ if facts.stop.is_some() => Verdict::Stopped,
+        Outcome::Exited(0) => Verdict::Ok,
+        Outcome::Signaled(_) if is_kill => match total {
+            None => Verdict::OomSuspected,
+            Some(0) => Verdict::Killed,
+            Some(_) => Verdict::OomChild,
+        },
+        Outcome::Exited(code) => match total {
+            None if code == KILLED_CODE => Verdict::OomSuspected,
+            None | Some(0) => Verdict::Failed,
+            Some(_) => Verdict::OomChild,
+        },
+        Outcome::Signaled(Signal { number: libc::SIGABRT, .. }) if near_limit(facts).is_some() => {
+            Verdict::OomSuspected
+        }
+        Outcome::Signaled(Signal { number, .. }) if FAULTS.contains(&number) => Verdict::Crashed,
+        Outcome::Signaled(_) => Verdict::Signaled,
+    }
+}
+
+/// What a shell makes of a child that SIGKILL ended.
+pub(super) const KILLED_CODE: i32 = 128 + libc::SIGKILL;
+
+const FAULTS: [i32; 7] =
+    [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT, libc::SIGSYS, libc::SIGTRAP];
+
+/// How far memory was used and the limit, both in bytes, if that is 95 % or more.
+///
+/// The peak counts only where it is this program's: it rose since the start, or the limit was hit since. By the time
+/// of this reading the program's own memory is gone, so the usage is mostly too low.
+pub(super) fn near_limit(facts: &Facts) -> Option<(u64, u64)> {
+    let after = facts.after?;
+    let limit = after.limit.filter(|limit| *limit > 0)?;
+    let rose = |of: fn(&Memory) -> Option<u64>| {
+        facts.before.is_some_and(|before| of(&after).zip(of(&before)).is_some_and(|(now, then)| now > then))
+    };
+    let own_peak = after.peak.filter(|_| rose(|memory| memory.peak) || rose(|memory| memory.limit_hits));
+    let used = own_peak.into_iter().chain(after.usage).max()?;
+    (u128::from(used) * 100 >= u128::from(limit) * 95).then_some((used, limit))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,220 @@
+//! The sentence beside a verdict.
+
+use super::verdict::{Facts, KILLED_CODE, Outcome, Verdict, near_limit};
+use std::fmt::{self, Write};
+use std::time::Duration;
+
+/// The longest sentence, in bytes.
+const LONGEST: usize = 300;
+
+/// The longest foreign word in it, in bytes: the program's name and a victim's.
+const LONGEST_WORD: usize = 64;
+
+/// One sentence with the figures that the verdict rests on.
+pub(super) fn sentence(verdict: Verdict, facts: &Facts) -> String {
+    let mut text = Sentence(String::with_capacity(LONGEST));
+    // Writing to a `Sentence` does not fail: what has no room is cut.
+    let _ = write(&mut text, verdict, facts);
+    text.end()
+}
+
+fn write(to: &mut Sentence, verdict: Verdict, facts: &Facts) -> fmt::Result {
+    match verdict {
+        Verdict::NotStarted => return not_started(to, facts),
+        Verdict::OomKilled => {
+            write!(to, "The kernel's OOM killer took the program: SIGKILL, and ")?;
+            rise(to, facts)?;
+            if let Some(others) = facts.kills.map(|kills| kills.others).filter(|others| *others > 0) {
+                write!(to, " ({others} of it for other processes)")?;
+            }
+            after_stop(to, facts, ", ")?;
+            return peak(to, facts);
+        }
+        Verdict::KillAfter => {
+            let limit = Span(facts.kill_after.unwrap_or_default());
+            write!(to, "epitaph sent SIGKILL because the program still ran {limit} after the stop signal")?;
+            after_stop(to, facts, "; it ended ")?;
+        }
+        Verdict::OomChild => {
+            write!(to, "The kernel's OOM killer took another process")?;
+            if let Some(victim) = facts.victim {
+                write!(to, " (pid {}, {})", victim.pid, Word(victim.command))?;
+            }
+            write!(to, ": ")?;
+            rise(to, facts)?;
+            if let Some(last) = facts.kills.and_then(|kills| kills.last) {
+                write!(to, ", last seen {} before the end", Span(last))?;
+            }
+            write!(to, "; the program then ")?;
+            ending(to, facts)?;
+            return peak(to, facts);
+        }
+        Verdict::OomSuspected => {
+            write!(to, "The program ")?;
+            ending(to, facts)?;
+            if let Some((used, limit)) = near_limit(facts) {
+                write!(to, ", with memory near its limit ({} used of {})", Size(used), Size(limit))?;
+            }
+            if facts.kills.is_none() {
+                return write!(to, "; no OOM kill counter is readable that could tell whether it was memory");
+            }
+        }
+        Verdict::Killed => write!(to, "SIGKILL ended the program after {}", Span(facts.runtime))?,
+        Verdict::Stopped => {
+            write!(to, "The program ")?;
+            ending(to, facts)?;
+            after_stop(to, facts, ", ")?;
+        }
+        Verdict::Ok | Verdict::Failed | Verdict::Crashed | Verdict::Signaled => {
+            write!(to, "The program ")?;
+            ending(to, facts)?;
+            write!(to, " after {}", Span(facts.runtime))?;
+        }
+    }
+    other_kills(to, verdict, facts)
+}
+
+/// Where the verdict itself is not about an OOM kill: what the counter says, if that matters.
+fn other_kills(to: &mut Sentence, verdict: Verdict, facts: &Facts) -> fmt::Result {
+    let looks_killed = match facts.outcome {
+        Outcome::Exited(code) => code == KILLED_CODE,
+        Outcome::Signaled(signal) => signal.number == libc::SIGKILL || verdict == Verdict::OomSuspected,
+        Outcome::NotStarted(_) => false,
+    };
+    match facts.kills {
+        Some(kills) if kills.total() > 0 => {
+            write!(to, "; the OOM killer took another process meanwhile: ")?;
+            rise(to, facts)
+        }
+        Some(kills) if looks_killed && verdict != Verdict::KillAfter => {
+            write!(to, "; the OOM killer did not do it: {} stayed at {}", Counter(facts), kills.after)
+        }
+        None if looks_killed && verdict == Verdict::Stopped => {
+            write!(to, "; no OOM kill counter is readable that could tell whether it was memory")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn not_started(to: &mut Sentence, facts: &Facts) -> fmt::Result {
+    let Outcome::NotStarted(errno) = facts.outcome else { return Ok(()) };
+    let program = Word(facts.program);
+    match errno {
+        libc::ENOENT => write!(to, "{program} was not found, or the interpreter that it names was not")?,
+        libc::EACCES => write!(to, "{program} is not executable, or a directory above it is not accessible")?,
+        _ => write!(to, "{program} could not be executed")?,
+    }
+    write!(to, ": {}", std::io::Error::from_raw_os_error(errno))
+}
+
+/// "ended with exit code 3", "was ended by SIGSEGV".
+fn ending(to: &mut Sentence, facts: &Facts) -> fmt::Result {
+    match facts.outcome {
+        Outcome::Exited(code) => write!(to, "ended with exit code {code}"),
+        Outcome::Signaled(signal) => write!(to, "was ended by {}", Word(signal.name)),
+        Outcome::NotStarted(_) => Ok(()),
+    }
+}
+
+fn after_stop(to: &mut Sentence, facts: &Facts, lead: &str) -> fmt::Result {
+    let Some(stop) = facts.stop else { return Ok(()) };
+    write!(to, "{lead}{} after {} was forwarded", Span(stop.before_end), Word(stop.signal.name))
+}
+
+fn rise(to: &mut Sentence, facts: &Facts) -> fmt::Result {
+    let Some(kills) = facts.kills else { return Ok(()) };
+    write!(to, "{} rose from {} to {}", Counter(facts), kills.before, kills.after)
+}
+
+fn peak(to: &mut Sentence, facts: &Facts) -> fmt::Result {
+    let Some(after) = facts.after else { return Ok(()) };
+    match (after.peak, after.limit) {
+        (Some(peak), Some(limit)) => write!(to, "; usage peaked at {} of {}", Size(peak), Size(limit)),
+        (Some(peak), None) => write!(to, "; usage peaked at {}", Size(peak)),
+        (None, Some(limit)) => write!(to, "; the limit is {}", Size(limit)),
+        (None, None) => Ok(()),
+    }
+}
+
+/// A sentence that grows to [`LONGEST`] bytes and no further.
+struct Sentence(String);
+
+impl Sentence {
+    /// Room for the full stop is always left.
+    fn end(mut self) -> String {
+        self.0.push('.');
+        self.0
+    }
+}
+
+impl Write for Sentence {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = LONGEST - 1 - self.0.len().min(LONGEST - 1);
+        self.0.push_str(cut(text, room));
+        Ok(())
+    }
+}
+
+/// The start of a text, at most `room` bytes, without half a character.
+fn cut(text: &str, room: usize) -> &str {
+    (0..=room.min(text.len())).rev().find_map(|end| text.get(..end)).unwrap_or_default()
+}
+
+/// A foreign word: cut, and without control characters.
+struct Word<'a>(&'a str);
+
+impl fmt::Display for Word<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let cut = cut(self.0, LONGEST_WORD);
+        for character in cut.chars() {
+            f.write_char(if character.is_control() { char::REPLACEMENT_CHARACTER } else { character })?;
+        }
+        if cut.len() < self.0.len() { f.write_char('…') } else { Ok(()) }
+    }
+}
+
+/// The file and the line that a reader can look the counter up in.
+struct Counter<'a>(&'a Facts<'a>);
+
+impl fmt::Display for Counter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match self.0.after.or(self.0.before).map(|memory| memory.cgroup) {
+            Some(1) => "oom_kill in memory.oom_control",
+            Some(2) => "oom_kill in memory.events",
+            _ => "the OOM kill counter",
+        })
+    }
+}
+
+/// Bytes in MiB with one decimal, rounded down, so that a use just below a limit does not read as the limit;
+/// below 1 MiB in KiB. (Whole numbers only: formatting floats would cost the binary several KB.)
+struct Size(u64);
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let kib = self.0 / 1024;
+        match kib {
+            0..1024 => write!(f, "{kib} KiB"),
+            _ => write!(f, "{}.{} MiB", kib / 1024, kib % 1024 * 10 / 1024),
+        }
+    }
+}
+
+/// A time with the precision that a reader needs: `250 ms`, `3.2 s`, `35 min`, `5 h`, `3 d`.
+struct Span(Duration);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        match seconds {
+            0 => write!(f, "{} ms", self.0.as_millis()),
+            1..120 => write!(f, "{seconds}.{} s", self.0.subsec_millis() / 100),
+            120..7200 => write!(f, "{} min", seconds / 60),
+            7200..172_800 => write!(f, "{} h", seconds / 3600),
+            _ => write!(f, "{} d", seconds / 86_400),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
