@@ -1,13 +1,13 @@
-//! Against the kernel of this machine: cgroups of version 1 with real OOM kills.
+//! Against the kernel of this machine: cgroups of whichever version has the memory controller, with real OOM kills.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use super::{Memory, MemoryCgroup};
-use crate::forensics::testing::{RealCgroup, Tree, skip, wait_for};
+use crate::forensics::testing::{RealCgroup, Tree, skip};
 use crate::forensics::{Facts, KillTally, Outcome, Signal, Verdict, judge};
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 const MIB: u64 = 1 << 20;
 
@@ -51,20 +51,18 @@ fn judged(
 }
 
 #[test]
-fn real_kills_on_v1() {
+fn real_kills() {
     let limit = 24 * MIB;
     let cgroup = match RealCgroup::with_limit(limit) {
         Ok(cgroup) => cgroup,
-        Err(reason) => return skip("real_kills_on_v1", &reason),
+        Err(reason) => return skip("real_kills", &reason),
     };
-    let mut waiting = cgroup.shell("exec sleep 60");
-    assert!(wait_for(Duration::from_secs(10), || {
-        fs::read_to_string(cgroup.0.join("cgroup.procs")).unwrap().trim() == waiting.id().to_string()
-    }));
+    let mut waiting = cgroup.sleeper();
+    let counter = if cgroup.version == 1 { "memory.oom_control" } else { "memory.events" };
     let (_tree, found) = found_by(waiting.id());
     let found = found.expect("the cgroup of a process of this machine");
     let before = found.read();
-    assert_eq!((before.cgroup, before.limit, before.oom_kills), (1, Some(limit), Some(0)));
+    assert_eq!((before.cgroup, before.limit, before.oom_kills), (cgroup.version, Some(limit), Some(0)));
     assert!(before.usage.unwrap() > 0 && before.usage <= before.peak && before.peak <= Some(limit));
 
     // A sibling's kill -9: SIGKILL, and no kill by the kernel.
@@ -72,7 +70,7 @@ fn real_kills_on_v1() {
     waiting.kill().unwrap();
     let (verdict, why) = judged(waiting.wait().unwrap(), &found, before, started);
     assert_eq!(verdict, Verdict::Killed, "{why}");
-    assert!(why.contains("oom_kill in memory.oom_control stayed at 0"), "{why}");
+    assert!(why.contains(&format!("oom_kill in {counter} stayed at 0")), "{why}");
 
     // The OOM killer.
     let started = Instant::now();
@@ -109,18 +107,13 @@ fn real_kills_on_v1() {
 }
 
 #[test]
-fn a_real_limit_above_is_seen_on_v1_and_its_kill_counted_below() {
+fn a_real_limit_above_is_seen_and_its_kill_counted_below() {
     let outer = match RealCgroup::with_limit(24 * MIB) {
         Ok(cgroup) => cgroup,
-        Err(reason) => return skip("a_real_limit_above_is_seen_on_v1_and_its_kill_counted_below", &reason),
+        Err(reason) => return skip("a_real_limit_above_is_seen_and_its_kill_counted_below", &reason),
     };
-    let inner = RealCgroup(outer.0.join("container"));
-    fs::create_dir(&inner.0).unwrap();
-    fs::write(inner.0.join("memory.limit_in_bytes"), (96 * MIB).to_string()).unwrap();
-    let mut waiting = inner.shell("exec sleep 60");
-    assert!(wait_for(Duration::from_secs(10), || {
-        !fs::read_to_string(inner.0.join("cgroup.procs")).unwrap().is_empty()
-    }));
+    let inner = outer.nested(96 * MIB);
+    let mut waiting = inner.sleeper();
     let (_tree, found) = found_by(waiting.id());
     let found = found.unwrap();
     assert_eq!(found.read().limit, Some(24 * MIB));
@@ -131,22 +124,22 @@ fn a_real_limit_above_is_seen_on_v1_and_its_kill_counted_below() {
     drop(inner);
 }
 
-/// What the kernel writes into /proc for a private cgroup namespace, with a mount from inside it and with the
-/// mounts from outside that a container mostly does not have.
+/// What the kernel writes into /proc for a private cgroup namespace, with a mount from inside it (as Docker has it)
+/// and with the mounts from outside that a container mostly does not have.
 #[test]
-fn a_real_private_namespace_on_v1() {
-    let name = "a_real_private_namespace_on_v1";
+fn a_real_private_namespace() {
+    let name = "a_real_private_namespace";
     let cgroup = match RealCgroup::with_limit(24 * MIB) {
         Ok(cgroup) => cgroup,
         Err(reason) => return skip(name, &reason),
     };
     let place = Tree::new().unreadable("cgroup");
-    let point = place.path().join("cgroup");
+    let point = place.path().join("cgroup").into_os_string().into_string().unwrap();
+    let kind = if cgroup.version == 1 { "cgroup -o ro,memory" } else { "cgroup2 -o ro" };
     let script = format!(
-        "echo $$ > {0}/cgroup.procs && exec unshare --cgroup --mount sh -c \
-         'mount -t cgroup -o ro,memory cgroup {1} && cat /proc/self/cgroup && echo --- && cat /proc/self/mountinfo'",
-        cgroup.0.display(),
-        point.display()
+        "echo $$ > {}/cgroup.procs && exec unshare --cgroup --mount sh -c \
+         'mount -t {kind} cgroup {point} && cat /proc/self/cgroup && echo --- && cat /proc/self/mountinfo'",
+        cgroup.path.display(),
     );
     let output = Command::new("sh").args(["-c", &script]).stderr(Stdio::inherit()).output().unwrap();
     if !output.status.success() {
@@ -154,34 +147,46 @@ fn a_real_private_namespace_on_v1() {
     }
     let text = String::from_utf8(output.stdout).unwrap();
     let (membership, mounts) = text.split_once("---\n").unwrap();
-    let is_memory = |line: &&str| line.contains(":memory:");
-    assert!(membership.lines().find(is_memory).unwrap().ends_with(":memory:/"), "{membership}");
+    let own = if cgroup.version == 1 { ":memory:/\n" } else { "0::/\n" };
+    assert!(membership.contains(own), "{membership}");
     // The mount is gone with its namespace: a link stands in for it.
     let tree = Tree::new().file("proc/self/cgroup", membership).file("proc/self/mountinfo", mounts);
-    let tree = tree.link(point.to_str().unwrap().trim_start_matches('/'), &cgroup.0).link("sys", "/sys");
+    let tree = tree.link(point.trim_start_matches('/'), &cgroup.path).link("sys", "/sys");
     let found = MemoryCgroup::find(tree.path()).unwrap();
     assert_eq!(found.read().limit, Some(24 * MIB));
     // Without it only the host's mount is left, of which nobody knows where in it we are.
-    let outside: String = mounts
-        .lines()
-        .filter(|line| !line.contains(point.to_str().unwrap()))
-        .map(|line| format!("{line}\n"))
-        .collect();
-    assert!(outside.contains("/.. /sys/fs/cgroup/memory"), "{outside}");
+    let is_outside = |line: &&str| !line.contains(&point);
+    let outside: String = mounts.lines().filter(is_outside).map(|line| format!("{line}\n")).collect();
+    let host = if cgroup.version == 1 { "/.. /sys/fs/cgroup/memory " } else { "/.. /sys/fs/cgroup " };
+    assert!(outside.contains(host), "{outside}");
     let tree = Tree::new().file("proc/self/cgroup", membership).file("proc/self/mountinfo", outside);
     assert_eq!(MemoryCgroup::find(tree.link("sys", "/sys").path()), None);
 }
 
+/// The container's own cgroup bound to the usual place, in the host's cgroup namespace: Docker's way on version 1.
 #[test]
-fn this_very_process_is_found_where_the_machine_has_memory_cgroups() {
-    let own = fs::read_to_string("/proc/self/cgroup").unwrap();
-    if !own.contains(":memory:") {
-        return skip(
-            "this_very_process_is_found_where_the_machine_has_memory_cgroups",
-            "no controller in version 1",
-        );
+fn a_real_bind_mount() {
+    let name = "a_real_bind_mount";
+    let cgroup = match RealCgroup::with_limit(24 * MIB) {
+        Ok(cgroup) => cgroup,
+        Err(reason) => return skip(name, &reason),
+    };
+    let place = Tree::new().unreadable("cgroup");
+    let point = place.path().join("cgroup").into_os_string().into_string().unwrap();
+    let own = cgroup.path.display();
+    let script = format!(
+        "echo $$ > {own}/cgroup.procs && exec unshare --mount sh -c \
+         'mount --bind {own} {point} && cat /proc/self/cgroup && echo --- && grep {point} /proc/self/mountinfo'",
+    );
+    let output = Command::new("sh").args(["-c", &script]).stderr(Stdio::inherit()).output().unwrap();
+    if !output.status.success() {
+        return skip(name, "nothing can be mounted");
     }
-    let memory = MemoryCgroup::find(std::path::Path::new("/")).unwrap().read();
-    assert_eq!(memory.cgroup, 1);
-    assert!(memory.usage.unwrap() > 0 && memory.oom_kills.is_some());
+    let text = String::from_utf8(output.stdout).unwrap();
+    let (membership, mounts) = text.split_once("---\n").unwrap();
+    let directory = cgroup.path.file_name().unwrap().to_str().unwrap();
+    assert!(mounts.contains(&format!(" /{directory} {point} ")), "{mounts}");
+    let tree = Tree::new().file("proc/self/cgroup", membership).file("proc/self/mountinfo", mounts);
+    let tree = tree.link(point.trim_start_matches('/'), &cgroup.path);
+    assert_eq!(MemoryCgroup::find(tree.path()).unwrap().read().limit, Some(24 * MIB));
 }
