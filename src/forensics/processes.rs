@@ -7,7 +7,7 @@
 //! Formats: proc_pid_stat(5), proc_pid_statm(5), proc_pid_wchan(5).
 
 use super::ShortName;
-use super::files::{BUFFER, read_bytes, read_text};
+use super::files::{read_bytes, read_text};
 use std::cmp::Reverse;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -93,25 +93,23 @@ pub fn largest(processes: &mut [Process], count: usize) -> &[Process] {
 /// What a process calls itself; `None` if it is gone. A zombie has a name until it is reaped: look with
 /// `WNOWAIT`, ask for the name, then reap.
 pub fn name_of(root: &Path, pid: i32) -> Option<ShortName> {
-    let mut buffer = [0; BUFFER];
-    let raw = read_bytes(&root.join(format!("proc/{pid}/comm")), &mut buffer)?;
-    Some(ShortName::new(raw.strip_suffix(b"\n").unwrap_or(raw)))
+    read_bytes(&root.join(format!("proc/{pid}/comm")), |raw| {
+        Some(ShortName::new(raw.strip_suffix(b"\n").unwrap_or(raw)))
+    })
 }
 
 fn read_process(directory: &Path, page: u64) -> Option<Process> {
-    let mut buffer = [0; BUFFER];
-    let stat = parse_stat(read_bytes(&directory.join("stat"), &mut buffer)?)?;
+    let stat = read_bytes(&directory.join("stat"), parse_stat)?;
     if stat.flags & PF_KTHREAD != 0 {
         return None;
     }
     let wait_channel = match stat.state {
         'R' | 'Z' | 'X' => None,
-        _ => read_text(&directory.join("wchan"), &mut buffer).and_then(parse_wait_channel),
+        _ => read_text(&directory.join("wchan"), parse_wait_channel),
     };
     // `stat` has the figure too, but a rough one: on a machine of many CPUs it can be off by many megabytes, since the
     // kernel does not add up there what each CPU has counted for itself.
-    let resident_pages =
-        read_text(&directory.join("statm"), &mut buffer).and_then(parse_statm).unwrap_or(stat.resident_pages);
+    let resident_pages = read_text(&directory.join("statm"), parse_statm).unwrap_or(stat.resident_pages);
     Some(Process {
         pid: stat.pid,
         ppid: stat.ppid,

@@ -56,13 +56,18 @@ pub(super) fn skip(test: &str, reason: &str) {
     if std::env::var_os("EPITAPH_TEST_REQUIRE_ALL").is_some_and(|value| value == "1") {
         panic!("{test} is required to run: {reason}");
     }
-    let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {reason}");
+    say(&format!("SKIPPED {test}: {reason}\n"));
 }
 
 /// As [`skip`], for a test of the version in which this machine's memory controller is not: no error ever, since no
 /// machine has both. The other version is for the tests in a virtual machine.
 pub(super) fn skip_here(test: &str) {
-    let _ = writeln!(std::io::stderr(), "SKIPPED {test}: the memory controller is in the other version here");
+    say(&format!("SKIPPED {test}: the memory controller is in the other version here\n"));
+}
+
+/// In one write, so that the lines of other tests do not come between.
+fn say(line: &str) {
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
 /// A cgroup of its own in a mounted hierarchy, removed at the end.

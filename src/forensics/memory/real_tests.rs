@@ -137,7 +137,7 @@ fn a_real_private_namespace() {
     let point = place.path().join("cgroup").into_os_string().into_string().unwrap();
     let kind = if cgroup.version == 1 { "cgroup -o ro,memory" } else { "cgroup2 -o ro" };
     let script = format!(
-        "echo $$ > {}/cgroup.procs && exec unshare --cgroup --mount sh -c \
+        "echo $$ > {}/cgroup.procs && exec /usr/bin/unshare --cgroup --mount sh -c \
          'mount -t {kind} cgroup {point} && cat /proc/self/cgroup && echo --- && cat /proc/self/mountinfo'",
         cgroup.path.display(),
     );
@@ -175,7 +175,7 @@ fn a_real_bind_mount() {
     let point = place.path().join("cgroup").into_os_string().into_string().unwrap();
     let own = cgroup.path.display();
     let script = format!(
-        "echo $$ > {own}/cgroup.procs && exec unshare --mount sh -c \
+        "echo $$ > {own}/cgroup.procs && exec /usr/bin/unshare --mount sh -c \
          'mount --bind {own} {point} && cat /proc/self/cgroup && echo --- && grep {point} /proc/self/mountinfo'",
     );
     let output = Command::new("sh").args(["-c", &script]).stderr(Stdio::inherit()).output().unwrap();
