@@ -147,7 +147,7 @@ fn docker_on_v2_has_a_private_namespace() {
     let cgroup = MemoryCgroup::find(tree.path()).unwrap();
     assert_eq!(cgroup.oom_kills(), Some(3));
     assert_eq!(cgroup.events_path(), Some(tree.path().join("sys/fs/cgroup/memory.events")));
-    assert_eq!(cgroup.watch().unwrap().oom_kills(), Some(3));
+    assert_eq!(cgroup.watch().unwrap().read().unwrap().oom_kills, Some(3));
 }
 
 #[test]
