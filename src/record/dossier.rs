@@ -84,7 +84,11 @@ impl Dossier {
                 self.task_memory_limit = bytes.try_into().map_or(0, u64::from_le_bytes);
                 return true;
             }
-            Frame::Resolved | Frame::Executing | Frame::StderrLine | Frame::JournalLine | Frame::NotStarted => return false,
+            Frame::Resolved
+            | Frame::Executing
+            | Frame::StderrLine
+            | Frame::JournalLine
+            | Frame::NotStarted => return false,
         };
         *place = bytes.to_vec();
         true

@@ -1,10 +1,14 @@
 //! The journal: the records once more, in files that outlive the container.
 
+use crate::sys::{self, Fork};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// The file of a container below `directory`: `YYYY-MM-DD/NAME.jsonl`, the day being the one in UTC on which the
 /// container was started, so that all of its records are in one file.
@@ -37,11 +41,46 @@ pub fn append(path: &Path, lines: &[u8], sync: bool) -> io::Result<()> {
     if sync { file.sync_data() } else { Ok(()) }
 }
 
+/// How long [`append_bounded`] waits.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Appends from a child of ours, and waits for it for at most a second: for `--exec`, which has no PID 1 to leave
+/// it to.
+///
+/// # Errors
+/// TimedOut when it took longer, WriteZero when the child could not do it and has said why, and those of fork(2).
+pub fn append_bounded(path: &Path, line: &[u8]) -> io::Result<()> {
+    let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
+    let child = match sys::fork()? {
+        Fork::Child => {
+            let result = append(path, line, true);
+            if let Err(error) = &result {
+                log::warn!("the journal {} cannot be written: {error}", path.display());
+            }
+            sys::exit_now(i32::from(result.is_err()));
+        }
+        Fork::Parent(child) => child,
+    };
+    drop(write);
+    let timeout = PollTimeout::try_from(PATIENCE).unwrap_or(PollTimeout::ZERO);
+    let mut fds = [PollFd::new(read.as_fd(), PollFlags::POLLIN)];
+    let in_time = matches!(poll(&mut fds, timeout), Ok(1));
+    if !in_time {
+        let _ = sys::kill(child, libc::SIGKILL);
+        // Dead or not: a process that a file system holds fast cannot be waited for.
+        let _ = waitpid(child, Some(WaitPidFlag::WNOHANG));
+        return Err(io::ErrorKind::TimedOut.into());
+    }
+    match waitpid(child, None) {
+        Ok(WaitStatus::Exited(_, 0)) => Ok(()),
+        _ => Err(io::ErrorKind::WriteZero.into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
-    use std::time::Duration;
 
     #[test]
     fn a_file_for_each_container_and_day() {

@@ -86,7 +86,9 @@ impl Helpers {
 
     /// Ends those whose time is up.
     pub fn on_time(&mut self, now: Instant) {
-        for helper in self.0.iter_mut().filter(|helper| helper.deadline.is_some_and(|deadline| deadline <= now)) {
+        for helper in
+            self.0.iter_mut().filter(|helper| helper.deadline.is_some_and(|deadline| deadline <= now))
+        {
             helper.deadline = None;
             let _ = sys::kill(helper.pid, libc::SIGKILL);
         }

@@ -49,7 +49,9 @@ impl Signals {
         for info in buffer.get(..length).unwrap_or_default().chunks_exact(SIZE) {
             // Offsets as in signalfd(2), the same on every architecture.
             let field = |offset: usize| {
-                info.get(offset..offset + 4).and_then(|bytes| bytes.try_into().ok()).map_or(0, i32::from_ne_bytes)
+                info.get(offset..offset + 4)
+                    .and_then(|bytes| bytes.try_into().ok())
+                    .map_or(0, i32::from_ne_bytes)
             };
             let (signo, code, pid, status) = (field(0), field(8), field(12), field(40));
             if signo == libc::SIGCHLD {
