@@ -176,8 +176,9 @@ impl Supervisor {
             if self.ended.is_some() {
                 break;
             }
-            self.take_signals();
+            // Then the identity: what came up the pipe before a stop signal belongs into the stop record.
             self.take_frames();
+            self.take_signals();
             if memory_changed && let Some(evidence) = &mut self.evidence {
                 evidence.look();
             }
