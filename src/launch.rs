@@ -3,10 +3,10 @@
 //! The HTTP client, the JSON parser and all that they allocate live in this process and are gone at the exec.
 //! A hang in them is the hang of an ordinary child, which SIGTERM ends. `--exec` is the same without a fork.
 
-use crate::identity::{Deadline, Field, Identity, Surroundings, local, resolve};
+use crate::identity::{Deadline, Field, Identity, Surroundings, local, resolve, whoami};
 use crate::options::{Options, RecordFormat, Signal};
-use crate::record::{Dossier, Frame, Kind, Record, Value, stderr};
-use crate::sys;
+use crate::record::{Dossier, Frame, Kind, Record, Value, journal, stderr};
+use crate::sys::{self, Environment};
 use nix::sys::signal::{SigSet, SigmaskHow};
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
@@ -45,7 +45,7 @@ impl Inherited {
     }
 
     /// Lets signals through again, as they were when epitaph was started.
-    fn unblock(&self) {
+    pub fn unblock(&self) {
         let _ = self.mask.thread_set_mask();
     }
 
@@ -111,12 +111,22 @@ impl NotStarted {
         NotStarted { code, why: format!("exec {} failed: {}", program.to_string_lossy(), reason(error)) }
     }
 
+    fn no_identity(options: &Options, in_time: bool) -> NotStarted {
+        let waited = humantime::format_duration(options.identity_timeout);
+        let why = if in_time {
+            format!("the ECS task ARN was not known after {waited}, and --require-identity demands it")
+        } else {
+            "no source tells the ECS task ARN, and --require-identity demands it".to_owned()
+        };
+        NotStarted { code: 78, why }
+    }
+
     /// The frame that tells PID 1.
     fn frame(&self) -> Vec<u8> {
         Frame::NotStarted.encode(&[&[self.code], self.why.as_bytes()].concat())
     }
 
-    /// Reads what [`NotStarted::frame`] wrote.
+    /// Reads what the child has put into the frame.
     pub fn from_frame(bytes: &[u8]) -> NotStarted {
         let (code, why) = bytes.split_first().map_or((126, bytes), |(code, why)| (*code, why));
         NotStarted { code, why: String::from_utf8_lossy(why).into_owned() }
@@ -152,13 +162,15 @@ pub fn launch(options: &Options, inherited: &Inherited, format: RecordFormat, mu
     let identity_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let dossier = Dossier::of(&identity);
     report.add(&dossier.encode());
-    if outcome.complete {
+    if !outcome.try_again {
         report.add(&Frame::Resolved.encode(b""));
     }
-    let environment = environment(&identity);
-    if format != RecordFormat::Off {
-        start_record(options, identity_ms).write(format, &dossier, &mut report);
+    if options.require_identity && identity.get(Field::TaskArn).is_none() {
+        let failure = NotStarted::no_identity(options, outcome.try_again);
+        return refuse(options, &failure, format, &dossier, report);
     }
+    let environment = environment(options, &identity);
+    start_record(options, identity_ms).write(options, format, &dossier, &mut report);
     report.add(&Frame::Executing.encode(b""));
     report.send();
     report.wait_until_ready();
@@ -168,12 +180,23 @@ pub fn launch(options: &Options, inherited: &Inherited, format: RecordFormat, mu
     sys::set_ignored(libc::SIGPIPE, true);
     let program = options.program.first().map_or(OsStr::new(""), OsString::as_os_str);
     let failure = NotStarted::exec(program, &error);
+    refuse(options, &failure, format, &dossier, report)
+}
+
+/// Tells why there is no program, and returns the exit code.
+fn refuse(
+    options: &Options,
+    failure: &NotStarted,
+    format: RecordFormat,
+    dossier: &Dossier,
+    mut report: Report,
+) -> u8 {
     log::error!("{}", failure.why);
     if report.pipe.is_some() {
         report.add(&failure.frame());
         report.send();
-    } else if format != RecordFormat::Off {
-        not_started_record(&failure).write(format, &dossier, &mut report);
+    } else {
+        not_started_record(failure).write(options, format, dossier, &mut report);
     }
     failure.code
 }
@@ -199,50 +222,55 @@ fn own_pid() -> i32 {
 }
 
 impl Record {
-    fn write(&self, format: RecordFormat, dossier: &Dossier, report: &mut Report) {
-        let line = self.render(format, dossier);
-        if !stderr().write_record(line.clone()) {
-            // stderr has no room now; PID 1 can wait for it, and the program need not.
-            report.add(&Frame::StderrLine.encode(&line));
+    fn write(&self, options: &Options, format: RecordFormat, dossier: &Dossier, report: &mut Report) {
+        if format != RecordFormat::Off {
+            let line = self.render(format, dossier);
+            if !stderr().write_record(line.clone()) {
+                // stderr has no room now; PID 1 can wait for it, and the program need not.
+                report.add(&Frame::StderrLine.encode(&line));
+            }
+        }
+        let Some(directory) = &options.journal else { return };
+        let line = self.render(RecordFormat::Json, dossier);
+        if report.pipe.is_some() {
+            // Where the journal is can be slow or away; PID 1 has helpers for that.
+            report.add(&Frame::JournalLine.encode(&line));
+            return;
+        }
+        let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+        let host = host.as_deref().unwrap_or("unknown");
+        let path = journal::path(directory, self.time, dossier.container_id(), host);
+        match journal::append_bounded(&path, &line) {
+            Err(error) if error.kind() != std::io::ErrorKind::WriteZero => {
+                log::warn!("the journal {} cannot be written: {error}", path.display());
+            }
+            _ => {}
         }
     }
 }
 
 /// The environment of the program: ours, with what is known of the identity.
-fn environment(identity: &Identity) -> Vec<CString> {
-    let mut entries = sys::environment();
-    for (name, field) in [("DOCKER_CONTAINER_ID", Field::ContainerId), ("ECS_TASK_ARN", Field::TaskArn)] {
-        if let Some(value) = identity.get(field) {
-            set(&mut entries, name, value);
+fn environment(options: &Options, identity: &Identity) -> Environment {
+    let mut environment = Environment::of_process();
+    let attributes = std::env::var("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
+    for (name, value) in options.export.variables(identity, &attributes) {
+        let Some(old) = environment.set(&name, &value) else { continue };
+        // Attributes are added to, which replaces nothing.
+        if name != "OTEL_RESOURCE_ATTRIBUTES" && old != value {
+            log::warn!(
+                "{name} was \"{}\" and is now \"{value}\", which is what this container is",
+                old.escape_debug()
+            );
         }
     }
-    entries
-}
-
-fn set(entries: &mut Vec<CString>, name: &str, value: &str) {
-    // An identity holds no control characters, so there is no NUL byte that could make this fail.
-    let Ok(entry) = CString::new(format!("{name}={value}")) else { return };
-    let is_same_name = |entry: &CString| {
-        entry.to_bytes().strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b"="))
-    };
-    let old: Vec<_> = entries.iter().filter(|old| is_same_name(old) && **old != entry).cloned().collect();
-    if let Some(old) = old.first() {
-        let old =
-            String::from_utf8_lossy(old.to_bytes().get(name.len() + 1..).unwrap_or_default()).into_owned();
-        log::warn!(
-            "{name} was \"{}\" and is now \"{value}\", which is what this container is",
-            old.escape_debug()
-        );
-    }
-    entries.retain(|entry| !is_same_name(entry));
-    entries.push(entry);
+    environment
 }
 
 /// execvp(3) with an environment. Returns only when it failed, with the error to tell.
 ///
 /// Written out since musl's does not run a script without `#!` through the shell, as POSIX demands and the
 /// C library of the other inits does.
-fn exec(program: &[OsString], environment: &[CString]) -> std::io::Error {
+fn exec(program: &[OsString], environment: &Environment) -> std::io::Error {
     let args: Result<Vec<CString>, _> =
         program.iter().map(|arg| CString::new(arg.clone().into_vec())).collect();
     // The arguments came from the kernel as strings that end at the first NUL byte.
@@ -271,7 +299,7 @@ fn exec(program: &[OsString], environment: &[CString]) -> std::io::Error {
     last
 }
 
-fn exec_file(path: &[u8], args: &[CString], environment: &[CString]) -> std::io::Error {
+fn exec_file(path: &[u8], args: &[CString], environment: &Environment) -> std::io::Error {
     let Ok(path) = CString::new(path) else { return std::io::Error::from_raw_os_error(libc::EINVAL) };
     let error = sys::execve(&path, args, environment);
     if error.raw_os_error() != Some(libc::ENOEXEC) {
@@ -304,21 +332,21 @@ pub fn exec_mode(options: &Options, inherited: &Inherited, format: RecordFormat)
     launch(options, inherited, format, Report::default())
 }
 
+/// `--whoami`: resolves afresh. Returns what there is to print, and the exit code: 0 when the container ID is
+/// known, else 3.
+pub fn whoami(options: &Options, format: whoami::Format) -> (String, u8) {
+    let surroundings = Surroundings::of_process();
+    let outcome = resolve(&surroundings, local(&surroundings), Deadline::after(options.identity_timeout));
+    outcome.log_warnings();
+    let attributes = std::env::var("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
+    let text = whoami::render(&outcome.identity, format, &options.export, &attributes);
+    let is_known = outcome.identity.get(Field::ContainerId).is_some();
+    (text, if is_known { 0 } else { 3 })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn entries(texts: &[&str]) -> Vec<CString> {
-        texts.iter().map(|text| CString::new(*text).expect("no NUL")).collect()
-    }
-
-    #[test]
-    fn a_variable_replaces_all_of_its_name_and_nothing_else() {
-        let mut env =
-            entries(&["A=1", "ECS_TASK_ARN=old", "ECS_TASK_ARN_X=2", "malformed", "ECS_TASK_ARN=older"]);
-        set(&mut env, "ECS_TASK_ARN", "new");
-        assert_eq!(env, entries(&["A=1", "ECS_TASK_ARN_X=2", "malformed", "ECS_TASK_ARN=new"]));
-    }
 
     #[test]
     fn not_started_survives_the_pipe() {

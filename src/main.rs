@@ -33,6 +33,11 @@ fn run(options: &Options, inherited: &Inherited) -> u8 {
     let by_default = || if std::io::stderr().is_terminal() { RecordFormat::Text } else { RecordFormat::Json };
     let format = options.records.unwrap_or_else(by_default);
     match options.mode {
+        Mode::WhoAmI(format) => {
+            inherited.unblock();
+            let (text, code) = launch::whoami(options, format);
+            print(&text, false, code)
+        }
         Mode::Exec => launch::exec_mode(options, inherited, format),
         Mode::Supervise | Mode::Pause => supervise::run(options, inherited, format),
     }
