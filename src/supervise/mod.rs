@@ -59,16 +59,17 @@ fn start(options: &Options, inherited: &Inherited, format: RecordFormat) -> std:
     let signals = Signals::open()?;
     let (report, report_end) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
     let (ready, ready_end) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+    let plan = isolate::plan(options.isolation);
     match sys::fork()? {
         Fork::Child => {
             drop(ready_end);
-            isolate::in_child(options.isolation);
+            isolate::in_child(plan);
             let report = Report::to(File::from(report_end), File::from(ready));
             sys::exit_now(i32::from(launch(options, inherited, format, report)))
         }
         Fork::Parent(child) => {
             drop((report_end, ready));
-            isolate::in_parent(options.isolation, child);
+            isolate::in_parent(plan, child);
             let program = Program { pid: child, report: File::from(report) };
             let supervisor = Supervisor::new(options, format, signals, Some(program));
             // The end of this pipe is the word that the child waits for.
