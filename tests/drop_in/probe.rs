@@ -84,12 +84,13 @@ fn sizes(args: &[&OsStr]) {
 fn environment() {
     let mut count = 0;
     let mut sum = 0_u32;
-    for entry in epitaph::sys::environment() {
-        count += entry.as_bytes().len();
-        sum = entry
-            .as_bytes()
-            .iter()
-            .fold(sum, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(*byte)));
+    let mut entries: Vec<_> = std::env::vars_os().collect();
+    // What epitaph finds out about the machine is not what is compared.
+    entries.retain(|(name, _)| name != "DOCKER_CONTAINER_ID" && name != "ECS_TASK_ARN");
+    entries.sort();
+    for byte in entries.iter().flat_map(|(name, value)| name.as_bytes().iter().chain(value.as_bytes())) {
+        count += 1;
+        sum = sum.wrapping_mul(31).wrapping_add(u32::from(*byte));
     }
     say(&format!("{count} bytes, checksum {sum:08x}"));
 }

@@ -3,10 +3,12 @@
 use crate::call::{BOUND, Call, Running, within};
 use crate::init::Init;
 use crate::probe;
-use crate::table::{ALL, DUMB_INIT, Row, row};
+use crate::table::{ALL, CATATONIT, DUMB_INIT, GROUP_INITS, Row, row};
 use crate::terminal::Terminal;
 
 const SUBJECT: &str = "Terminal";
+const SUSPENDED: &str = "the program stops, the init does not; then it goes on";
+const LEFT_BLOCKED: &str = "catatonit leaves TSTP blocked in the program.";
 
 pub fn rows() -> Vec<Row> {
     vec![
@@ -19,14 +21,18 @@ pub fn rows() -> Vec<Row> {
         row(SUBJECT, "^\\ reaches the program", ALL, |init| keys(init, "\x1c", false)),
         row(SUBJECT, "The window changes its size", ALL, |init| resize(init, false)),
         row(SUBJECT, "The window changes its size, as PID 1", ALL, |init| resize(init, true)),
-        row(SUBJECT, "^Z, and SIGCONT to the init", ALL, |init| suspend(init, false)),
-        row(SUBJECT, "^Z, and SIGCONT to the init, as PID 1", ALL, |init| suspend(init, true)),
+        row(SUBJECT, "^Z, and SIGCONT to the init", ALL, |init| suspend(init, false))
+            .differs(CATATONIT, "the program goes on", SUSPENDED, LEFT_BLOCKED),
+        row(SUBJECT, "^Z, and SIGCONT to the init, as PID 1", ALL, |init| suspend(init, true))
+            .differs(CATATONIT, "the program goes on", SUSPENDED, LEFT_BLOCKED),
         row(SUBJECT, "An interactive shell: ^Z, `fg`, ^C, `exit 7`", ALL, |init| shell(init, false)),
         row(SUBJECT, "An interactive shell, as PID 1", ALL, |init| shell(init, true)),
-        row(SUBJECT, "The terminal after the end, for the script that called the init", ALL, given_back),
+        row(SUBJECT, "The terminal after the end, for the script that called the init", ALL, given_back)
+            .differs(GROUP_INITS, "not given back after exit 0", "given back after exit 0", "A script that reads from the terminal after that is not stopped."),
         row(SUBJECT, "The terminal is hung up", ALL, |init| hung_up(init, false)),
         row(SUBJECT, "The terminal is hung up, as PID 1", ALL, |init| hung_up(init, true)),
-        row(SUBJECT, "The init as a job in the background", ALL, background),
+        row(SUBJECT, "The init as a job in the background", ALL, background)
+            .differs(GROUP_INITS, "exit 7, takes the terminal", "exit 7, leaves the terminal", "A job that takes the terminal stops the shell that has it."),
         row(SUBJECT, "^Z from an interactive shell that called the init with `-c`", DUMB_INIT, called_by_shell),
     ]
 }
@@ -39,7 +45,7 @@ fn start(terminal: &Terminal, call: Call, as_pid_1: bool) -> Running {
 
 fn place(init: &Init, options: &str, as_pid_1: bool) -> String {
     let terminal = Terminal::open();
-    let call = init.call().words(options).probe("state session group foreground controlling");
+    let call = init.call().env("TINI_VERBOSITY", "0").words(options).probe("state session group foreground controlling");
     let end = start(&terminal, call, as_pid_1).end();
     told_place(&terminal.seen(), &end)
 }
