@@ -27,10 +27,27 @@ pub type Setup = Box<dyn FnMut() -> io::Result<()> + Send + Sync>;
 pub struct Call {
     command: Command,
     setups: Vec<Setup>,
-    as_pid_1: bool,
+    as_pid_1: Option<PidOne>,
     dir: TempDir,
     keeps_stdin: bool,
-    own_stdio: bool,
+    stdio: Stdio3,
+}
+
+/// What PID 1 has beside its number.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum PidOne {
+    /// its own /proc
+    WithProc,
+    /// nothing
+    Bare,
+}
+
+/// Which of the standard descriptors are set up here.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stdio3 {
+    All,
+    AllButStderr,
+    None,
 }
 
 impl Call {
@@ -40,7 +57,7 @@ impl Call {
         command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("LC_ALL", "C");
         command.env("EPITAPH_RECORDS", "off");
         let dir = tempfile::Builder::new().prefix("epitaph-call-").tempdir().unwrap();
-        Call { command, setups: Vec::new(), as_pid_1: false, dir, keeps_stdin: false, own_stdio: true }
+        Call { command, setups: Vec::new(), as_pid_1: None, dir, keeps_stdin: false, stdio: Stdio3::All }
     }
 
     /// Adds arguments, separated by blanks.
@@ -84,13 +101,25 @@ impl Call {
 
     /// Runs the init as PID 1 of a new PID namespace, with its own /proc where that can be had.
     pub fn as_pid_1(mut self) -> Call {
-        self.as_pid_1 = true;
+        self.as_pid_1 = Some(PidOne::WithProc);
+        self
+    }
+
+    /// The same with the /proc of outside, which is there faster.
+    pub fn as_bare_pid_1(mut self) -> Call {
+        self.as_pid_1 = Some(PidOne::Bare);
+        self
+    }
+
+    /// Leaves stderr to the caller.
+    pub fn own_stderr(mut self) -> Call {
+        self.stdio = Stdio3::AllButStderr;
         self
     }
 
     /// Leaves stdin, stdout and stderr to the setups.
     pub fn own_stdio(mut self) -> Call {
-        self.own_stdio = false;
+        self.stdio = Stdio3::None;
         self
     }
 
@@ -111,15 +140,19 @@ impl Call {
             OpenOptions::new().create(true).append(true).open(self.dir.path().join(name)).unwrap()
         };
         let (out, err) = (file("out"), file("err"));
-        if self.own_stdio {
+        if self.stdio != Stdio3::None {
             self.command.stdin(if self.keeps_stdin { Stdio::piped() } else { Stdio::null() });
-            self.command.stdout(out).stderr(err);
+            self.command.stdout(out);
         }
-        let pipe = self.as_pid_1.then(|| nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap());
+        if self.stdio == Stdio3::All {
+            self.command.stderr(err);
+        }
+        let pipe = self.as_pid_1.map(|_| nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap());
+        let with_proc = self.as_pid_1 == Some(PidOne::WithProc);
         if let Some((_, write)) = &pipe {
             let write = write.as_raw_fd();
             // SAFETY: system calls alone, in a process that has been forked already.
-            unsafe { self.command.pre_exec(move || crate::setup::become_pid_1(write)) };
+            unsafe { self.command.pre_exec(move || crate::setup::become_pid_1(write, with_proc)) };
         }
         // SAFETY: one system call.
         unsafe { self.command.pre_exec(crate::setup::keep_only_standard) };

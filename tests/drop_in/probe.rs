@@ -39,6 +39,13 @@ pub fn main(words: &[OsString]) -> i32 {
         ["family"] => family(),
         ["leftover", place] => leftover(place),
         ["default"] => until_stdin_closes("ready"),
+        ["orphans-then-wait", count] => {
+            say("ready");
+            let _ = nix::unistd::read(std::io::stdin(), &mut [0]);
+            orphans(count.parse().unwrap());
+            until_stdin_closes("");
+        }
+        ["count", number] => count_signals(number.parse().unwrap()),
         ["orphans", count] => orphans(count.parse().unwrap()),
         ["write-to-closed-pipe"] => write_to_closed_pipe(),
         ["run-with-terminal", rest @ ..] => run_with_terminal(rest),
@@ -206,6 +213,36 @@ fn signals(prefix: &str) {
         }
         if closed {
             return;
+        }
+    }
+}
+
+/// Counts a signal until stdin closes; tells the count whenever no more of it is there.
+fn count_signals(counted: i32) {
+    let all = SigSet::all();
+    all.thread_set_mask().unwrap();
+    let fd = SignalFd::with_flags(&all, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).unwrap();
+    let mut count = 0;
+    say("ready");
+    loop {
+        let stdin = std::io::stdin();
+        let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLIN), PollFd::new(stdin.as_fd(), PollFlags::empty())];
+        let _ = poll(&mut fds, PollTimeout::NONE);
+        if fds[1].revents().is_some_and(|events| !events.is_empty()) {
+            return;
+        }
+        let mut info = [0_u8; 128 * 64];
+        let mut last = false;
+        while let Ok(length @ 1..) = nix::unistd::read(&fd, &mut info) {
+            for info in info[..length].chunks(128) {
+                let number = i32::from_ne_bytes(info[..4].try_into().unwrap());
+                count += usize::from(number == counted);
+                last |= number == 64;
+            }
+        }
+        say(&format!("seen {count}"));
+        if last {
+            say("last");
         }
     }
 }

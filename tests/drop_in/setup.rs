@@ -12,7 +12,7 @@ fn check(result: libc::c_int) -> io::Result<libc::c_int> {
 /// Goes on as PID 1 of a new PID namespace, and writes its process ID out here to `write`.
 ///
 /// The process itself stays behind, and ends as PID 1 does.
-pub fn become_pid_1(write: RawFd) -> io::Result<()> {
+pub fn become_pid_1(write: RawFd, with_proc: bool) -> io::Result<()> {
     // SAFETY: system calls on this process, which has one thread; the numbers are their arguments.
     unsafe {
         let alone = libc::CLONE_NEWPID | libc::CLONE_NEWNS;
@@ -20,6 +20,9 @@ pub fn become_pid_1(write: RawFd) -> io::Result<()> {
             check(libc::unshare(alone | libc::CLONE_NEWUSER))?;
         }
         let pid = check(libc::fork())?;
+        if pid == 0 && !with_proc {
+            return Ok(());
+        }
         if pid == 0 {
             libc::mount(
                 std::ptr::null(),
@@ -90,6 +93,18 @@ pub fn block(numbers: &[i32]) -> io::Result<()> {
 pub fn close(fd: RawFd) -> io::Result<()> {
     // SAFETY: in the new process the descriptor belongs to nobody.
     check(unsafe { libc::close(fd) }).map(drop)
+}
+
+/// Puts a pipe that nobody reads at the descriptor `fd`.
+pub fn broken_pipe_at(fd: RawFd) -> io::Result<()> {
+    let mut ends = [0; 2];
+    // SAFETY: the array is valid for the call, and the numbers in it are new descriptors.
+    unsafe {
+        check(libc::pipe(ends.as_mut_ptr()))?;
+        check(libc::close(ends[0]))?;
+        check(libc::dup2(ends[1], fd))?;
+        check(libc::close(ends[1])).map(drop)
+    }
 }
 
 /// Opens `path` at the descriptor `fd`, to stay open across the exec.
