@@ -17,6 +17,7 @@ mod init;
 mod probe;
 mod rows;
 mod runner;
+mod running;
 mod setup;
 mod table;
 mod terminal;

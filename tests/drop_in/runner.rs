@@ -65,7 +65,7 @@ pub fn main(words: &[OsString]) -> i32 {
     for failure in &failures {
         println!("FAILED {failure}");
     }
-    println!("\n{} rows, {runs} comparisons' sides, {} failures, {seconds:.1} s", rows.len(), failures.len());
+    println!("\n{} rows, {runs} runs, {} failures, {seconds:.1} s", rows.len(), failures.len());
     i32::from(!failures.is_empty())
 }
 

@@ -107,6 +107,36 @@ pub fn broken_pipe_at(fd: RawFd) -> io::Result<()> {
     }
 }
 
+/// Mounts something empty over /proc, /sys and /dev of this mount namespace.
+pub fn hide_system_directories() -> io::Result<()> {
+    private_mounts()?;
+    for path in [c"/proc", c"/sys", c"/dev"] {
+        // SAFETY: all strings end with a NUL byte.
+        let mounted = unsafe {
+            libc::mount(c"none".as_ptr(), path.as_ptr(), c"tmpfs".as_ptr(), libc::MS_RDONLY, std::ptr::null())
+        };
+        check(mounted)?;
+    }
+    Ok(())
+}
+
+/// Makes the root of this mount namespace read-only.
+pub fn read_only_root() -> io::Result<()> {
+    private_mounts()?;
+    let flags = libc::MS_BIND | libc::MS_REMOUNT | libc::MS_RDONLY;
+    // SAFETY: the path ends with a NUL byte.
+    check(unsafe { libc::mount(std::ptr::null(), c"/".as_ptr(), std::ptr::null(), flags, std::ptr::null()) })
+        .map(drop)
+}
+
+/// What is mounted from now on is mounted here alone.
+fn private_mounts() -> io::Result<()> {
+    let flags = libc::MS_REC | libc::MS_PRIVATE;
+    // SAFETY: the path ends with a NUL byte.
+    check(unsafe { libc::mount(std::ptr::null(), c"/".as_ptr(), std::ptr::null(), flags, std::ptr::null()) })
+        .map(drop)
+}
+
 /// Opens `path` at the descriptor `fd`, to stay open across the exec.
 pub fn open_at(fd: RawFd, path: &'static std::ffi::CStr) -> io::Result<()> {
     // SAFETY: the path ends with a NUL byte; the numbers are new descriptors.

@@ -40,8 +40,6 @@ pub struct Row {
     /// the outcome under epitaph's own name, where it is not the one under tini's name (or under the first
     /// original's that the row is about)
     pub own: Option<(String, &'static str)>,
-    /// something to know about the row
-    pub note: &'static str,
 }
 
 /// A new row.
@@ -51,15 +49,7 @@ pub fn row(
     inits: &'static [&'static str],
     run: impl Fn(&Init) -> String + Send + Sync + 'static,
 ) -> Row {
-    Row {
-        subject,
-        what: what.into(),
-        inits,
-        run: Box::new(run),
-        differences: Vec::new(),
-        own: None,
-        note: "",
-    }
+    Row { subject, what: what.into(), inits, run: Box::new(run), differences: Vec::new(), own: None }
 }
 
 impl Row {
@@ -78,12 +68,6 @@ impl Row {
     /// The outcome under epitaph's own name.
     pub fn own(mut self, outcome: impl Into<String>, why: &'static str) -> Row {
         self.own = Some((outcome.into(), why));
-        self
-    }
-
-    /// A remark.
-    pub fn note(mut self, note: &'static str) -> Row {
-        self.note = note;
         self
     }
 

@@ -1,5 +1,6 @@
 //! catatonit's options and habits.
 
+use crate::call::{BOUND, Running, within};
 use crate::init::Init;
 use crate::table::{CATATONIT, Row, row};
 
@@ -8,9 +9,16 @@ const SUBJECT: &str = "Options and habits of catatonit";
 pub fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     for options in ["-g", "-g --", ""] {
-        rows.push(row(SUBJECT, format!("`{options}`: the program runs"), CATATONIT, move |init| {
-            init.call().words(options).bare_probe("exit 7").run().end()
-        }));
+        rows.push(row(
+            SUBJECT,
+            if options.is_empty() {
+                "No option: the program runs".to_owned()
+            } else {
+                format!("`{options}`: the program runs")
+            },
+            CATATONIT,
+            move |init| init.call().words(options).bare_probe("exit 7").run().end(),
+        ));
     }
     for (name, number) in [("SIGTERM", 15), ("SIGINT", 2), ("SIGHUP", 1), ("SIGUSR1", 10), ("SIGQUIT", 3)] {
         rows.push(row(SUBJECT, format!("`-P` (pause), and {name} arrives"), CATATONIT, move |init| {
@@ -22,7 +30,7 @@ pub fn rows() -> Vec<Row> {
     }
     rows.push(row(SUBJECT, "`-P` with a program", CATATONIT, |init| {
         let mut running = init.call().words("-P").probe("exit 7").start();
-        let ended = crate::call::within(crate::call::BOUND, || {
+        let ended = within(BOUND, || {
             let waits = Running::state(running.init) == 'S' && running.out().is_empty();
             (waits || running.poll().is_some()).then_some(())
         });
@@ -30,34 +38,46 @@ pub fn rows() -> Vec<Row> {
         running.signal(15);
         running.end()
     }));
-    rows.push(row(SUBJECT, "Subreaper by itself when not PID 1", CATATONIT, |init| {
-        init.call().probe("orphans 3").run().told()
-    }).own("go elsewhere", "By its own name epitaph becomes a subreaper with `-s`, as tini."));
-    rows.push(row(SUBJECT, "Says nothing about that", CATATONIT, |init| {
-        let done = init.call().probe("exit 0").run();
-        if done.err.is_empty() { "says nothing" } else { "warns" }.to_owned()
-    }).own("warns", "By its own name epitaph becomes a subreaper with `-s`, as tini."));
-    rows.push(row(SUBJECT, "`CATATONIT_DEBUG=1`", CATATONIT, |init| {
-        let done = init.call().env("CATATONIT_DEBUG", "1").probe("exit 7").run();
-        format!(
-            "{}, stderr: {}",
-            done.end(),
-            if done.err.contains("DEBUG") || done.err.contains("INFO") { "informal lines" } else { "nothing" })
-    }).own("exit 7, stderr: nothing", "The variables of catatonit count when it is called so."));
+    rows.push(
+        row(SUBJECT, "Subreaper by itself when not PID 1", CATATONIT, |init| {
+            init.call().probe("orphans 3").run().told()
+        })
+        .own("go elsewhere", "By its own name epitaph becomes a subreaper with `-s`, as tini."),
+    );
+    rows.push(
+        row(SUBJECT, "Says nothing about that", CATATONIT, |init| {
+            let done = init.call().probe("exit 0").run();
+            if done.err.is_empty() { "says nothing" } else { "warns" }.to_owned()
+        })
+        .own("warns", "By its own name epitaph becomes a subreaper with `-s`, as tini."),
+    );
+    rows.push(
+        row(SUBJECT, "`CATATONIT_DEBUG=1`", CATATONIT, |init| {
+            let done = init.call().env("CATATONIT_DEBUG", "1").probe("exit 7").run();
+            format!(
+                "{}, stderr: {}",
+                done.end(),
+                if done.err.contains("DEBUG") || done.err.contains("INFO") {
+                    "informal lines"
+                } else {
+                    "nothing"
+                }
+            )
+        })
+        .own("exit 7, stderr: nothing", "The variables of catatonit count when it is called so."),
+    );
     rows.push(row(SUBJECT, "Is the program a subreaper too?", CATATONIT, |init| {
         init.call().probe("state subreaper").run().told()
     }));
     rows
 }
 
-use crate::call::Running;
-
 /// Pauses, and ends on a signal or does not.
 fn pause(init: &Init, number: i32, as_pid_1: bool) -> String {
     let call = init.call().words("-P");
-    let mut running = if as_pid_1 { call.as_pid_1() } else { call }.start();
+    let mut running = if as_pid_1 { call.pid_1() } else { call }.start();
     // Pausing is sleeping with signals blocked or caught.
-    let ready = crate::call::within(crate::call::BOUND, || {
+    let ready = within(BOUND, || {
         let status = std::fs::read_to_string(format!("/proc/{}/status", running.init)).ok()?;
         let mask = |key: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(key))?;
@@ -69,7 +89,7 @@ fn pause(init: &Init, number: i32, as_pid_1: bool) -> String {
     assert!(ready.is_some() || running.poll().is_some(), "does not pause");
     running.signal(number);
     // SIGUSR2 is next to nothing to any of them; when it has been taken, the signal before it was too.
-    let ended = crate::call::within(crate::call::BOUND, || {
+    let ended = within(BOUND, || {
         let pending = std::fs::read_to_string(format!("/proc/{}/status", running.init)).unwrap_or_default();
         let shared = pending.lines().find_map(|line| line.strip_prefix("ShdPnd:\t").map(str::to_owned));
         let taken = shared.is_none_or(|bits| u64::from_str_radix(bits.trim(), 16) == Ok(0));

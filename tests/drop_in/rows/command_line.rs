@@ -1,8 +1,11 @@
 //! Where options end and the program begins.
 
-use std::ffi::OsStr;
 use super::start::NOT_FOUND;
+use crate::init::Init;
+use crate::probe;
 use crate::table::{ALL, CATATONIT, DUMB_INIT, GROUP_INITS, Row, TINI, row};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStringExt;
 
 const SUBJECT: &str = "Command line";
 const SWALLOWED: &str = "What follows PROGRAM belongs to it, as under dumb-init and a tini built with musl; glibc's getopt takes it for the init's.";
@@ -15,15 +18,23 @@ pub fn rows() -> Vec<Row> {
         args("`-- PROGRAM a b`", "--", "args a b"),
         args("`PROGRAM a b`", "", "args a b"),
         args("`-- PROGRAM -- a`", "--", "args -- a"),
-        args("`PROGRAM a -- b`", "", "args a -- b"),
+        args("`PROGRAM a -- b`", "", "args a -- b").differs(GROUP_INITS, "[a][b]", "[a][--][b]", SWALLOWED),
         row(SUBJECT, "`PROGRAM -- a`, as tini's usage shows it", ALL, |init| {
             init.call().words("/bin/echo -- a").run().told()
         }),
-        row(SUBJECT, "`PROGRAM -x`", ALL, |init| init.call().words("/bin/echo -n a").run().told())
-            .differs(GROUP_INITS, "(exit 1)", "a", SWALLOWED),
+        row(SUBJECT, "`PROGRAM -x`", ALL, |init| init.call().words("/bin/echo -n a").run().told()).differs(
+            GROUP_INITS,
+            "(exit 1)",
+            "a",
+            SWALLOWED,
+        ),
         row(SUBJECT, "`PROGRAM --version`", ALL, |init| {
             let done = init.call().words("/bin/echo --version x").run();
-            if done.told().starts_with("--version x") { "the program gets it".to_owned() } else { format!("the init takes it ({})", done.end()) }
+            if done.told().starts_with("--version x") {
+                "the program gets it".to_owned()
+            } else {
+                format!("the init takes it ({})", done.end())
+            }
         })
         .differs(TINI, "the init takes it (exit 1)", "the program gets it", SWALLOWED)
         .differs(CATATONIT, "the init takes it (exit 0)", "the program gets it", SWALLOWED),
@@ -37,22 +48,41 @@ pub fn rows() -> Vec<Row> {
         row(SUBJECT, "`-- -x`: a program of that name", ALL, |init| init.call().words("-- -x").run().end())
             .differs(DUMB_INIT, "exit 2", "exit 127", NOT_FOUND)
             .differs(CATATONIT, "exit 1", "exit 127", NOT_FOUND),
+        row(SUBJECT, "`-c`, an option of dumb-init", ALL, |init| {
+            init.call().words("-c").probe("exit 7").run().end()
+        })
+        .differs(GROUP_INITS, "exit 1", "exit 7", "epitaph knows `-c` and `-r` under every name."),
+        row(SUBJECT, "`-w`, an option of tini", ALL, |init| {
+            init.call().words("-w").probe("exit 7").run().end()
+        })
+        .differs(DUMB_INIT, "exit 1", "exit 7", "epitaph knows tini's options under every name.")
+        .differs(CATATONIT, "exit 1", "exit 7", "epitaph knows tini's options under every name."),
         row(SUBJECT, "An empty argument, blanks, bytes that are no UTF-8", ALL, |init| {
-            use std::os::unix::ffi::OsStrExt;
-            let odd = OsStr::from_bytes(b"\xff\xfe");
-            init.call().probe("size").args([OsStr::new(""), OsStr::new(" a  b "), odd]).run().told()
+            let odd = OsString::from_vec(vec![0xff, 0xfe]);
+            arrives(init, vec!["".into(), " a  b ".into(), odd])
         }),
         row(SUBJECT, "64 KB of arguments in 1,000 pieces", ALL, |init| {
-            let pieces = (0..1000).map(|number| format!("{number:064}"));
-            init.call().probe("size").args(pieces).run().told()
+            arrives(init, (0..1000).map(|number| format!("{number:064}").into()).collect())
         }),
-        row(SUBJECT, "One argument of 120 KB", ALL, |init| {
-            init.call().probe("size").args(["x".repeat(120_000)]).run().told()
-        }),
-        row(SUBJECT, "1 MB of environment", ALL, |init| {
-            let call = (0..1000)
-                .fold(init.call(), |call, number| call.env(&format!("VARIABLE_{number}"), "v".repeat(1000)));
-            call.probe("environment").run().told()
-        }),
+        row(SUBJECT, "One argument of 120 KB", ALL, |init| arrives(init, vec!["x".repeat(120_000).into()])),
+        row(SUBJECT, "1 MB of environment", ALL, environment_arrives),
     ]
+}
+
+/// Whether the program gets these arguments.
+fn arrives(init: &Init, args: Vec<OsString>) -> String {
+    let words: Vec<&OsStr> = args.iter().map(OsString::as_os_str).collect();
+    let told = init.call().probe("size").args(&args).run().told();
+    whole(&told, &probe::sizes(&words))
+}
+
+fn environment_arrives(init: &Init) -> String {
+    let variables = (0..1000).map(|number| (format!("VARIABLE_{number}"), format!("{number:01000}")));
+    let call = variables.fold(init.call(), |call, (name, value)| call.env(&name, value));
+    let sent = call.environment();
+    whole(&call.probe("environment").run().told(), &probe::environment(sent))
+}
+
+fn whole(told: &str, sent: &str) -> String {
+    if told == sent { "the program gets it whole".to_owned() } else { told.to_owned() }
 }

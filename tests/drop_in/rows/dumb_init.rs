@@ -72,8 +72,15 @@ pub fn rows() -> Vec<Row> {
         }));
         let last = rows.pop().unwrap();
         rows.push(match options {
-            "-r TERM:QUIT" | "-r SIGTERM:SIGQUIT" | "-r TERM:0" => last.differs(DUMB_INIT, "exit 1", "exit 7", "dumb-init knows numbers alone."),
-            "-r 15:3x" => last.differs(DUMB_INIT, "exit 7", "exit 1", "dumb-init ignores what follows the number; here it is a usage error."),
+            "-r TERM:QUIT" | "-r SIGTERM:SIGQUIT" | "-r TERM:0" => {
+                last.differs(DUMB_INIT, "exit 1", "exit 7", "dumb-init knows numbers alone.")
+            }
+            "-r 15:3x" => last.differs(
+                DUMB_INIT,
+                "exit 7",
+                "exit 1",
+                "dumb-init ignores what follows the number; here it is a usage error.",
+            ),
             _ => last,
         });
     }
@@ -105,7 +112,7 @@ pub fn rows() -> Vec<Row> {
     ] {
         let about =
             row(SUBJECT, what, DUMB_INIT, move |init| super::forwarding::who_gets(init, options, variable));
-        rows.push(if options == "" && variable.is_none() {
+        rows.push(if options.is_empty() && variable.is_none() {
             about
                 .own("the program", "By its own name epitaph has tini's habits; `-g` is what dumb-init does.")
         } else {
@@ -191,7 +198,7 @@ fn child(running: &Running) -> i32 {
 /// The states of program and init after a stop signal and after SIGCONT.
 fn suspend(init: &Init, options: &str, number: i32, as_pid_1: bool) -> String {
     let call = init.call().words(options).probe("signals").held();
-    let mut running = if as_pid_1 { call.as_pid_1() } else { call }.start();
+    let mut running = if as_pid_1 { call.pid_1() } else { call }.start();
     running.wait_for("ready");
     let child = child(&running);
     let states = |running: &Running| {

@@ -9,14 +9,15 @@ const SUBJECT: &str = "Orphans and the end";
 pub fn rows() -> Vec<Row> {
     vec![
         row(SUBJECT, "Ten orphans that end, as PID 1", ALL, |init| {
-            init.call().as_pid_1().probe("orphans 10").run().told()
+            init.call().pid_1().probe("orphans 10").run().told()
         }),
         row(SUBJECT, "Ten orphans that end, with `-s`", TINI, |init| {
             init.call().words("-s").probe("orphans 10").run().told()
         }),
-        row(SUBJECT, "Ten orphans that end, a subreaper by itself", CATATONIT, |init| {
+        row(SUBJECT, "Ten orphans that end, not PID 1", CATATONIT, |init| {
             init.call().probe("orphans 10").run().told()
-        }),
+        })
+        .own("go elsewhere", "By its own name epitaph becomes a subreaper with `-s`, as tini."),
         row(SUBJECT, "A process of the program's group that is left at the end gets", ALL, |init| {
             left(init, "", "group")
         }),
@@ -26,7 +27,7 @@ pub fn rows() -> Vec<Row> {
             left(init, "", "elsewhere")
         }),
         row(SUBJECT, "The init does not wait for what is left", ALL, |init| {
-            init.call().args(["--", "sh", "-c", "sleep 1000 & exit 7"]).as_pid_1().run().end()
+            init.call().args(["--", "sh", "-c", "sleep 1000 & exit 7"]).pid_1().run().end()
         }),
     ]
 }

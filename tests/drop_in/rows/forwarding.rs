@@ -32,7 +32,12 @@ pub fn rows() -> Vec<Row> {
             running.signal(64);
             running.end()
         })
-        .differs(DUMB_INIT, "exit 129", "exit 192", "dumb-init takes `nohup` off; here the program goes on, until the 64 that the test sends."),
+        .differs(
+            DUMB_INIT,
+            "exit 129",
+            "exit 192",
+            "dumb-init takes `nohup` off; here the program goes on, until the 64 that the test sends.",
+        ),
         row(SUBJECT, "SIGTERM from the program itself to its init", ALL, |init| {
             init.call()
                 .args([
@@ -48,7 +53,12 @@ pub fn rows() -> Vec<Row> {
 }
 
 /// What becomes of every signal, and where epitaph differs.
-fn each_row(what: &'static str, inits: &'static [&'static str], options: &'static str, as_pid_1: bool) -> Row {
+fn each_row(
+    what: &'static str,
+    inits: &'static [&'static str],
+    options: &'static str,
+    as_pid_1: bool,
+) -> Row {
     let faults = if as_pid_1 { "4-8 11 17 31" } else { "17" };
     let ended = if as_pid_1 { "" } else { "; ends the init: 4-8 11 31" };
     let with = |extra: &str| match (as_pid_1, extra) {
@@ -78,7 +88,7 @@ fn each_row(what: &'static str, inits: &'static [&'static str], options: &'stati
         DUMB_INIT,
         "forwarded: 1-16 18 23-64; dropped: 17; suspends: 20-22",
         "forwarded: 1-3 10 12-16 18 23-30 34-64; dropped: 4-8 11 17 31; suspends: 20-22",
-        "A program that is sent a fault signal looks as if it had crashed.",
+        "dumb-init passes the fault signals on; a program that gets one looks as if it had crashed.",
     )
 }
 
@@ -88,7 +98,7 @@ const SKIPPED: [i32; 4] = [9, 19, 32, 33];
 fn each(init: &Init, options: &str, as_pid_1: bool) -> String {
     let start = || {
         let call = init.call().words(options).setup(crate::setup::no_core).probe("signals").held();
-        let mut running = if as_pid_1 { call.as_pid_1() } else { call }.start();
+        let mut running = if as_pid_1 { call.pid_1() } else { call }.start();
         running.wait_for("ready");
         running
     };
@@ -165,7 +175,7 @@ fn who_gets_as(init: &Init, options: &str, variable: Option<(&str, &str)>, as_pi
     let call = init.call().words(options);
     let call = variable.into_iter().fold(call, |call, (name, value)| call.env(name, value));
     let call = call.probe("family").held();
-    let mut running = if as_pid_1 { call.as_pid_1() } else { call }.start();
+    let mut running = if as_pid_1 { call.pid_1() } else { call }.start();
     let has = |running: &Running, start: &str| running.out().lines().any(|line| line.starts_with(start));
     for name in ["ready", "child ready", "other ready"] {
         assert!(within(BOUND, || has(&running, name).then_some(())).is_some(), "no {name}");
@@ -200,7 +210,7 @@ fn burst(init: &Init, number: i32) -> String {
 
 fn ends(init: &Init, number: i32, as_pid_1: bool) -> String {
     let call = init.call().probe("default").held();
-    let mut running = if as_pid_1 { call.as_pid_1() } else { call }.start();
+    let mut running = if as_pid_1 { call.pid_1() } else { call }.start();
     running.wait_for("ready");
     running.signal(number);
     running.end()

@@ -7,8 +7,10 @@ use crate::table::{ALL, CATATONIT, DUMB_INIT, GROUP_INITS, Row, TINI, row};
 use nix::sys::resource::Resource;
 
 const SUBJECT: &str = "What the program is given";
-const RESETS: &str = "dumb-init lets all signals through and gives each its default action, which takes `nohup` off.";
-const LEFT_BLOCKED: &str = "catatonit leaves TSTP, TTIN and TTOU blocked in the program, which breaks job control in it.";
+const RESETS: &str =
+    "dumb-init lets all signals through and gives each its default action, which takes `nohup` off.";
+const LEFT_BLOCKED: &str =
+    "catatonit leaves TSTP, TTIN and TTOU blocked in the program, which breaks job control in it.";
 const NO_STDIN: &str = "open: program not started (exit 1)";
 
 fn state(what: &'static str, of: &'static str, prepare: fn(Call) -> Call) -> Row {
@@ -19,8 +21,7 @@ pub fn rows() -> Vec<Row> {
     vec![
         state("Its process group", "group", |call| call),
         state("Its session", "session", |call| call),
-        state("Blocked signals", "blocked", |call| call)
-            .differs(CATATONIT, "20 21 22", "none", LEFT_BLOCKED),
+        state("Blocked signals", "blocked", |call| call).differs(CATATONIT, "20 21 22", "none", LEFT_BLOCKED),
         state("Ignored signals", "ignored", |call| call),
         state("Blocked signals, when SIGUSR1 and SIGTERM were blocked", "blocked", |call| {
             call.setup(|| setup::block(&[10, 15]))
@@ -40,15 +41,24 @@ pub fn rows() -> Vec<Row> {
         })
         .differs(DUMB_INIT, "none", "21 22", RESETS),
         row(SUBJECT, "Ignored SIGCHLD: init and program", ALL, ignored_child_signal)
-            .differs(GROUP_INITS, "ignored: 17; the init hangs", "ignored: 17; exit 0", "They wait for ever for a child that the kernel has reaped itself.")
+            .differs(
+                GROUP_INITS,
+                "ignored: 17; the init hangs",
+                "ignored: 17; exit 0",
+                "They wait for ever for a child that the kernel has reaped itself.",
+            )
             .differs(DUMB_INIT, "ignored: none; exit 0", "ignored: 17; exit 0", RESETS),
         row(SUBJECT, "Blocked SIGCHLD: init and program", ALL, |init| {
             init.call().setup(|| setup::block(&[17])).probe("state blocked").run().told()
         })
         .differs(CATATONIT, "17 20 21 22", "17", LEFT_BLOCKED)
         .differs(DUMB_INIT, "none", "17", RESETS),
-        row(SUBJECT, "All signals blocked, and SIGTERM arrives", ALL, blocked_by_all)
-            .differs(DUMB_INIT, "it ends the program: exit 143", "it is pending for the program", RESETS),
+        row(SUBJECT, "All signals blocked, and SIGTERM arrives", ALL, blocked_by_all).differs(
+            DUMB_INIT,
+            "it ends the program: exit 143",
+            "it is pending for the program",
+            RESETS,
+        ),
         row(SUBJECT, "A program that writes into a closed pipe", ALL, |init| {
             init.call().probe("write-to-closed-pipe").run().end()
         }),
@@ -56,9 +66,7 @@ pub fn rows() -> Vec<Row> {
         state("Open descriptors, when 9 was open", "fds", |call| {
             call.setup(|| setup::open_at(9, c"/dev/null"))
         }),
-        state("Working directory", "directory", |call| {
-            call.with(|command| drop(command.current_dir("/usr")))
-        }),
+        state("Working directory", "directory", |call| call.with(|command| command.current_dir("/usr"))),
         state("umask", "umask", |call| {
             call.setup(|| {
                 nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o027));
@@ -68,7 +76,7 @@ pub fn rows() -> Vec<Row> {
         // SAFETY: no memory is involved.
         state("Nice value", "nice", |call| {
             call.setup(|| {
-                unsafe { libc::nice(5) };
+                unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 15) };
                 Ok(())
             })
         }),
@@ -95,12 +103,20 @@ pub fn rows() -> Vec<Row> {
             "subreaper dumpable no_new_privs pdeathsig",
             |call| call,
         ),
-        row(SUBJECT, "stdin closed", ALL, |init| closed(init, 0))
-            .differs(TINI, NO_STDIN, "open: 1 2 (exit 0)", "tini does not start the program without a stdin."),
+        row(SUBJECT, "stdin closed", ALL, |init| closed(init, 0)).differs(
+            TINI,
+            NO_STDIN,
+            "open: 1 2 (exit 0)",
+            "tini does not start the program without a stdin.",
+        ),
         row(SUBJECT, "stdout closed", ALL, |init| closed(init, 1)),
         row(SUBJECT, "stderr closed", ALL, |init| closed(init, 2)),
-        row(SUBJECT, "All three closed", ALL, |init| closed(init, 3))
-            .differs(TINI, NO_STDIN, "open:  (exit 0)", "The same."),
+        row(SUBJECT, "All three closed", ALL, |init| closed(init, 3)).differs(
+            TINI,
+            NO_STDIN,
+            "open:  (exit 0)",
+            "The same.",
+        ),
         row(SUBJECT, "The environment, but for `DOCKER_CONTAINER_ID` and `ECS_TASK_ARN`", ALL, |init| {
             let call = init.call().env("A", "1").env("EMPTY", "").env("WITH", "a=b").env("LC_ALL", "C");
             let mut lines: Vec<String> = call.words("-- env").run().out.lines().map(str::to_owned).collect();
@@ -112,27 +128,27 @@ pub fn rows() -> Vec<Row> {
             lines.sort();
             lines.join(" ")
         }),
-        row(SUBJECT, "Another user (nobody)", ALL, |init| {
-            if unsafe { libc::geteuid() } != 0 {
-                return "7".to_owned();
-            }
-            init.call()
-                .with(|command| {
-                    use std::os::unix::process::CommandExt;
-                    command.uid(65534).gid(65534);
-                })
-                .words("-- sh -c")
-                .args(["exit 7"])
-                .run()
-                .end()
+        row(SUBJECT, "No /proc, no /sys and no /dev, as PID 1", ALL, |init| {
+            let call = init.call().bare_pid_1().setup(setup::hide_system_directories);
+            call.args(["--", "sh", "-c", "echo /proc/* /sys/* /dev/*; exit 7"]).run().told()
         }),
+        row(SUBJECT, "A read-only root, as PID 1", ALL, |init| {
+            let call = init.call().pid_1().setup(setup::read_only_root);
+            call.args(["--", "sh", "-c", "touch /x 2>&1 | grep -o Read-only; exit 7"]).run().told()
+        }),
+        row(SUBJECT, "Another user (nobody)", ALL, another_user),
         row(SUBJECT, "The init's own working directory", ALL, |init| {
             let mut running =
-                init.call().with(|command| drop(command.current_dir("/usr"))).probe("default").held().start();
+                init.call().with(|command| command.current_dir("/usr")).probe("default").held().start();
             running.wait_for("ready");
             std::fs::read_link(format!("/proc/{}/cwd", running.init)).unwrap().display().to_string()
         })
-        .differs(GROUP_INITS, "/usr", "/", "A working directory keeps its file system from being unmounted."),
+        .differs(
+            GROUP_INITS,
+            "/usr",
+            "/",
+            "A working directory keeps its file system from being unmounted.",
+        ),
     ]
 }
 
@@ -178,4 +194,14 @@ fn closed(init: &Init, which: i32) -> String {
         "open: {} ({end})",
         std::fs::read_to_string(path).unwrap_or_else(|_| "program not started".to_owned())
     )
+}
+
+fn another_user(init: &Init) -> String {
+    use std::os::unix::process::CommandExt;
+    // SAFETY: no memory is involved.
+    if unsafe { libc::geteuid() } != 0 {
+        crate::runner::skip("not root: cannot become another user");
+        return "exit 7".to_owned();
+    }
+    init.call().with(|command| command.uid(65534).gid(65534)).words("-- sh -c").args(["exit 7"]).run().end()
 }

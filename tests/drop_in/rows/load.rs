@@ -40,7 +40,7 @@ fn assert_small(init: &Init, before: (u64, u64), after: (u64, u64), ticks: u64) 
 }
 
 fn orphans(init: &Init) -> String {
-    let mut running = init.call().as_pid_1().probe("orphans-then-wait 10000").held().start();
+    let mut running = init.call().pid_1().probe("orphans-then-wait 10000").held().start();
     running.wait_for("ready");
     let before = usage(running.init);
     running.stdin.as_mut().unwrap().write_all(b"x").unwrap();
@@ -96,7 +96,8 @@ fn just_missed(init: &Init) -> String {
         crate::runner::skip("strace is not installed: no program ends just after the init has looked");
         return "exit 3".to_owned();
     }
-    let call = Call::new(strace).words("-qq -o /dev/null -e trace=waitid,wait4 -e inject=waitid,wait4:delay_exit=50000");
+    let call = Call::new(strace)
+        .words("-qq -o /dev/null -e trace=waitid,wait4 -e inject=waitid,wait4:delay_exit=50000");
     let call = call.args([init.path.as_os_str()]).args(["--", "sh", "-c", "exit 3"]);
     let mut running = call.start();
     match running.wait(HANG) {

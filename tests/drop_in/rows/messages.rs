@@ -11,12 +11,24 @@ pub fn rows() -> Vec<Row> {
             "exit 0, stdout: epitaph",
             "Docker and Podman look for `tini version` and get it under the names that they use.",
         ),
-        row(SUBJECT, "`-V`", &["dumb-init", "catatonit"], |init| answer(init, "-V", version))
-            .own("exit 1, stderr: names the option", "By its own name epitaph has tini's options, `-c` and `-r`."),
+        row(SUBJECT, "`-V`", &["dumb-init", "catatonit"], |init| answer(init, "-V", version)).own(
+            "exit 1, stderr: names the option",
+            "By its own name epitaph has tini's options, `-c` and `-r`.",
+        ),
         row(SUBJECT, "`-h`", ALL, |init| answer(init, "-h", usage)),
         row(SUBJECT, "`--help`", ALL, |init| answer(init, "--help", usage))
-            .differs(TINI, "exit 1, stderr: usage", "exit 0, stdout: usage", "tini knows no long options but `--version`.")
-            .differs(CATATONIT, "exit 1, stderr: usage", "exit 0, stderr: usage", "catatonit knows no `--help`."),
+            .differs(
+                TINI,
+                "exit 1, stderr: names the option",
+                "exit 0, stdout: usage",
+                "tini knows no long options but `--version`.",
+            )
+            .differs(
+                CATATONIT,
+                "exit 1, stderr: usage",
+                "exit 0, stderr: usage",
+                "catatonit knows no `--help`.",
+            ),
         row(SUBJECT, "`-l`", TINI, |init| answer(init, "-l", licence)),
         row(SUBJECT, "`-L`", CATATONIT, |init| answer(init, "-L", licence))
             .own("exit 1, stderr: names the option", "By its own name epitaph has `-l`, as tini."),
@@ -33,7 +45,7 @@ pub fn rows() -> Vec<Row> {
 fn answer(init: &Init, words: &str, of: fn(&str) -> Option<String>) -> String {
     let done = init.call().words(words).run();
     let mut parts = vec![done.end()];
-    let of = |text: &str| of(text).or_else(|| complaint(text));
+    let of = |text: &str| complaint(text).or_else(|| of(text));
     for (stream, text) in [("stdout", &done.out), ("stderr", &done.err)] {
         if !text.is_empty() {
             parts.push(format!("{stream}: {}", of(text).unwrap_or_else(|| "something else".to_owned())));
@@ -62,6 +74,6 @@ fn licence(text: &str) -> Option<String> {
 fn complaint(text: &str) -> Option<String> {
     // getopt says `invalid option -- 'Z'`, and of a long one some `'-'`.
     let first = text.lines().next()?;
-    let words = ["-V", "-L", "-Z", "'Z'", "zebra", "'-'"];
+    let words = ["'-V'", "'-L'", "-Z", "'Z'", "zebra", "'-'"];
     words.iter().any(|word| first.contains(word)).then(|| "names the option".to_owned())
 }

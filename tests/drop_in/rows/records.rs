@@ -8,7 +8,9 @@ const SUBJECT: &str = "Records";
 
 pub fn rows() -> Vec<Row> {
     vec![
-        row(SUBJECT, "stdout, with records on", ALL, |init| with(init).args(["--", "echo", "a"]).run().told()),
+        row(SUBJECT, "stdout, with records on", ALL, |init| {
+            with(init).args(["--", "echo", "a"]).run().told()
+        }),
         row(SUBJECT, "stderr, with records on", ALL, |init| {
             let done = with(init).args(["--", "sh", "-c", "echo a >&2"]).run();
             let lines: Vec<&str> = done.err.lines().collect();
@@ -16,7 +18,12 @@ pub fn rows() -> Vec<Row> {
             let records = lines.iter().filter(|line| line.starts_with("{\"epitaph\":")).count();
             format!("the program's line and {records} records{}", if all_json { "" } else { ", and more" })
         })
-        .differs(ALL, "the program's line and 0 records", "the program's line and 2 records", "What epitaph is for. `EPITAPH_RECORDS=off` turns them off."),
+        .differs(
+            ALL,
+            "the program's line and 0 records",
+            "the program's line and 2 records",
+            "What epitaph is for. `EPITAPH_RECORDS=off` turns them off.",
+        ),
         row(SUBJECT, "stderr, with `EPITAPH_RECORDS=off`", ALL, |init| {
             init.call().env("TINI_VERBOSITY", "0").args(["--", "sh", "-c", "echo a >&2"]).run().err
         }),
@@ -39,19 +46,23 @@ fn with(init: &Init) -> Call {
 
 /// A pipe without room on stderr, and with the other end open.
 fn full_pipe(init: &Init) -> String {
-    let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC | nix::fcntl::OFlag::O_NONBLOCK).unwrap();
+    let (read, write) =
+        nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC | nix::fcntl::OFlag::O_NONBLOCK).unwrap();
     while nix::unistd::write(&write, &[0; 4096]).is_ok() {}
     nix::fcntl::fcntl(&write, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::empty())).unwrap();
-    let end = with(init).with(|command| drop(command.stderr(std::process::Stdio::from(write)))).own_stderr().probe("exit 7").run().end();
+    let end = with(init)
+        .with(|command| command.stderr(std::process::Stdio::from(write)))
+        .own_stderr()
+        .probe("exit 7")
+        .run()
+        .end();
     drop(read);
     end
 }
 
 /// A pipe whose reader has gone: neither the init nor the program is ended by it, unless the program writes.
 fn broken_pipe(init: &Init, fd: i32) -> String {
-    let call = with(init).setup(move || {
-        crate::setup::broken_pipe_at(fd)
-    });
+    let call = with(init).setup(move || crate::setup::broken_pipe_at(fd));
     let mut running = call.probe("default").held().start();
     if fd == 2 {
         running.wait_for("ready");

@@ -10,8 +10,12 @@ pub const NOT_FOUND: &str = "127 and 126 as in tini and in shells, so that the c
 
 /// tini's codes under every name.
 fn fails(row: Row, told: &str, code: u8) -> Row {
-    row.differs(DUMB_INIT, format!("{told}exit 2"), format!("{told}exit {code}"), NOT_FOUND)
-        .differs(CATATONIT, format!("{told}exit 1"), format!("{told}exit {code}"), NOT_FOUND)
+    row.differs(DUMB_INIT, format!("{told}exit 2"), format!("{told}exit {code}"), NOT_FOUND).differs(
+        CATATONIT,
+        format!("{told}exit 1"),
+        format!("{told}exit {code}"),
+        NOT_FOUND,
+    )
 }
 
 pub fn rows() -> Vec<Row> {
@@ -67,12 +71,12 @@ fn found() -> Vec<Row> {
             },
         ),
         fails(
-        row(SUBJECT, "… and none in the second", ALL, |init| {
-            let call = init.call();
-            let first = call.dir().join("1");
-            write(&first.join("tool"), "#!/bin/sh\nexit 1\n", 0o644);
-            call.env("PATH", format!("{}:/nowhere", first.display())).words("-- tool").run().end()
-        }),
+            row(SUBJECT, "… and none in the second", ALL, |init| {
+                let call = init.call();
+                let first = call.dir().join("1");
+                write(&first.join("tool"), "#!/bin/sh\nexit 1\n", 0o644);
+                call.env("PATH", format!("{}:/nowhere", first.display())).words("-- tool").run().end()
+            }),
             "",
             126,
         ),
@@ -81,7 +85,7 @@ fn found() -> Vec<Row> {
             let dir = call.dir().join("work");
             write(&dir.join("tool"), "#!/bin/sh\nexit 6\n", 0o755);
             call.env("PATH", "/nowhere::/nowhere")
-                .with(|command| drop(command.current_dir(dir)))
+                .with(|command| command.current_dir(dir))
                 .words("-- tool")
                 .run()
                 .end()
@@ -90,10 +94,10 @@ fn found() -> Vec<Row> {
             let call = init.call();
             let dir = call.dir().join("work");
             write(&dir.join("tool"), "#!/bin/sh\nexit 6\n", 0o755);
-            call.with(|command| drop(command.current_dir(dir))).words("-- ./tool").run().end()
+            call.with(|command| command.current_dir(dir)).words("-- ./tool").run().end()
         }),
         row(SUBJECT, "No PATH at all", ALL, |init| {
-            init.call().with(|command| drop(command.env_remove("PATH"))).words("-- true").run().end()
+            init.call().with(|command| command.env_remove("PATH")).words("-- true").run().end()
         }),
         row(SUBJECT, "A descriptor limit of 8", ALL, |init| {
             let limit = || crate::setup::set_limit(nix::sys::resource::Resource::RLIMIT_NOFILE, 8);
@@ -104,14 +108,14 @@ fn found() -> Vec<Row> {
 
 fn ends() -> Vec<Row> {
     vec![
-        row(SUBJECT, "Exit codes 0 to 255", ALL, codes),
+        row(SUBJECT, "Exit codes 0 to 255", &["tini", "dumb-init", "catatonit"], codes),
         row(SUBJECT, "Deaths by every signal that ends a process", ALL, deaths),
-        row(SUBJECT, "Exit code 7, as PID 1", ALL, |init| init.call().as_pid_1().probe("exit 7").run().end()),
+        row(SUBJECT, "Exit code 7, as PID 1", ALL, |init| init.call().pid_1().probe("exit 7").run().end()),
         row(SUBJECT, "Death by SIGKILL, as PID 1", ALL, |init| {
-            init.call().as_pid_1().probe("die 9").run().end()
+            init.call().pid_1().probe("die 9").run().end()
         }),
         row(SUBJECT, "Death by SIGSEGV, as PID 1", ALL, |init| {
-            init.call().as_pid_1().probe("die 11").run().end()
+            init.call().pid_1().probe("die 11").run().end()
         }),
     ]
 }

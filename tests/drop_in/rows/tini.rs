@@ -1,7 +1,7 @@
 //! tini's options and variables.
 
 use crate::init::Init;
-use crate::table::{ALL, GROUP_INITS, Row, TINI, row};
+use crate::table::{Row, TINI, row};
 
 const SUBJECT: &str = "Options of tini";
 
@@ -34,11 +34,17 @@ pub fn rows() -> Vec<Row> {
             TINI,
             move |init| {
                 let options = options.split(' ').map(|word| if word == "''" { "" } else { word });
-                            init.call().args(options).probe(&format!("exit {code}")).run().end()
-        }));
+                init.call().args(options).probe(&format!("exit {code}")).run().end()
+            },
+        ));
         if options == "-e ''" {
             let last = rows.pop().unwrap();
-            rows.push(last.differs(TINI, "exit 3", "exit 1", "tini takes an empty code for 0; here it is a usage error."));
+            rows.push(last.differs(
+                TINI,
+                "exit 3",
+                "exit 1",
+                "tini takes an empty code for 0; here it is a usage error.",
+            ));
         }
     }
     rows.push(row(SUBJECT, "`-e 143`, and SIGTERM ends the program", TINI, |init| {
@@ -52,7 +58,12 @@ pub fn rows() -> Vec<Row> {
         }));
         if ["TERM", "15", "SIGRTMIN"].contains(&signal) {
             let last = rows.pop().unwrap();
-            rows.push(last.differs(TINI, "exit 1", "exit 7", "tini knows names with SIG alone, and no real-time signals."));
+            rows.push(last.differs(
+                TINI,
+                "exit 1",
+                "exit 7",
+                "tini knows names with SIG alone, and no real-time signals.",
+            ));
         }
     }
     rows.push(row(SUBJECT, "`-p SIGUSR1`, and the parent dies", TINI, parent_dies));
@@ -99,8 +110,8 @@ pub fn rows() -> Vec<Row> {
             move |init| super::forwarding::who_gets(init, "", Some(("TINI_KILL_PROCESS_GROUP", value))),
         ));
     }
-    for (options, expects) in [("-w", "warns"), ("", "says nothing")] {
-        rows.push(row(SUBJECT, format!("An orphan is reaped, `{options}` ({expects})"), TINI, move |init| {
+    for (options, what) in [("-w", "with `-w`"), ("", "without `-w`")] {
+        rows.push(row(SUBJECT, format!("An orphan is reaped, {what}"), TINI, move |init| {
             let done = init.call().words(options).words("-s").probe("orphans 1").run();
             let text = format!("{}{}", done.out, done.err);
             format!("{}, {}", done.end(), if text.contains("[WARN") { "warns" } else { "says nothing" })
@@ -119,9 +130,6 @@ pub fn rows() -> Vec<Row> {
         })
         .differs(TINI, "stdout", "stderr", "stdout is the program's, whose reader may parse it."),
     );
-    rows.push(row(SUBJECT, "Options of the other inits: `-c`", ALL, |init| {
-        init.call().words("-c").probe("exit 7").run().end()
-    }).differs(GROUP_INITS, "exit 1", "exit 7", "epitaph knows `-c` and `-r` under every name."));
     rows
 }
 
@@ -142,8 +150,7 @@ fn parent_dies(init: &Init) -> String {
         crate::probe::path().display(),
         crate::probe::MARK
     );
-        let call = call.args(["-c", &format!("exec 3<&0; {}", command.replace(" & ", " <&3 & "))])
-        .held();
+    let call = call.args(["-c", &format!("exec 3<&0; {}", command.replace(" & ", " <&3 & "))]).held();
     let mut running = call.start();
     running.wait_for("ready");
     running.signal(libc::SIGKILL);

@@ -21,31 +21,56 @@ pub fn rows() -> Vec<Row> {
         row(SUBJECT, "^\\ reaches the program", ALL, |init| keys(init, "\x1c", false)),
         row(SUBJECT, "The window changes its size", ALL, |init| resize(init, false)),
         row(SUBJECT, "The window changes its size, as PID 1", ALL, |init| resize(init, true)),
-        row(SUBJECT, "^Z, and SIGCONT to the init", ALL, |init| suspend(init, false))
-            .differs(CATATONIT, "the program goes on", SUSPENDED, LEFT_BLOCKED),
-        row(SUBJECT, "^Z, and SIGCONT to the init, as PID 1", ALL, |init| suspend(init, true))
-            .differs(CATATONIT, "the program goes on", SUSPENDED, LEFT_BLOCKED),
+        row(SUBJECT, "^Z, and SIGCONT to the init", ALL, |init| suspend(init, false)).differs(
+            CATATONIT,
+            "the program goes on",
+            SUSPENDED,
+            LEFT_BLOCKED,
+        ),
+        row(SUBJECT, "^Z, and SIGCONT to the init, as PID 1", ALL, |init| suspend(init, true)).differs(
+            CATATONIT,
+            "the program goes on",
+            SUSPENDED,
+            LEFT_BLOCKED,
+        ),
         row(SUBJECT, "An interactive shell: ^Z, `fg`, ^C, `exit 7`", ALL, |init| shell(init, false)),
         row(SUBJECT, "An interactive shell, as PID 1", ALL, |init| shell(init, true)),
         row(SUBJECT, "The terminal after the end, for the script that called the init", ALL, given_back)
-            .differs(GROUP_INITS, "not given back after exit 0", "given back after exit 0", "A script that reads from the terminal after that is not stopped."),
+            .differs(
+                GROUP_INITS,
+                "not given back after exit 0",
+                "given back after exit 0",
+                "A script that reads from the terminal after that is not stopped.",
+            ),
         row(SUBJECT, "The terminal is hung up", ALL, |init| hung_up(init, false)),
         row(SUBJECT, "The terminal is hung up, as PID 1", ALL, |init| hung_up(init, true)),
-        row(SUBJECT, "The init as a job in the background", ALL, background)
-            .differs(GROUP_INITS, "exit 7, takes the terminal", "exit 7, leaves the terminal", "A job that takes the terminal stops the shell that has it."),
-        row(SUBJECT, "^Z from an interactive shell that called the init with `-c`", DUMB_INIT, called_by_shell),
+        row(SUBJECT, "The init as a job in the background", ALL, background).differs(
+            GROUP_INITS,
+            "exit 7, takes the terminal",
+            "exit 7, leaves the terminal",
+            "A job that takes the terminal stops the shell that has it.",
+        ),
+        row(
+            SUBJECT,
+            "^Z from an interactive shell that called the init with `-c`",
+            DUMB_INIT,
+            called_by_shell,
+        ),
     ]
 }
 
-
 fn start(terminal: &Terminal, call: Call, as_pid_1: bool) -> Running {
     let call = terminal.of(call);
-    if as_pid_1 { call.as_pid_1() } else { call }.start()
+    if as_pid_1 { call.pid_1() } else { call }.start()
 }
 
 fn place(init: &Init, options: &str, as_pid_1: bool) -> String {
     let terminal = Terminal::open();
-    let call = init.call().env("TINI_VERBOSITY", "0").words(options).probe("state session group foreground controlling");
+    let call = init
+        .call()
+        .env("TINI_VERBOSITY", "0")
+        .words(options)
+        .probe("state session group foreground controlling");
     let end = start(&terminal, call, as_pid_1).end();
     told_place(&terminal.seen(), &end)
 }
@@ -95,7 +120,11 @@ fn arrived(terminal: &Terminal, running: &mut Running) -> String {
     let seen = terminal.seen();
     let after = seen.split_once("ready").map_or("", |(_, after)| after);
     let numbers: Vec<&str> = after.lines().skip(1).filter(|line| *line != "64").collect();
-    if numbers.is_empty() { "nothing arrives".to_owned() } else { format!("{} arrives once", numbers.join(" ")) }
+    if numbers.is_empty() {
+        "nothing arrives".to_owned()
+    } else {
+        format!("{} arrives once", numbers.join(" "))
+    }
 }
 
 /// ^Z while a program reads: it stops, or reads on.
@@ -141,9 +170,8 @@ fn shell(init: &Init, as_pid_1: bool) -> String {
         return "no job control".to_owned();
     }
     let shell = terminal.foreground();
-    let job_in_front = |terminal: &Terminal| {
-        within(BOUND, || (![shell, 0].contains(&terminal.foreground())).then_some(()))
-    };
+    let job_in_front =
+        |terminal: &Terminal| within(BOUND, || (![shell, 0].contains(&terminal.foreground())).then_some(()));
     terminal.type_in("sleep 1000\n");
     if job_in_front(&terminal).is_none() {
         return format!("no job in the foreground: {:?}", terminal.seen());
@@ -166,7 +194,8 @@ fn shell(init: &Init, as_pid_1: bool) -> String {
 
 fn given_back(init: &Init) -> String {
     let terminal = Terminal::open();
-    let call = Call::new(&probe::path()).args([probe::MARK, "run-with-terminal"]).args([init.path.as_os_str()]);
+    let call =
+        Call::new(&probe::path()).args([probe::MARK, "run-with-terminal"]).args([init.path.as_os_str()]);
     let mut running = start(&terminal, call.words("-- true"), false);
     running.end();
     let seen = terminal.seen();
@@ -185,7 +214,8 @@ fn hung_up(init: &Init, as_pid_1: bool) -> String {
 /// A job in the background neither stops nor takes the terminal from the shell.
 fn background(init: &Init) -> String {
     let terminal = Terminal::open();
-    let call = Call::new(&probe::path()).args([probe::MARK, "run-in-background"]).args([init.path.as_os_str()]);
+    let call =
+        Call::new(&probe::path()).args([probe::MARK, "run-in-background"]).args([init.path.as_os_str()]);
     let mut running = start(&terminal, call.words("-- sh -c").args(["exit 7"]), false);
     running.end();
     let seen = terminal.seen();
@@ -194,7 +224,10 @@ fn background(init: &Init) -> String {
 
 fn called_by_shell(init: &Init) -> String {
     let terminal = Terminal::open();
-    let call = Call::new(std::path::Path::new("/bin/sh")).env("PS1", "prompt> ").env("TINI_VERBOSITY", "0").words("-i");
+    let call = Call::new(std::path::Path::new("/bin/sh"))
+        .env("PS1", "prompt> ")
+        .env("TINI_VERBOSITY", "0")
+        .words("-i");
     let mut running = start(&terminal, call, false);
     terminal.wait_for(&mut running, "prompt> ");
     let shell = terminal.foreground();
@@ -215,6 +248,7 @@ fn called_by_shell(init: &Init) -> String {
     terminal.type_in("echo code $?; exit\n");
     terminal.wait_for(&mut running, "code ");
     running.end();
-    let code = terminal.seen().split_once("code ").map(|(_, rest)| rest.lines().next().unwrap_or("").to_owned());
+    let code =
+        terminal.seen().split_once("code ").map(|(_, rest)| rest.lines().next().unwrap_or("").to_owned());
     format!("gives the prompt back; then `fg` and ^C: {}", code.unwrap_or_default())
 }

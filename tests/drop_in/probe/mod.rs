@@ -3,6 +3,9 @@
 //! It tells on stdout what it was given and what it receives, a line in a single write each, and ends when its
 //! stdin is closed, so that nothing is left over when a test fails.
 
+mod given;
+mod jobs;
+
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::SigSet;
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -28,11 +31,11 @@ pub fn main(words: &[OsString]) -> i32 {
         ["exit", code] => return code.parse().unwrap(),
         ["die", number] => die(number.parse().unwrap()),
         ["args", rest @ ..] => say(&rest.iter().map(|arg| format!("[{arg}]")).collect::<Vec<_>>().join("")),
-        ["size", ..] => sizes(&words[1..]),
-        ["environment"] => environment(),
-        ["state", what @ ..] => what.iter().for_each(|what| say(&state(what))),
+        ["size", ..] => say(&sizes(&words[1..])),
+        ["environment"] => say(&environment(std::env::vars_os().collect())),
+        ["state", what @ ..] => what.iter().for_each(|what| say(&given::state(what))),
         ["state-to", path, what @ ..] => {
-            let lines: Vec<String> = what.iter().map(|what| state(what)).collect();
+            let lines: Vec<String> = what.iter().map(|what| given::state(what)).collect();
             std::fs::write(path, lines.join(", ")).unwrap();
         }
         ["signals"] => signals(""),
@@ -48,8 +51,8 @@ pub fn main(words: &[OsString]) -> i32 {
         ["count", number] => count_signals(number.parse().unwrap()),
         ["orphans", count] => orphans(count.parse().unwrap()),
         ["write-to-closed-pipe"] => write_to_closed_pipe(),
-        ["run-with-terminal", rest @ ..] => run_with_terminal(rest),
-        ["run-in-background", rest @ ..] => run_in_background(rest),
+        ["run-with-terminal", rest @ ..] => jobs::run_with_terminal(rest),
+        ["run-in-background", rest @ ..] => jobs::run_in_background(rest),
         other => {
             say(&format!("the probe does not know {other:?}"));
             return 99;
@@ -79,116 +82,25 @@ fn die(number: i32) {
     say("alive");
 }
 
-fn sizes(args: &[&OsStr]) {
-    let bytes: usize = args.iter().map(|arg| arg.len()).sum();
-    let sum = args
-        .iter()
-        .flat_map(|arg| arg.as_bytes())
-        .fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(*byte)));
-    say(&format!("{} arguments, {bytes} bytes, checksum {sum:08x}", args.len()));
+fn checksum<'a>(bytes: impl Iterator<Item = &'a u8>) -> u32 {
+    bytes.fold(0, |sum: u32, byte| sum.wrapping_mul(31).wrapping_add(u32::from(*byte)))
 }
 
-fn environment() {
-    let mut count = 0;
-    let mut sum = 0_u32;
-    let mut entries: Vec<_> = std::env::vars_os().collect();
+/// Arguments in short: their number, bytes, and a checksum.
+pub fn sizes(args: &[&OsStr]) -> String {
+    let bytes: usize = args.iter().map(|arg| arg.len()).sum();
+    let sum = checksum(args.iter().flat_map(|arg| arg.as_bytes()));
+    format!("{} arguments, {bytes} bytes, checksum {sum:08x}", args.len())
+}
+
+/// An environment in short.
+pub fn environment(mut entries: Vec<(OsString, OsString)>) -> String {
     // What epitaph finds out about the machine is not what is compared.
     entries.retain(|(name, _)| name != "DOCKER_CONTAINER_ID" && name != "ECS_TASK_ARN");
     entries.sort();
-    for byte in entries.iter().flat_map(|(name, value)| name.as_bytes().iter().chain(value.as_bytes())) {
-        count += 1;
-        sum = sum.wrapping_mul(31).wrapping_add(u32::from(*byte));
-    }
-    say(&format!("{count} bytes, checksum {sum:08x}"));
-}
-
-fn status(key: &str) -> String {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
-    line.unwrap_or("unknown").trim().to_owned()
-}
-
-/// The signals of a mask in /proc, as numbers. 32 and 33 are the C library's own.
-fn mask(key: &str) -> String {
-    let bits = u64::from_str_radix(&status(key), 16).unwrap_or(0);
-    let numbers: Vec<String> = (1..=64).filter(|number| ![32, 33].contains(number)).filter(|number| bits >> (number - 1) & 1 == 1)
-        .map(|number: i32| number.to_string())
-        .collect();
-    if numbers.is_empty() { "none".to_owned() } else { numbers.join(" ") }
-}
-
-/// One thing about the process, as the table says it.
-fn state(what: &str) -> String {
-    // SAFETY: calls without memory of their own, on this process and its parent.
-    unsafe {
-        let own = libc::getpid();
-        let whose = |id: i32, parents: i32| {
-            if id == own {
-                "its own"
-            } else if id == parents {
-                "the init's"
-            } else {
-                "another"
-            }
-        };
-        match what {
-            "group" => whose(libc::getpgrp(), libc::getpgid(libc::getppid())).to_owned(),
-            "session" => whose(libc::getsid(0), libc::getsid(libc::getppid())).to_owned(),
-            "foreground" => match libc::tcgetpgrp(0) {
-                -1 => "no terminal".to_owned(),
-                group if group == libc::getpgrp() => "in the foreground".to_owned(),
-                _ => "in the background".to_owned(),
-            },
-            "controlling" => match std::fs::File::open("/dev/tty") {
-                Ok(_) => "has a controlling terminal".to_owned(),
-                Err(_) => "has no controlling terminal".to_owned(),
-            },
-            "blocked" => mask("SigBlk"),
-            "ignored" => mask("SigIgn"),
-            "caught" => mask("SigCgt"),
-            "directory" => std::env::current_dir().unwrap_or_default().display().to_string(),
-            "umask" => format!("{:03o}", libc::umask(0)),
-            "nice" => libc::getpriority(libc::PRIO_PROCESS, 0).to_string(),
-            "oom" => {
-                std::fs::read_to_string("/proc/self/oom_score_adj").unwrap_or_default().trim().to_owned()
-            }
-            "nofile" => nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE)
-                .unwrap()
-                .0
-                .to_string(),
-            "stack" => nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_STACK)
-                .unwrap()
-                .0
-                .to_string(),
-            "fds" => {
-                let open: Vec<String> = (0..256)
-                    .filter(|fd| libc::fcntl(*fd, libc::F_GETFD) >= 0)
-                    .map(|fd| fd.to_string())
-                    .collect();
-                open.join(" ")
-            }
-            "nonblocking" => {
-                let nonblocking =
-                    (0..3).filter(|fd| libc::fcntl(*fd, libc::F_GETFL) & libc::O_NONBLOCK != 0).count();
-                nonblocking.to_string()
-            }
-            "dumpable" => libc::prctl(libc::PR_GET_DUMPABLE).to_string(),
-            "no_new_privs" => libc::prctl(libc::PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0).to_string(),
-            "subreaper" => {
-                let mut is: libc::c_int = 0;
-                libc::prctl(libc::PR_GET_CHILD_SUBREAPER, &raw mut is);
-                is.to_string()
-            }
-            "pdeathsig" => {
-                let mut signal: libc::c_int = 0;
-                libc::prctl(libc::PR_GET_PDEATHSIG, &raw mut signal);
-                signal.to_string()
-            }
-            "policy" => libc::sched_getscheduler(0).to_string(),
-            "threads" => status("Threads"),
-            _ => format!("what is {what}?"),
-        }
-    }
+    let sum =
+        checksum(entries.iter().flat_map(|(name, value)| name.as_bytes().iter().chain(value.as_bytes())));
+    format!("{} variables, checksum {sum:08x}", entries.len())
 }
 
 /// Tells each signal that arrives, by its number, until stdin closes.
@@ -226,7 +138,8 @@ fn count_signals(counted: i32) {
     say("ready");
     loop {
         let stdin = std::io::stdin();
-        let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLIN), PollFd::new(stdin.as_fd(), PollFlags::empty())];
+        let mut fds =
+            [PollFd::new(fd.as_fd(), PollFlags::POLLIN), PollFd::new(stdin.as_fd(), PollFlags::empty())];
         let _ = poll(&mut fds, PollTimeout::NONE);
         if fds[1].revents().is_some_and(|events| !events.is_empty()) {
             return;
@@ -309,7 +222,9 @@ fn orphans(count: usize) {
                     // All wait for the same moment: the end of the probe's end of the pipe.
                     let _ = nix::unistd::read(&read, &mut [0]);
                     if place == 0 {
-                        crate::call::within(Duration::from_secs(20), || (libc::getppid() != parent).then_some(()));
+                        crate::call::within(Duration::from_secs(20), || {
+                            (libc::getppid() != parent).then_some(())
+                        });
                         let _ = nix::unistd::write(&adopted_write, &libc::getppid().to_ne_bytes());
                     }
                     libc::_exit(0);
@@ -340,30 +255,4 @@ fn write_to_closed_pipe() {
     drop(read);
     let written = nix::unistd::write(&write, b"x");
     say(&format!("written: {written:?}"));
-}
-
-/// Runs a command in its own process group, as a script does, and tells whether the terminal is its own after.
-fn run_with_terminal(command: &[&str]) {
-    let status = std::process::Command::new(command[0]).args(&command[1..]).status().unwrap();
-    let held = nix::unistd::tcgetpgrp(std::io::stdin()).is_ok_and(|group| group == nix::unistd::getpgrp());
-    let whose = if held { "given back" } else { "not given back" };
-    say(&format!("\nterminal {whose} after {}", crate::call::describe(status)));
-}
-
-/// Runs a command as a shell's job in the background, and tells how it got on with the terminal.
-fn run_in_background(command: &[&str]) {
-    use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-    use std::os::unix::process::CommandExt;
-    let job = std::process::Command::new(command[0]).args(&command[1..]).process_group(0).spawn().unwrap();
-    let pid = nix::unistd::Pid::from_raw(i32::try_from(job.id()).unwrap());
-    let how = match waitpid(pid, Some(WaitPidFlag::WUNTRACED)) {
-        Ok(WaitStatus::Exited(_, code)) => format!("exit {code}"),
-        Ok(WaitStatus::Stopped(..)) => {
-            crate::call::kill(pid.as_raw(), libc::SIGKILL);
-            "stopped".to_owned()
-        }
-        other => format!("{other:?}"),
-    };
-    let held = nix::unistd::tcgetpgrp(std::io::stdin()).is_ok_and(|group| group == nix::unistd::getpgrp());
-    say(&format!("\njob: {how}, {} the terminal", if held { "leaves" } else { "takes" }));
 }
