@@ -2,20 +2,51 @@
 
 use crate::options::Options;
 use crate::record::LogWriter;
-use env_logger::{Builder, Target};
+use env_logger::{Builder, Logger, Target};
+use log::{LevelFilter, Log, Metadata, Record};
 use std::io::Write;
+use std::sync::OnceLock;
 
 /// Sets up `log` for the whole process.
 pub fn init(options: &Options) {
-    let mut builder = Builder::new();
-    builder.filter_level(options.verbosity);
-    if let Some(filter) = &options.log_filter {
-        builder.parse_filters(filter);
+    // Fails only when it was done before.
+    let _ = log::set_logger(&OnDemand);
+    log::set_max_level(match &options.log_filter {
+        None => options.verbosity,
+        Some(filter) => LOGGER.get_or_init(|| logger(options.verbosity, filter)).filter(),
+    });
+}
+
+static LOGGER: OnceLock<Logger> = OnceLock::new();
+
+/// Makes the logger with the first message: most containers have none, and PID 1 need not carry it for them.
+struct OnDemand;
+
+impl OnDemand {
+    fn logger(&self) -> &'static Logger {
+        LOGGER.get_or_init(|| logger(log::max_level(), ""))
     }
+}
+
+impl Log for OnDemand {
+    fn enabled(&self, metadata: &Metadata) -> bool {
+        self.logger().enabled(metadata)
+    }
+
+    fn log(&self, record: &Record) {
+        self.logger().log(record);
+    }
+
+    fn flush(&self) {}
+}
+
+fn logger(verbosity: LevelFilter, filter: &str) -> Logger {
+    let mut builder = Builder::new();
+    builder.filter_level(verbosity);
+    builder.parse_filters(filter);
     builder.target(Target::Pipe(Box::new(LogWriter)));
     builder.format(|line, record| {
         writeln!(line, "[{} epitaph ({})] {}", record.level(), std::process::id(), record.args())
     });
-    // Fails only when it was done before.
-    let _ = builder.try_init();
+    builder.build()
 }

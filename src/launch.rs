@@ -3,14 +3,14 @@
 //! The HTTP client, the JSON parser and all that they allocate live in this process and are gone at the exec.
 //! A hang in them is the hang of an ordinary child, which SIGTERM ends. `--exec` is the same without a fork.
 
-use crate::identity::{Deadline, Field, Identity, Surroundings, local, resolve};
+use crate::identity::{Deadline, Field, Identity, Surroundings, local, resolve, whoami};
 use crate::options::{Options, RecordFormat, Signal};
 use crate::record::{Dossier, Frame, Kind, Record, Value, stderr};
-use crate::sys;
+use crate::sys::{self, Environment};
 use nix::sys::signal::{SigSet, SigmaskHow};
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -45,7 +45,7 @@ impl Inherited {
     }
 
     /// Lets signals through again, as they were when epitaph was started.
-    fn unblock(&self) {
+    pub fn unblock(&self) {
         let _ = self.mask.thread_set_mask();
     }
 
@@ -58,16 +58,37 @@ impl Inherited {
 }
 
 /// The way from the child up to PID 1. The pipe closes at the exec, which tells PID 1 that the program runs.
-#[derive(Debug)]
-pub struct Report(pub Option<File>);
+#[derive(Debug, Default)]
+pub struct Report {
+    pipe: Option<File>,
+    ready: Option<File>,
+    /// frames that are not sent yet: each write wakes PID 1
+    frames: Vec<u8>,
+}
 
 impl Report {
-    fn send(&mut self, bytes: &[u8]) {
+    /// Frames go into `pipe`; the end of `ready` is PID 1's word that it is ready for the program.
+    pub fn to(pipe: File, ready: File) -> Report {
+        Report { pipe: Some(pipe), ready: Some(ready), frames: Vec::new() }
+    }
+
+    fn add(&mut self, frames: &[u8]) {
+        self.frames.extend_from_slice(frames);
+    }
+
+    fn send(&mut self) {
         // When PID 1 is gone, nobody is left to tell.
-        if let Some(pipe) = &mut self.0
-            && pipe.write_all(bytes).is_err()
+        if let Some(pipe) = &mut self.pipe
+            && pipe.write_all(&self.frames).is_err()
         {
-            self.0 = None;
+            self.pipe = None;
+        }
+        self.frames.clear();
+    }
+
+    fn wait_until_ready(&mut self) {
+        if let Some(mut ready) = self.ready.take() {
+            let _ = ready.read(&mut [0]);
         }
     }
 }
@@ -88,6 +109,16 @@ impl NotStarted {
             _ => 126,
         };
         NotStarted { code, why: format!("exec {} failed: {}", program.to_string_lossy(), reason(error)) }
+    }
+
+    fn no_identity(options: &Options, in_time: bool) -> NotStarted {
+        let waited = humantime::format_duration(options.identity_timeout);
+        let why = if in_time {
+            format!("the ECS task ARN was not known after {waited}, and --require-identity demands it")
+        } else {
+            "no source tells the ECS task ARN, and --require-identity demands it".to_owned()
+        };
+        NotStarted { code: 78, why }
     }
 
     /// The frame that tells PID 1.
@@ -122,33 +153,46 @@ pub fn launch(options: &Options, inherited: &Inherited, format: RecordFormat, mu
     let local = local(&surroundings);
     if local.ecs_is_evident {
         // The endpoint may take its time, and what is known by now is worth having if we are ended meanwhile.
-        report.send(&Dossier::of(&local.identity).encode());
+        report.add(&Dossier::of(&local.identity).encode());
+        report.send();
     }
     let outcome = resolve(&surroundings, local, Deadline::after(options.identity_timeout));
     outcome.log_warnings();
     let identity = outcome.identity;
     let identity_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let dossier = Dossier::of(&identity);
-    report.send(&dossier.encode());
-    if outcome.complete {
-        report.send(&Frame::Resolved.encode(b""));
+    report.add(&dossier.encode());
+    if !outcome.try_again {
+        report.add(&Frame::Resolved.encode(b""));
     }
-    let environment = environment(&identity);
+    if options.require_identity && identity.get(Field::TaskArn).is_none() {
+        let failure = NotStarted::no_identity(options, outcome.try_again);
+        return refuse(&failure, format, &dossier, report);
+    }
+    let environment = environment(options, &identity);
     if format != RecordFormat::Off {
         start_record(options, identity_ms).write(format, &dossier, &mut report);
     }
-    report.send(&Frame::Executing.encode(b""));
+    report.add(&Frame::Executing.encode(b""));
+    report.send();
+    report.wait_until_ready();
     inherited.restore_dispositions();
     let error = exec(&options.program, &environment);
     // What follows happens only when there is no program.
     sys::set_ignored(libc::SIGPIPE, true);
     let program = options.program.first().map_or(OsStr::new(""), OsString::as_os_str);
     let failure = NotStarted::exec(program, &error);
+    refuse(&failure, format, &dossier, report)
+}
+
+/// Tells why there is no program, and returns the exit code.
+fn refuse(failure: &NotStarted, format: RecordFormat, dossier: &Dossier, mut report: Report) -> u8 {
     log::error!("{}", failure.why);
-    if report.0.is_some() {
-        report.send(&failure.frame());
+    if report.pipe.is_some() {
+        report.add(&failure.frame());
+        report.send();
     } else if format != RecordFormat::Off {
-        not_started_record(&failure).write(format, &dossier, &mut report);
+        not_started_record(failure).write(format, dossier, &mut report);
     }
     failure.code
 }
@@ -178,46 +222,33 @@ impl Record {
         let line = self.render(format, dossier);
         if !stderr().write_record(line.clone()) {
             // stderr has no room now; PID 1 can wait for it, and the program need not.
-            report.send(&Frame::StderrLine.encode(&line));
+            report.add(&Frame::StderrLine.encode(&line));
         }
     }
 }
 
 /// The environment of the program: ours, with what is known of the identity.
-fn environment(identity: &Identity) -> Vec<CString> {
-    let mut entries = sys::environment();
-    for (name, field) in [("DOCKER_CONTAINER_ID", Field::ContainerId), ("ECS_TASK_ARN", Field::TaskArn)] {
-        if let Some(value) = identity.get(field) {
-            set(&mut entries, name, value);
+fn environment(options: &Options, identity: &Identity) -> Environment {
+    let mut environment = Environment::of_process();
+    let attributes = std::env::var("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
+    for (name, value) in options.export.variables(identity, &attributes) {
+        let Some(old) = environment.set(&name, &value) else { continue };
+        // Attributes are added to, which replaces nothing.
+        if name != "OTEL_RESOURCE_ATTRIBUTES" && old != value {
+            log::warn!(
+                "{name} was \"{}\" and is now \"{value}\", which is what this container is",
+                old.escape_debug()
+            );
         }
     }
-    entries
-}
-
-fn set(entries: &mut Vec<CString>, name: &str, value: &str) {
-    // An identity holds no control characters, so there is no NUL byte that could make this fail.
-    let Ok(entry) = CString::new(format!("{name}={value}")) else { return };
-    let is_same_name = |entry: &CString| {
-        entry.to_bytes().strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b"="))
-    };
-    let old: Vec<_> = entries.iter().filter(|old| is_same_name(old) && **old != entry).cloned().collect();
-    if let Some(old) = old.first() {
-        let old =
-            String::from_utf8_lossy(old.to_bytes().get(name.len() + 1..).unwrap_or_default()).into_owned();
-        log::warn!(
-            "{name} was \"{}\" and is now \"{value}\", which is what this container is",
-            old.escape_debug()
-        );
-    }
-    entries.retain(|entry| !is_same_name(entry));
-    entries.push(entry);
+    environment
 }
 
 /// execvp(3) with an environment. Returns only when it failed, with the error to tell.
 ///
 /// Written out since musl's does not run a script without `#!` through the shell, as POSIX demands and the
 /// C library of the other inits does.
-fn exec(program: &[OsString], environment: &[CString]) -> std::io::Error {
+fn exec(program: &[OsString], environment: &Environment) -> std::io::Error {
     let args: Result<Vec<CString>, _> =
         program.iter().map(|arg| CString::new(arg.clone().into_vec())).collect();
     // The arguments came from the kernel as strings that end at the first NUL byte.
@@ -246,7 +277,7 @@ fn exec(program: &[OsString], environment: &[CString]) -> std::io::Error {
     last
 }
 
-fn exec_file(path: &[u8], args: &[CString], environment: &[CString]) -> std::io::Error {
+fn exec_file(path: &[u8], args: &[CString], environment: &Environment) -> std::io::Error {
     let Ok(path) = CString::new(path) else { return std::io::Error::from_raw_os_error(libc::EINVAL) };
     let error = sys::execve(&path, args, environment);
     if error.raw_os_error() != Some(libc::ENOEXEC) {
@@ -276,24 +307,24 @@ pub fn exec_mode(options: &Options, inherited: &Inherited, format: RecordFormat)
             log::warn!("{name} cannot stop epitaph before the program runs: {error}");
         }
     }
-    launch(options, inherited, format, Report(None))
+    launch(options, inherited, format, Report::default())
+}
+
+/// `--whoami`: resolves afresh. Returns what there is to print, and the exit code: 0 when the container ID is
+/// known, else 3.
+pub fn whoami(options: &Options, format: whoami::Format) -> (String, u8) {
+    let surroundings = Surroundings::of_process();
+    let outcome = resolve(&surroundings, local(&surroundings), Deadline::after(options.identity_timeout));
+    outcome.log_warnings();
+    let attributes = std::env::var("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
+    let text = whoami::render(&outcome.identity, format, &options.export, &attributes);
+    let is_known = outcome.identity.get(Field::ContainerId).is_some();
+    (text, if is_known { 0 } else { 3 })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn entries(texts: &[&str]) -> Vec<CString> {
-        texts.iter().map(|text| CString::new(*text).expect("no NUL")).collect()
-    }
-
-    #[test]
-    fn a_variable_replaces_all_of_its_name_and_nothing_else() {
-        let mut env =
-            entries(&["A=1", "ECS_TASK_ARN=old", "ECS_TASK_ARN_X=2", "malformed", "ECS_TASK_ARN=older"]);
-        set(&mut env, "ECS_TASK_ARN", "new");
-        assert_eq!(env, entries(&["A=1", "ECS_TASK_ARN_X=2", "malformed", "ECS_TASK_ARN=new"]));
-    }
 
     #[test]
     fn not_started_survives_the_pipe() {

@@ -21,7 +21,8 @@ extern "C" fn main(argc: libc::c_int, argv: *const *const libc::c_char) -> libc:
         Command::Run(options) => run(&options, &inherited),
         Command::Print { text, to_stderr, code } => print(&text, to_stderr, code),
     };
-    i32::from(code)
+    // Nothing is left that the C runtime's handlers could do.
+    sys::exit_now(i32::from(code))
 }
 
 fn run(options: &Options, inherited: &Inherited) -> u8 {
@@ -32,6 +33,11 @@ fn run(options: &Options, inherited: &Inherited) -> u8 {
     let by_default = || if std::io::stderr().is_terminal() { RecordFormat::Text } else { RecordFormat::Json };
     let format = options.records.unwrap_or_else(by_default);
     match options.mode {
+        Mode::WhoAmI(format) => {
+            inherited.unblock();
+            let (text, code) = launch::whoami(options, format);
+            print(&text, false, code)
+        }
         Mode::Exec => launch::exec_mode(options, inherited, format),
         Mode::Supervise | Mode::Pause => supervise::run(options, inherited, format),
     }

@@ -6,7 +6,7 @@
 use nix::unistd::Pid;
 use std::ffi::{CStr, CString, OsString};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -28,22 +28,60 @@ pub unsafe fn args(argc: libc::c_int, argv: *const *const libc::c_char) -> Vec<O
     (0..count).map(|place| OsString::from_vec(arg(place).to_bytes().to_vec())).collect()
 }
 
-/// The environment as the process was given it, entries without a `=` too.
-pub fn environment() -> Vec<CString> {
-    unsafe extern "C" {
-        static environ: *const *const libc::c_char;
-    }
-    let mut entries = Vec::new();
-    // SAFETY: `environ` is null or an array of strings that ends with a null pointer (environ(7)); nothing in
-    // this program changes it, and there is one thread.
-    unsafe {
-        let mut entry = environ;
-        while !entry.is_null() && !(*entry).is_null() {
-            entries.push(CStr::from_ptr(*entry).to_owned());
-            entry = entry.add(1);
+/// An environment for the program: that of this process, with changes.
+///
+/// Entries are pointed to rather than copied, and those without a `=` are kept too.
+pub struct Environment {
+    /// pointers to strings, with a null pointer at the end
+    entries: Vec<*const libc::c_char>,
+    /// what those entries point to that are not of the process
+    own: Vec<CString>,
+}
+
+impl Environment {
+    /// As the process was given it.
+    pub fn of_process() -> Environment {
+        unsafe extern "C" {
+            static environ: *const *const libc::c_char;
         }
+        let mut entries = Vec::new();
+        // SAFETY: `environ` is null or an array of strings that ends with a null pointer (environ(7)); nothing
+        // in this program changes it.
+        unsafe {
+            let mut entry = environ;
+            while !entry.is_null() && !(*entry).is_null() {
+                entries.push(*entry);
+                entry = entry.add(1);
+            }
+        }
+        entries.push(std::ptr::null());
+        Environment { entries, own: Vec::new() }
     }
-    entries
+
+    /// Sets a variable in place of all of its name, and returns the value that the first of them had.
+    ///
+    /// A name or value with a NUL byte cannot be an entry and changes nothing.
+    pub fn set(&mut self, name: &str, value: &str) -> Option<String> {
+        let entry = CString::new(format!("{name}={value}")).ok()?;
+        let mut old = None;
+        self.entries.retain(|entry| {
+            if entry.is_null() {
+                return false;
+            }
+            // SAFETY: all others point to strings that live as long as `self`, or the process.
+            let bytes = unsafe { CStr::from_ptr(*entry) }.to_bytes();
+            let found = bytes.strip_prefix(name.as_bytes()).and_then(|rest| rest.strip_prefix(b"="));
+            if let Some(value) = found
+                && old.is_none()
+            {
+                old = Some(String::from_utf8_lossy(value).into_owned());
+            }
+            found.is_none()
+        });
+        self.entries.extend([entry.as_ptr(), std::ptr::null()]);
+        self.own.push(entry);
+        old
+    }
 }
 
 /// Puts something into those of the descriptors 0, 1 and 2 that are closed, so that no descriptor of
@@ -89,13 +127,10 @@ pub fn exit_now(code: i32) -> ! {
 }
 
 /// execve(2). Returns only when it failed.
-pub fn execve(path: &CStr, args: &[CString], env: &[CString]) -> io::Error {
-    let pointers = |strings: &[CString]| -> Vec<*const libc::c_char> {
-        strings.iter().map(|string| string.as_ptr()).chain([std::ptr::null()]).collect()
-    };
-    let (args, env) = (pointers(args), pointers(env));
+pub fn execve(path: &CStr, args: &[CString], environment: &Environment) -> io::Error {
+    let args: Vec<_> = args.iter().map(|arg| arg.as_ptr()).chain([std::ptr::null()]).collect();
     // SAFETY: both arrays hold pointers to live strings and end with a null pointer.
-    unsafe { libc::execve(path.as_ptr(), args.as_ptr(), env.as_ptr()) };
+    unsafe { libc::execve(path.as_ptr(), args.as_ptr(), environment.entries.as_ptr()) };
     io::Error::last_os_error()
 }
 
@@ -185,27 +220,6 @@ pub fn reap(which: Option<Pid>) -> Option<Ended> {
     })
 }
 
-/// Waits until the child `pid` has ended, and reaps it. For helpers of a forked child only: it blocks.
-pub fn wait_for(pid: Pid) {
-    let mut status = 0;
-    // SAFETY: the pointer is valid for the call.
-    while unsafe { libc::waitpid(pid.as_raw(), &mut status, 0) } < 0
-        && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
-    {}
-}
-
-/// A close-on-exec copy of `fd` at a number of 3 or above.
-///
-/// # Errors
-/// EMFILE at the descriptor limit.
-pub fn duplicate_above_standard(fd: BorrowedFd) -> io::Result<OwnedFd> {
-    // SAFETY: a number that fcntl(2) returned is a new descriptor that nobody else owns.
-    unsafe {
-        let new = check(libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 3))?;
-        Ok(OwnedFd::from_raw_fd(new))
-    }
-}
-
 /// write(2) that fails with `WouldBlock` rather than wait, whatever the descriptor's own flags.
 ///
 /// The O_NONBLOCK flag belongs to the open file, which the program shares, so it must not be set on an
@@ -279,4 +293,23 @@ pub fn set_parent_death_signal(signal: i32) -> io::Result<()> {
     let signal = libc::c_ulong::try_from(signal).unwrap_or(0);
     // SAFETY: the argument is a number.
     check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal) }).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_replaces_all_of_its_name_and_nothing_else() {
+        let given = [c"A=1", c"TASK=old", c"TASK_X=2", c"malformed", c"TASK=older"];
+        let entries = given.iter().map(|entry| entry.as_ptr()).chain([std::ptr::null()]).collect();
+        let mut environment = Environment { entries, own: Vec::new() };
+        assert_eq!(environment.set("TASK", "new"), Some("old".to_owned()));
+        assert_eq!(environment.set("B", "3"), None);
+        let (last, texts) = environment.entries.split_last().expect("an end");
+        assert!(last.is_null());
+        // SAFETY: the entries point to the strings above and to those that the environment owns.
+        let texts: Vec<_> = texts.iter().map(|entry| unsafe { CStr::from_ptr(*entry) }).collect();
+        assert_eq!(texts, [c"A=1", c"TASK_X=2", c"malformed", c"TASK=new", c"B=3"]);
+    }
 }

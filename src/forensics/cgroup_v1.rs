@@ -2,7 +2,7 @@
 //!
 //! Formats: Documentation/admin-guide/cgroup-v1/memory.rst in the kernel's source.
 
-use super::files::{BUFFER, read_text};
+use super::files::read_text;
 use super::memory::{Memory, UNLIMITED, parse_keyed, parse_limit, parse_number, smallest};
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use std::path::Path;
 pub(super) const USAGE: &str = "memory.usage_in_bytes";
 
 pub(super) fn read(directory: &Path) -> Memory {
-    let number = |name| parse_number(read_text(&directory.join(name), &mut [0; BUFFER])?);
+    let number = |name| read_text(&directory.join(name), parse_number);
     Memory {
         cgroup: 1,
         limit: limit(directory),
@@ -26,15 +26,13 @@ pub(super) fn read(directory: &Path) -> Memory {
 /// `hierarchical_memory_limit` in `memory.stat` is the smallest of them all, of those that are not visible too,
 /// and leaves out those that do not apply (`memory.use_hierarchy` 0). So the directories above are not looked at.
 fn limit(directory: &Path) -> Option<u64> {
-    let mut buffer = [0; BUFFER];
-    let own = read_text(&directory.join("memory.limit_in_bytes"), &mut buffer).and_then(parse_limit);
-    let hierarchical =
-        read_text(&directory.join("memory.stat"), &mut buffer).and_then(parse_hierarchical_limit);
+    let own = read_text(&directory.join("memory.limit_in_bytes"), parse_limit);
+    let hierarchical = read_text(&directory.join("memory.stat"), parse_hierarchical_limit);
     smallest(own, hierarchical)
 }
 
 pub(super) fn oom_kills(directory: &Path) -> Option<u64> {
-    parse_oom_control(read_text(&directory.join("memory.oom_control"), &mut [0; BUFFER])?)
+    read_text(&directory.join("memory.oom_control"), parse_oom_control)
 }
 
 /// The kill counter in `memory.oom_control`; `None` before Linux 4.13, which had none.

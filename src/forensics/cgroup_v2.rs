@@ -18,7 +18,7 @@ use std::path::Path;
 pub(super) const EVENTS: &str = "memory.events";
 
 pub(super) fn read(directory: &Path, ancestors: usize) -> Memory {
-    let number = |name| parse_number(read_text(&directory.join(name), &mut [0; BUFFER])?);
+    let number = |name| read_text(&directory.join(name), parse_number);
     let events = events(directory);
     Memory {
         cgroup: 2,
@@ -32,11 +32,11 @@ pub(super) fn read(directory: &Path, ancestors: usize) -> Memory {
 }
 
 fn own_limit(directory: &Path) -> Option<u64> {
-    parse_limit(read_text(&directory.join("memory.max"), &mut [0; BUFFER])?)
+    read_text(&directory.join("memory.max"), parse_limit)
 }
 
 pub(super) fn events(directory: &Path) -> Events {
-    read_text(&directory.join(EVENTS), &mut [0; BUFFER]).map(parse_events).unwrap_or_default()
+    read_text(&directory.join(EVENTS), |text| Some(parse_events(text))).unwrap_or_default()
 }
 
 /// What matters of `memory.events`.
@@ -68,20 +68,21 @@ impl Watch {
     /// Opens and reads it once: a file that was never read counts as changed.
     pub(super) fn open(path: &Path) -> Option<Watch> {
         let watch = Watch { file: File::open(path).ok()? };
-        watch.rearm(&mut [0; BUFFER])?;
+        watch.rearm()?;
         Some(watch)
     }
 
     /// Reads the kill counter and arms the watch again. `None`: the cgroup is gone or has no counter, and the watch
     /// must be dropped, since poll would return at once from now on.
     pub fn oom_kills(&self) -> Option<u64> {
-        parse_events(self.rearm(&mut [0; BUFFER])?).oom_kill
+        self.rearm()?.oom_kill
     }
 
     /// A read from the start is what the kernel takes for "seen".
-    fn rearm<'a>(&self, buffer: &'a mut [u8; BUFFER]) -> Option<&'a str> {
-        let length = self.file.read_at(buffer, 0).ok()?;
-        std::str::from_utf8(buffer.get(..length)?).ok()
+    fn rearm(&self) -> Option<Events> {
+        let mut buffer = [0; BUFFER];
+        let length = self.file.read_at(&mut buffer, 0).ok()?;
+        std::str::from_utf8(buffer.get(..length)?).ok().map(parse_events)
     }
 }
 

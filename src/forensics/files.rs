@@ -6,40 +6,52 @@ use std::ops::ControlFlow;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// The size of the buffer on the stack, in bytes. No file that is read whole comes near it: `memory.stat` of
-/// version 1, the largest, has some 1,500.
-pub(super) const BUFFER: usize = 4096;
+/// How much is read of a small file, in bytes. The largest, `memory.stat` of version 1, has some 1,500, and what
+/// matters of it stands in the first 600.
+pub(super) const BUFFER: usize = 2048;
+
+/// The longest line of a table that is read, in bytes.
+pub(super) const LONGEST_LINE: usize = 4096;
 
 /// The most that [`for_each_line`] reads of one file, in bytes: thousands of mounts.
 const LONGEST_TABLE: usize = 1 << 20;
 
-/// Reads the first [`BUFFER`] bytes of a text file; `None` where it cannot be read or is not UTF-8.
+/// What `parse` makes of a small text file; `None` where it cannot be read or is not UTF-8.
 ///
-/// A file that fills the buffer is cut after its last whole line, so that no number is half of another.
-pub(super) fn read_text<'a>(path: &Path, buffer: &'a mut [u8; BUFFER]) -> Option<&'a str> {
-    std::str::from_utf8(read_bytes(path, buffer)?).ok()
+/// Of a file that is longer than [`BUFFER`] it gets the first whole lines, so that no number is half of another.
+pub(super) fn read_text<T>(path: &Path, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+    read_bytes(path, |bytes| parse(std::str::from_utf8(bytes).ok()?))
 }
 
 /// As [`read_text`], for what may hold any bytes.
-pub(super) fn read_bytes<'a>(path: &Path, buffer: &'a mut [u8; BUFFER]) -> Option<&'a [u8]> {
+pub(super) fn read_bytes<T>(path: &Path, parse: impl FnOnce(&[u8]) -> Option<T>) -> Option<T> {
+    let (mut parse, mut result) = (Some(parse), None);
+    read_to(path, &mut |bytes| result = parse.take().and_then(|parse| parse(bytes)));
+    result
+}
+
+/// Not inlined: several readings in one function would else have several buffers on the stack, and the pages of a
+/// stack that were used once stay in memory.
+#[inline(never)]
+fn read_to(path: &Path, take: &mut dyn FnMut(&[u8])) -> Option<()> {
     let mut file = open(path)?;
-    let filled = fill(&mut file, buffer, 0)?;
+    let mut buffer = [0; BUFFER];
+    let filled = fill(&mut file, &mut buffer, 0)?;
     let text = buffer.get(..filled)?;
-    if filled < BUFFER {
-        return Some(text);
-    }
-    let end = text.iter().rposition(|byte| *byte == b'\n')?;
-    text.get(..end)
+    let end = if filled < BUFFER { filled } else { text.iter().rposition(|byte| *byte == b'\n')? };
+    take(text.get(..end)?);
+    Some(())
 }
 
 /// Calls `each` for the lines of a file, without their line ends, until it breaks; `None` where the file
 /// cannot be read.
 ///
-/// A line longer than [`BUFFER`] is left out (an overlay mount of many layers has such lines in mountinfo), and
+/// A line longer than [`LONGEST_LINE`] is left out (an overlay mount of many layers has such lines in mountinfo), and
 /// so is what comes after the first mebibyte.
+#[inline(never)]
 pub(super) fn for_each_line(path: &Path, each: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Option<()> {
     let mut file = open(path)?;
-    let mut buffer = [0; BUFFER];
+    let mut buffer = [0; LONGEST_LINE];
     // How many bytes at the start of the buffer were read before and belong to an unfinished line.
     let mut kept = 0;
     let mut overlong = false;
@@ -47,7 +59,7 @@ pub(super) fn for_each_line(path: &Path, each: &mut dyn FnMut(&[u8]) -> ControlF
     while total < LONGEST_TABLE {
         let filled = fill(&mut file, &mut buffer, kept)?;
         total += filled - kept;
-        let at_end = filled < BUFFER;
+        let at_end = filled < LONGEST_LINE;
         let mut start = 0;
         while let Some(rest) = buffer.get(start..filled) {
             let Some(length) = rest.iter().position(|byte| *byte == b'\n') else { break };
@@ -82,7 +94,7 @@ fn open(path: &Path) -> Option<File> {
 }
 
 /// Reads until the buffer is full or the file ends; the end of what is in the buffer then.
-fn fill(file: &mut File, buffer: &mut [u8; BUFFER], from: usize) -> Option<usize> {
+fn fill(file: &mut File, buffer: &mut [u8], from: usize) -> Option<usize> {
     let mut end = from;
     while let Some(room) = buffer.get_mut(end..).filter(|room| !room.is_empty()) {
         match file.read(room) {

@@ -1,13 +1,13 @@
 //! The process table.
 //!
-//! Only files are read that the kernel answers without waiting for another process: `stat`, `wchan` and `comm`. Those
+//! Only files are read that the kernel answers without waiting for another process: `stat`, `statm`, `wchan`, `comm`. Those
 //! that show memory contents (`cmdline`, `environ`, `maps`) take a lock on the other's address space and can hang for
 //! as long as that process hangs, which is the very moment when the table is wanted.
 //!
-//! Format: proc_pid_stat(5), proc_pid_wchan(5).
+//! Formats: proc_pid_stat(5), proc_pid_statm(5), proc_pid_wchan(5).
 
 use super::ShortName;
-use super::files::{BUFFER, read_bytes, read_text};
+use super::files::{read_bytes, read_text};
 use std::cmp::Reverse;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -93,28 +93,30 @@ pub fn largest(processes: &mut [Process], count: usize) -> &[Process] {
 /// What a process calls itself; `None` if it is gone. A zombie has a name until it is reaped: look with
 /// `WNOWAIT`, ask for the name, then reap.
 pub fn name_of(root: &Path, pid: i32) -> Option<ShortName> {
-    let mut buffer = [0; BUFFER];
-    let raw = read_bytes(&root.join(format!("proc/{pid}/comm")), &mut buffer)?;
-    Some(ShortName::new(raw.strip_suffix(b"\n").unwrap_or(raw)))
+    read_bytes(&root.join(format!("proc/{pid}/comm")), |raw| {
+        Some(ShortName::new(raw.strip_suffix(b"\n").unwrap_or(raw)))
+    })
 }
 
 fn read_process(directory: &Path, page: u64) -> Option<Process> {
-    let mut buffer = [0; BUFFER];
-    let stat = parse_stat(read_bytes(&directory.join("stat"), &mut buffer)?)?;
+    let stat = read_bytes(&directory.join("stat"), parse_stat)?;
     if stat.flags & PF_KTHREAD != 0 {
         return None;
     }
     let wait_channel = match stat.state {
         'R' | 'Z' | 'X' => None,
-        _ => read_text(&directory.join("wchan"), &mut buffer).and_then(parse_wait_channel),
+        _ => read_text(&directory.join("wchan"), parse_wait_channel),
     };
+    // `stat` has the figure too, but a rough one: on a machine of many CPUs it can be off by many megabytes, since the
+    // kernel does not add up there what each CPU has counted for itself.
+    let resident_pages = read_text(&directory.join("statm"), parse_statm).unwrap_or(stat.resident_pages);
     Some(Process {
         pid: stat.pid,
         ppid: stat.ppid,
         name: stat.name,
         state: stat.state,
         wait_channel,
-        memory: stat.resident_pages.saturating_mul(page),
+        memory: resident_pages.saturating_mul(page),
         threads: stat.threads,
     })
 }
@@ -148,6 +150,11 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
     let threads = fields.nth(10)?.parse().ok()?; // 20
     let resident_pages = fields.nth(3)?.parse().ok()?; // 24
     Some(Stat { pid, name, state, ppid, flags, threads, resident_pages })
+}
+
+/// The second number: resident pages.
+fn parse_statm(text: &str) -> Option<u64> {
+    text.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
 /// `0` where the process runs, and where the kernel does not want to tell.

@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -56,44 +56,94 @@ pub(super) fn skip(test: &str, reason: &str) {
     if std::env::var_os("EPITAPH_TEST_REQUIRE_ALL").is_some_and(|value| value == "1") {
         panic!("{test} is required to run: {reason}");
     }
-    let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {reason}");
+    say(&format!("SKIPPED {test}: {reason}\n"));
 }
 
-/// A cgroup of its own in a mounted hierarchy, removed with all that is in it at the end.
-pub(super) struct RealCgroup(pub(super) PathBuf);
+/// As [`skip`], for a test of the version in which this machine's memory controller is not: no error ever, since no
+/// machine has both. The other version is for the tests in a virtual machine.
+pub(super) fn skip_here(test: &str) {
+    say(&format!("SKIPPED {test}: the memory controller is in the other version here\n"));
+}
+
+/// In one write, so that the lines of other tests do not come between.
+fn say(line: &str) {
+    let _ = std::io::stderr().write_all(line.as_bytes());
+}
+
+/// A cgroup of its own in a mounted hierarchy, removed at the end.
+pub(super) struct RealCgroup {
+    pub(super) path: PathBuf,
+    /// of the hierarchy: 1 or 2
+    pub(super) version: u8,
+}
 
 impl RealCgroup {
-    pub(super) fn new(hierarchy: &str) -> Result<RealCgroup, String> {
+    /// A cgroup without any controller that had to be turned on.
+    pub(super) fn new(hierarchy: &str, version: u8) -> Result<RealCgroup, String> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let hierarchy = Path::new(hierarchy);
-        if !hierarchy.join("cgroup.procs").exists() {
-            return Err(format!("no cgroup hierarchy at {}", hierarchy.display()));
-        }
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = hierarchy.join(format!("epitaph-test-{}-{number}", std::process::id()));
+        let path = Path::new(hierarchy).join(format!("epitaph-test-{}-{number}", std::process::id()));
         fs::create_dir(&path).map_err(|error| format!("{}: {error} (not root?)", path.display()))?;
-        Ok(RealCgroup(path))
+        Ok(RealCgroup { path, version })
     }
 
-    /// A memory cgroup of version 1 with a limit in bytes.
+    /// A memory cgroup with a limit in bytes, of the version in which this machine has the memory controller.
     pub(super) fn with_limit(limit: u64) -> Result<RealCgroup, String> {
-        let cgroup = RealCgroup::new("/sys/fs/cgroup/memory")?;
-        fs::write(cgroup.0.join("memory.limit_in_bytes"), limit.to_string())
-            .map_err(|error| format!("no limit could be set: {error}"))?;
+        let v1 = "/sys/fs/cgroup/memory";
+        let v2 = "/sys/fs/cgroup";
+        let cgroup = if fs::exists(format!("{v1}/cgroup.procs")).unwrap_or(false) {
+            RealCgroup::new(v1, 1)?
+        } else if fs::read_to_string(format!("{v2}/cgroup.controllers"))
+            .is_ok_and(|list| list.contains("memory"))
+        {
+            fs::write(format!("{v2}/cgroup.subtree_control"), "+memory")
+                .map_err(|error| format!("the memory controller could not be turned on: {error}"))?;
+            RealCgroup::new(v2, 2)?
+        } else {
+            return Err("no memory controller is mounted".into());
+        };
+        cgroup.limit(limit).map_err(|error| format!("no limit could be set: {error}"))?;
         Ok(cgroup)
+    }
+
+    fn limit(&self, limit: u64) -> std::io::Result<()> {
+        let name = if self.version == 1 { "memory.limit_in_bytes" } else { "memory.max" };
+        fs::write(self.path.join(name), limit.to_string())
+    }
+
+    /// A cgroup inside, with a limit of its own.
+    pub(super) fn nested(&self, limit: u64) -> RealCgroup {
+        if self.version == 2 {
+            fs::write(self.path.join("cgroup.subtree_control"), "+memory").unwrap();
+        }
+        let nested = RealCgroup { path: self.path.join("nested"), ..*self };
+        fs::create_dir(&nested.path).unwrap();
+        nested.limit(limit).unwrap();
+        nested
+    }
+
+    /// A process that does nothing, once it is inside.
+    pub(super) fn sleeper(&self) -> Child {
+        let process = self.shell("exec sleep 60");
+        let inside = wait_for(Duration::from_secs(10), || {
+            fs::read_to_string(self.path.join("cgroup.procs")).unwrap().trim() == process.id().to_string()
+        });
+        assert!(inside, "no process in {}", self.path.display());
+        process
     }
 
     /// Runs a shell script inside; the address space is bounded too, in case that the cgroup's limit fails.
     pub(super) fn shell(&self, script: &str) -> Child {
-        let enter = format!("ulimit -v 2000000 && echo $$ > {}/cgroup.procs && {script}", self.0.display());
-        Command::new("sh").args(["-c", &enter]).spawn().unwrap()
+        let enter =
+            format!("ulimit -v 2000000 && echo $$ > {}/cgroup.procs && {script}", self.path.display());
+        Command::new("sh").args(["-c", &enter]).stderr(Stdio::null()).spawn().unwrap()
     }
 }
 
 impl Drop for RealCgroup {
     fn drop(&mut self) {
-        let removed = wait_for(Duration::from_secs(10), || fs::remove_dir(&self.0).is_ok());
-        assert!(removed || std::thread::panicking(), "{} is still in use", self.0.display());
+        let removed = wait_for(Duration::from_secs(10), || fs::remove_dir(&self.path).is_ok());
+        assert!(removed || std::thread::panicking(), "{} is still in use", self.path.display());
     }
 }
 

@@ -1,6 +1,7 @@
 //! The command line.
 
 use super::{Command, Mode, Options, Persona, RecordFormat, Signal, Target, duration, level, usage};
+use crate::identity::{ExportList, whoami};
 use lexopt::Arg::{Long, Short, Value};
 use lexopt::ValueExt;
 use std::ffi::OsString;
@@ -26,6 +27,8 @@ fn read(mut options: Options, args: impl Iterator<Item = OsString>) -> Result<Co
     let mut parser = lexopt::Parser::from_args(args);
     let mut more_verbose = 0;
     let mut saw_dashes = false;
+    let mut whoami = false;
+    let mut format = None;
     loop {
         if parser.try_raw_args().is_some_and(|raw| raw.peek().is_some_and(|next| next == "--")) {
             saw_dashes = true;
@@ -61,6 +64,11 @@ fn read(mut options: Options, args: impl Iterator<Item = OsString>) -> Result<Co
             Short('r') | Long("rewrite") => options.rewrites.push(parser.value()?.parse_with(rewrite)?),
             Long("exec") => options.mode = Mode::Exec,
             Long("identity-timeout") => options.identity_timeout = parser.value()?.parse_with(time)?,
+            Long("require-identity") => options.require_identity = true,
+            Long("export") => options.export = parser.value()?.parse_with(ExportList::parse)?,
+            Long("journal") => options.set_journal(parser.value()?),
+            Long("whoami") => whoami = true,
+            Long("format") => format = Some(parser.value()?.parse_with(whoami_format)?),
             Long("kill-after") => options.kill_after = Some(parser.value()?.parse_with(time)?),
             Long("records") => options.records = Some(parser.value()?.parse_with(records)?),
             other => return Err(other.unexpected()),
@@ -73,6 +81,13 @@ fn read(mut options: Options, args: impl Iterator<Item = OsString>) -> Result<Co
             // -v counts from the level that the environment set, as in tini.
             level(options.verbosity as usize - log::LevelFilter::Error as usize + more_verbose)
         };
+    }
+    if whoami {
+        options.mode = Mode::WhoAmI(format.unwrap_or(whoami::Format::Text));
+        return Ok(Command::Run(Box::new(options)));
+    }
+    if format.is_some() {
+        return Err(lexopt::Error::Custom("--format goes with --whoami".into()));
     }
     if options.program.is_empty() && options.mode != Mode::Pause {
         return Ok(Command::Print { text: usage::text(persona), to_stderr: true, code: 1 });
@@ -103,6 +118,10 @@ fn rewrite(text: &str) -> Result<(Signal, Option<Signal>), &'static str> {
 
 fn time(text: &str) -> Result<std::time::Duration, String> {
     duration::parse(text).ok_or_else(|| format!("expected {}", usage::DURATION_FORMS))
+}
+
+fn whoami_format(text: &str) -> Result<whoami::Format, &'static str> {
+    whoami::Format::from_name(text).ok_or("expected text, json or env")
 }
 
 fn records(text: &str) -> Result<RecordFormat, &'static str> {

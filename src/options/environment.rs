@@ -1,6 +1,7 @@
 //! The variables: `EPITAPH_*`, `TINI_*`, and those of the init that epitaph is called as.
 
 use super::{Mode, Options, Persona, RecordFormat, Target, duration, level};
+use crate::identity::ExportList;
 use std::ffi::OsString;
 
 /// What a variable may hold.
@@ -15,6 +16,11 @@ const DURATION: Kind<std::time::Duration> =
 const RECORDS: Kind<RecordFormat> = Kind { read: super::record_format, expected: "json, text or off" };
 const VERBOSITY: Kind<log::LevelFilter> =
     Kind { read: |text| text.parse().ok().map(level), expected: "a number from 0 to 4" };
+
+const EXPORT: Kind<ExportList> = Kind {
+    read: |text| ExportList::parse(text).ok(),
+    expected: "all, otel or NAME=field, with commas between them",
+};
 
 struct Reader<'a> {
     env: &'a dyn Fn(&str) -> Option<OsString>,
@@ -81,6 +87,19 @@ pub(super) fn apply(options: &mut Options, env: &dyn Fn(&str) -> Option<OsString
     }
     if let Some(duration) = reader.read("EPITAPH_IDENTITY_TIMEOUT", &DURATION) {
         options.identity_timeout = duration;
+    }
+    options.require_identity = reader.read("EPITAPH_REQUIRE_IDENTITY", &SWITCH) == Some(true);
+    if let Some(export) = reader.read("EPITAPH_EXPORT", &EXPORT) {
+        options.export = export;
+    }
+    if let Some(directory) = env("EPITAPH_JOURNAL").filter(|directory| !directory.is_empty()) {
+        options.set_journal(directory);
+    }
+    if let Some(duration) = reader.read("EPITAPH_STUCK_AFTER", &DURATION) {
+        options.stuck_after = Some(duration).filter(|duration| !duration.is_zero());
+    }
+    if let Some(duration) = reader.read("EPITAPH_OOM_POLL", &DURATION) {
+        options.oom_poll = Some(duration).filter(|duration| !duration.is_zero());
     }
     options.kill_after = reader.read("EPITAPH_KILL_AFTER", &DURATION);
     options.records = reader.read("EPITAPH_RECORDS", &RECORDS);

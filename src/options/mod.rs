@@ -15,7 +15,9 @@ mod usage;
 pub use persona::Persona;
 pub use signal::Signal;
 
+use crate::identity::{ExportList, whoami};
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Everything that can be set.
@@ -23,7 +25,7 @@ use std::time::Duration;
 pub struct Options {
     /// whose habits apply
     pub persona: Persona,
-    /// PROGRAM and its arguments; never empty, except to [`Mode::Pause`]
+    /// PROGRAM and its arguments; never empty where the mode has a program
     pub program: Vec<OsString>,
     /// what is to be done with them
     pub mode: Mode,
@@ -51,6 +53,16 @@ pub struct Options {
     pub rewrites: Vec<(Signal, Option<Signal>)>,
     /// `--identity-timeout`: how long the start may wait for the identity
     pub identity_timeout: Duration,
+    /// `--require-identity`: without the task ARN the program is not started
+    pub require_identity: bool,
+    /// `--export`: variables beyond the two standard ones
+    pub export: ExportList,
+    /// `--journal`: the directory, absolute
+    pub journal: Option<PathBuf>,
+    /// `EPITAPH_STUCK_AFTER`: from the forwarded stop signal to the `stuck` record; `None` is never
+    pub stuck_after: Option<Duration>,
+    /// `EPITAPH_OOM_POLL`: how often cgroup v1 is looked at; `None` is at reaps alone
+    pub oom_poll: Option<Duration>,
     /// `--kill-after`: from the forwarded stop signal to SIGKILL
     pub kill_after: Option<Duration>,
     /// `--records`; `None` is the default, which depends on what stderr is
@@ -68,6 +80,8 @@ pub enum Mode {
     Exec,
     /// `-P`: there is none; reaps until it is stopped
     Pause,
+    /// `--whoami`: there is none; tells who this container is
+    WhoAmI(whoami::Format),
 }
 
 /// Who gets the signals that are forwarded.
@@ -136,10 +150,21 @@ impl Options {
             success_codes: Vec::new(),
             rewrites: Vec::new(),
             identity_timeout: Duration::from_secs(1),
+            require_identity: false,
+            export: ExportList::default(),
+            journal: None,
+            stuck_after: Some(Duration::from_secs(5)),
+            oom_poll: Some(Duration::from_secs(10)),
             kill_after: None,
             records: None,
             warnings: Vec::new(),
         }
+    }
+
+    /// Sets `--journal`. PID 1 leaves its working directory, so the path must not hang on that.
+    fn set_journal(&mut self, directory: OsString) {
+        let directory = PathBuf::from(directory);
+        self.journal = Some(std::path::absolute(&directory).unwrap_or(directory));
     }
 
     /// dumb-init's `-c`: signals go to the program alone, which stays in our session.

@@ -23,7 +23,9 @@ pub(super) fn text(persona: Persona) -> String {
         Persona::Catatonit => CATATONIT,
         Persona::Epitaph | Persona::Tini | Persona::DockerInit => TINI,
     };
-    format!("{version}Usage: {name} [OPTIONS] [--] PROGRAM [ARG]...\n{ABOUT}{own}{EPITAPH}{VARIABLES}")
+    format!(
+        "{version}Usage: {name} [OPTIONS] [--] PROGRAM [ARG]...\n       {name} --whoami [--format text|json|env]\n{ABOUT}{own}{EPITAPH}{VARIABLES}"
+    )
 }
 
 const ABOUT: &str = "
@@ -71,17 +73,27 @@ const EPITAPH: &str = "
 Options of epitaph:
   --exec                   Become PROGRAM: no supervision, no exit record.
   --identity-timeout DUR   How long the start may wait to learn the identity (default 1s).
+  --require-identity       End with 78 when the task ARN is not known in time.
+  --export LIST            Give PROGRAM more variables: all, otel, NAME=field, with commas between them.
   --kill-after DUR         Send SIGKILL this long after a stop signal was forwarded.
   --records FORMAT         json, text or off (default json; text where stderr is a terminal).
+  --journal DIR            Also append the records to DIR/YYYY-MM-DD/CONTAINER_ID.jsonl.
+  --whoami                 Run nothing, tell who this container is. Ends with 3 when it is not known.
+  --format FORMAT          Of --whoami: text, json or env (for eval).
 ";
 
 const VARIABLES: &str = "
 Environment variables:
-  EPITAPH_EXEC, EPITAPH_IDENTITY_TIMEOUT, EPITAPH_KILL_AFTER, EPITAPH_RECORDS
-                            The same as the options. An option wins.
-  EPITAPH_LOG               Which diagnostics to show, e.g. debug.
+  EPITAPH_EXEC, EPITAPH_IDENTITY_TIMEOUT, EPITAPH_REQUIRE_IDENTITY, EPITAPH_EXPORT, EPITAPH_KILL_AFTER,
+  EPITAPH_RECORDS, EPITAPH_JOURNAL
+                           The same as the options. An option wins.
+  EPITAPH_INTROSPECTION    Base URL of the ECS agent's introspection API, or off.
+  EPITAPH_STUCK_AFTER      When a program that still runs after a stop signal is recorded as stuck
+                           (default 5s or half of --kill-after, 0 never).
+  EPITAPH_OOM_POLL         How often cgroup v1 is looked at for OOM kills (default 10s, 0 only at reaps).
+  EPITAPH_LOG              Which diagnostics to show, e.g. debug.
   TINI_SUBREAPER, TINI_KILL_PROCESS_GROUP, TINI_VERBOSITY
-                            As -s, -g and the number of -v plus 1.
+                           As -s, -g and the number of -v plus 1.
 
 Durations: 250ms, 10s, 5m; a bare number is seconds.
 ";

@@ -36,16 +36,43 @@ const LAST_WORDS: Duration = Duration::from_millis(250);
 /// The order is a promise, see `docs/design.md`.
 pub fn run(options: &Options, inherited: &Inherited, format: RecordFormat) -> u8 {
     prepare(options);
-    match Supervisor::start(options, inherited, format) {
-        Ok(Start::Parent(mut supervisor)) => supervisor.supervise(),
-        Ok(Start::Child(report)) => {
-            isolate::in_child(options.isolation);
-            sys::exit_now(i32::from(launch(options, inherited, format, report)))
-        }
+    let result = if options.mode == Mode::Pause {
+        Signals::open().map(|signals| Supervisor::new(options, format, signals, None))
+    } else {
+        start(options, inherited, format)
+    };
+    match result {
+        Ok(mut supervisor) => supervisor.supervise(),
         Err(error) => {
             // Nothing has been started yet, and nothing can be.
             log::error!("cannot start a process: {error}");
             1
+        }
+    }
+}
+
+/// Forks. The child finds out who it is at once; PID 1 meanwhile takes the state of the memory down, and the
+/// child waits for that before the exec, so that every kill that is counted later is one since the start.
+fn start(options: &Options, inherited: &Inherited, format: RecordFormat) -> std::io::Result<Supervisor> {
+    let signals = Signals::open()?;
+    let (report, report_end) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+    let (ready, ready_end) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+    match sys::fork()? {
+        Fork::Child => {
+            drop(ready_end);
+            isolate::in_child(options.isolation);
+            let report = Report::to(File::from(report_end), File::from(ready));
+            sys::exit_now(i32::from(launch(options, inherited, format, report)))
+        }
+        Fork::Parent(child) => {
+            drop((report_end, ready));
+            isolate::in_parent(options.isolation, child);
+            let program = Program { pid: child, report: File::from(report) };
+            let supervisor = Supervisor::new(options, format, signals, Some(program));
+            // The end of this pipe is the word that the child waits for.
+            drop(ready_end);
+            log::info!("started {} as process {child}", supervisor.program_name);
+            Ok(supervisor)
         }
     }
 }
@@ -70,15 +97,16 @@ fn prepare(options: &Options) {
     }
 }
 
-enum Start {
-    Parent(Box<Supervisor>),
-    Child(Report),
+/// A child that is to become the program, or has.
+struct Program {
+    pid: Pid,
+    report: File,
 }
 
 struct Supervisor {
     core: Core,
     signals: Signals,
-    pipe: Option<File>,
+    report: Option<File>,
     frames: Frames,
     dossier: Dossier,
     evidence: Option<Evidence>,
@@ -98,18 +126,30 @@ struct Supervisor {
 }
 
 impl Supervisor {
-    fn start(options: &Options, inherited: &Inherited, format: RecordFormat) -> std::io::Result<Start> {
-        let signals = Signals::open()?;
-        let has_program = options.mode != Mode::Pause;
-        let mut supervisor = Supervisor {
-            core: Core::new(options, has_program, getpid().as_raw()),
+    /// From here on PID 1 does not give up: whatever fails is logged and survived.
+    fn new(
+        options: &Options,
+        format: RecordFormat,
+        signals: Signals,
+        program: Option<Program>,
+    ) -> Supervisor {
+        stderr().queue_what_does_not_fit();
+        // A working directory keeps its file system from being unmounted.
+        let _ = nix::unistd::chdir("/");
+        let (program, report) = program.map(|program| (program.pid, program.report)).unzip();
+        if let Some(report) = &report {
+            // Fails only for a flag that does not exist.
+            let _ = nix::fcntl::fcntl(report, nix::fcntl::FcntlArg::F_SETFL(OFlag::O_NONBLOCK));
+        }
+        Supervisor {
+            core: Core::new(options, program.is_some(), getpid().as_raw()),
             signals,
-            pipe: None,
+            report,
             frames: Frames::default(),
             dossier: Dossier::default(),
-            evidence: Evidence::gather(Path::new("/")),
+            evidence: program.and_then(|_| Evidence::gather(Path::new("/"))),
             helpers: Helpers::default(),
-            program: None,
+            program,
             program_name: options
                 .program
                 .first()
@@ -125,38 +165,7 @@ impl Supervisor {
             warn_on_reap: options.warn_on_reap,
             terminates_rest: options.terminates_rest,
             success_codes: options.success_codes.clone(),
-        };
-        if !has_program {
-            let _ = inherited;
-            supervisor.settle_as_pid_1();
-            return Ok(Start::Parent(Box::new(supervisor)));
         }
-        let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
-        let (read, write) =
-            (sys::duplicate_above_standard(read.as_fd())?, sys::duplicate_above_standard(write.as_fd())?);
-        match sys::fork()? {
-            Fork::Child => {
-                drop((read, supervisor));
-                Ok(Start::Child(Report(Some(File::from(write)))))
-            }
-            Fork::Parent(child) => {
-                drop(write);
-                isolate::in_parent(options.isolation, child);
-                nix::fcntl::fcntl(&read, nix::fcntl::FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-                supervisor.pipe = Some(File::from(read));
-                supervisor.program = Some(child);
-                log::info!("started {} as process {child}", supervisor.program_name);
-                supervisor.settle_as_pid_1();
-                Ok(Start::Parent(Box::new(supervisor)))
-            }
-        }
-    }
-
-    /// From here on PID 1 does not give up: whatever fails is logged and survived.
-    fn settle_as_pid_1(&mut self) {
-        stderr().queue_what_does_not_fit();
-        // A working directory keeps its file system from being unmounted.
-        let _ = nix::unistd::chdir("/");
     }
 
     fn supervise(&mut self) -> u8 {
@@ -193,7 +202,7 @@ impl Supervisor {
             left.map_or(PollTimeout::NONE, |left| PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX));
         let stderr_fd = stderr().has_pending().then(sys::stderr_descriptor);
         let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-        fds.extend(self.pipe.as_ref().map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)));
+        fds.extend(self.report.as_ref().map(|report| PollFd::new(report.as_fd(), PollFlags::POLLIN)));
         fds.extend(
             self.evidence.iter().filter_map(Evidence::watch).map(|fd| PollFd::new(fd, PollFlags::POLLPRI)),
         );
@@ -233,7 +242,10 @@ impl Supervisor {
                 log::debug!("reaped process {pid}");
             }
         }
-        if any && let Some(evidence) = &mut self.evidence {
+        if any
+            && self.ended.is_none()
+            && let Some(evidence) = &mut self.evidence
+        {
             evidence.look_where_nothing_watches();
         }
     }
@@ -304,15 +316,15 @@ impl Supervisor {
     /// Takes what the child has sent up. The end of the pipe is the exec, or the child's end.
     fn take_frames(&mut self) {
         let mut buffer = [0; 4096];
-        while let Some(pipe) = &mut self.pipe {
-            match pipe.read(&mut buffer) {
-                Ok(0) => self.pipe = None,
+        while let Some(report) = &mut self.report {
+            match report.read(&mut buffer) {
+                Ok(0) => self.report = None,
                 Ok(length) => self.frames.push(buffer.get(..length).unwrap_or_default()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => {
                     log::warn!("the pipe from the child failed: {error}");
-                    self.pipe = None;
+                    self.report = None;
                 }
             }
         }

@@ -5,10 +5,9 @@
 
 use super::core::Arrival;
 use crate::options::Signal;
-use crate::sys;
 use nix::sys::signal::SigSet;
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
 /// The size of a `struct signalfd_siginfo`: signalfd(2).
@@ -18,7 +17,7 @@ const BATCH: usize = 16;
 
 /// Where signals are read.
 #[derive(Debug)]
-pub struct Signals(OwnedFd);
+pub struct Signals(SignalFd);
 
 impl Signals {
     /// Opens the signalfd for every signal.
@@ -27,7 +26,7 @@ impl Signals {
     /// Those of signalfd(2): EMFILE, ENFILE, ENOMEM.
     pub fn open() -> std::io::Result<Signals> {
         let fd = SignalFd::with_flags(&SigSet::all(), SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
-        Ok(Signals(sys::duplicate_above_standard(fd.as_fd())?))
+        Ok(Signals(fd))
     }
 
     /// Takes what has arrived, up to 16 signals; `true` in the end when there may be more.

@@ -1,8 +1,13 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use super::{BUFFER, for_each_line, read_text};
+use super::{BUFFER, LONGEST_LINE, for_each_line};
 use crate::forensics::testing::Tree;
 use std::ops::ControlFlow;
+use std::path::Path;
+
+fn read_text(path: &Path) -> Option<String> {
+    super::read_text(path, |text| Some(text.to_string()))
+}
 
 fn lines_of(content: &str) -> Vec<String> {
     let tree = Tree::new().file("table", content);
@@ -20,11 +25,11 @@ fn lines_come_whole_wherever_the_buffer_ends() {
     assert_eq!(lines_of(""), Vec::<String>::new());
     assert_eq!(lines_of("one\n\nthree"), ["one", "", "three"]);
     // Line lengths that put the line end at every place around the end of the buffer.
-    for first in BUFFER - 8..BUFFER + 8 {
+    for first in LONGEST_LINE - 8..LONGEST_LINE + 8 {
         let (first, second) = ("x".repeat(first), "y".repeat(100));
         let lines = lines_of(&format!("{first}\n{second}\nlast\n"));
         let expected: Vec<String> = match first.len() {
-            ..BUFFER => vec![first, second, "last".into()],
+            ..LONGEST_LINE => vec![first, second, "last".into()],
             _ => vec![second, "last".into()],
         };
         assert_eq!(lines, expected);
@@ -33,7 +38,7 @@ fn lines_come_whole_wherever_the_buffer_ends() {
 
 #[test]
 fn an_overlong_line_hides_no_other() {
-    let long = "l".repeat(3 * BUFFER + 17);
+    let long = "l".repeat(3 * LONGEST_LINE + 17);
     assert_eq!(lines_of(&format!("a\n{long}\nb\n{long}")), ["a", "b"]);
     let many: Vec<String> = (0..5000).map(|number| format!("line {number}")).collect();
     assert_eq!(lines_of(&many.join("\n")), many);
@@ -58,11 +63,10 @@ fn stops_when_told_and_at_a_mebibyte() {
 
 #[test]
 fn a_file_larger_than_the_buffer_is_cut_at_a_line_end() {
-    let tree = Tree::new().file("stat", "number 123456789\n".repeat(1000));
-    let mut buffer = [0; BUFFER];
-    let text = read_text(&tree.path().join("stat"), &mut buffer).unwrap();
+    let tree = Tree::new().file("stat", "number 1234567890\n".repeat(1000));
+    let text = read_text(&tree.path().join("stat")).unwrap();
     assert!(text.len() > BUFFER - 20);
-    assert!(text.lines().all(|line| line == "number 123456789"));
+    assert!(text.lines().all(|line| line == "number 1234567890"));
 }
 
 #[test]
@@ -70,10 +74,9 @@ fn what_cannot_be_read_is_none_and_never_waits() {
     let tree = Tree::new().unreadable("directory").file("binary", [0xff, 0xfe, b'\n']);
     let fifo = tree.path().join("fifo");
     nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRUSR).unwrap();
-    let mut buffer = [0; BUFFER];
     for name in ["missing", "directory", "binary", "binary/below"] {
-        assert_eq!(read_text(&tree.path().join(name), &mut buffer), None, "{name}");
+        assert_eq!(read_text(&tree.path().join(name)), None, "{name}");
     }
-    assert_eq!(read_text(&fifo, &mut buffer), Some(""));
+    assert_eq!(read_text(&fifo), Some(String::new()));
     assert_eq!(for_each_line(&tree.path().join("directory"), &mut |_| ControlFlow::Continue(())), None);
 }

@@ -1,11 +1,11 @@
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::type_complexity)]
 
 use super::Hierarchy::{Unified, V1Memory};
-use super::{Mount, below, parse_membership, parse_mount};
+use super::{Hierarchy, Mount, below, parse_membership, parse_mount};
 
 #[test]
 fn membership_lines() {
-    let cases: [(&[u8], Option<(_, &[u8])>); 11] = [
+    let cases: [(&[u8], Option<(Hierarchy, &[u8])>); 11] = [
         (b"4:memory:/docker/5f3c", Some((V1Memory, b"/docker/5f3c"))),
         (b"9:hugetlb,memory,cpu:/a", Some((V1Memory, b"/a"))),
         (b"0::/", Some((Unified, b"/"))),

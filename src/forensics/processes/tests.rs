@@ -1,1 +1,186 @@
+#![allow(clippy::unwrap_used, clippy::panic)]
 
+use super::{
+    Limits, Stat, largest, name_of, page_size, parse_stat, parse_statm, parse_wait_channel, snapshot,
+};
+use crate::forensics::ShortName;
+use crate::forensics::testing::{Tree, wait_for};
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+const ALL: Limits = Limits { processes: 4096, time: Duration::from_secs(10), exclude: &[] };
+
+fn stat(pid: i32, name: &str, state: char, ppid: i32, flags: u64, threads: u32, pages: u64) -> String {
+    format!(
+        "{pid} ({name}) {state} {ppid} 1 1 0 -1 {flags} 120 0 0 0 1 2 0 0 20 0 {threads} 0 4711 5000000 {pages} \
+         18446744073709551615 1 1 0 0 0 0 0 4096 0 0 0 0 17 1 0 0 0 0 0 0 0 0 0 0 0 0 0\n"
+    )
+}
+
+#[test]
+fn stat_lines() {
+    let parsed = |name: &str| Stat {
+        pid: 2,
+        name: ShortName::new(name.as_bytes()),
+        state: 'S',
+        ppid: 1,
+        flags: 0x40_0000,
+        threads: 3,
+        resident_pages: 250,
+    };
+    for name in ["server", "", "a) S 9 (b", "((", "))) ", "two\nlines", " 1 2 3 "] {
+        let line = stat(2, name, 'S', 1, 0x40_0000, 3, 250);
+        assert_eq!(parse_stat(line.as_bytes()), Some(parsed(name)), "{name:?}");
+    }
+    let line = stat(2, "server", 'S', 1, 0x40_0000, 3, 250);
+    let mut invalid = line.clone().into_bytes();
+    invalid[3..5].copy_from_slice(&[0xff, 0xfe]);
+    assert_eq!(parse_stat(&invalid).unwrap().name.as_str(), "\u{fffd}\u{fffd}rver");
+    // Cut anywhere before the field that is needed last, nothing is made up.
+    let needed = line.find(" 250 ").unwrap() + 1;
+    for end in 0..needed {
+        assert_eq!(parse_stat(&line.as_bytes()[..end]), None, "{}", &line[..end]);
+    }
+    for garbage in ["", "()", ")(", "x (y) S 1", "1 (y) S one 1 1 1 1 1"] {
+        assert_eq!(parse_stat(garbage.as_bytes()), None, "{garbage:?}");
+    }
+}
+
+#[test]
+fn statm_lines() {
+    assert_eq!(parse_statm("50000 9064 12 3 0 100 0\n"), Some(9064));
+    for garbage in ["", "5", "5 x", "5 -1", "\n"] {
+        assert_eq!(parse_statm(garbage), None, "{garbage:?}");
+    }
+}
+
+#[test]
+fn wait_channels() {
+    assert_eq!(parse_wait_channel("0"), None);
+    assert_eq!(parse_wait_channel(""), None);
+    assert_eq!(parse_wait_channel("do_epoll_wait"), Some(ShortName::new(b"do_epoll_wait")));
+}
+
+/// A container: epitaph is 1, the program is 2, and what 2 starts is no kernel thread.
+fn container() -> Tree {
+    Tree::new()
+        .file("proc/1/stat", stat(1, "epitaph", 'S', 0, 0x40_0100, 1, 20))
+        .file("proc/1/wchan", "do_sys_poll")
+        .file("proc/2/stat", stat(2, "server", 'D', 1, 0x40_0000, 8, 3000))
+        .file("proc/2/wchan", "nfs_wait_bit_killable")
+        .file("proc/7/stat", stat(7, "worker", 'R', 2, 0x40_0000, 1, 9000))
+        .file("proc/7/wchan", "0")
+        .file("proc/7/statm", "50000 9064 12 3 0 100 0\n")
+        .file("proc/8/stat", stat(8, "worker", 'S', 2, 0x40_0000, 1, 3000))
+        .file("proc/9/stat", stat(9, "dead", 'Z', 2, 0x40_000c, 0, 0))
+        .file("proc/9/wchan", "do_exit")
+        .file("proc/9/comm", "dead\n")
+        .file("proc/20/stat", stat(20, "kworker/0:1", 'I', 2, 0x420_8060, 1, 0))
+        .file("proc/21/comm", "vanishing\n")
+        .unreadable("proc/22/stat")
+        .file("proc/23/stat", "nonsense")
+        .file("proc/self/stat", stat(1, "epitaph", 'S', 0, 0, 1, 20))
+        .file("proc/meminfo", "MemTotal: 1 kB\n")
+}
+
+#[test]
+fn a_table_of_a_container() {
+    let tree = container();
+    let mut table = snapshot(tree.path(), Limits { exclude: &[1], ..ALL });
+    assert!(!table.truncated);
+    let page = page_size().unwrap();
+    let rows: Vec<String> = largest(&mut table.processes, 10)
+        .iter()
+        .map(|process| {
+            let wait = process.wait_channel.map(|name| name.to_string()).unwrap_or_default();
+            let pages = process.memory / page;
+            let (pid, ppid, state) = (process.pid, process.ppid, process.state);
+            format!("{pid} {ppid} {} {state} {wait} {pages} {}", process.name, process.threads)
+        })
+        .collect();
+    assert_eq!(
+        rows,
+        [
+            "7 2 worker R  9064 1",
+            "2 1 server D nfs_wait_bit_killable 3000 8",
+            "8 2 worker S  3000 1",
+            "9 2 dead Z  0 0"
+        ]
+    );
+    assert_eq!(
+        largest(&mut table.processes, 2).iter().map(|process| process.pid).collect::<Vec<_>>(),
+        [7, 2]
+    );
+    assert_eq!(largest(&mut [], 5), []);
+}
+
+#[test]
+fn a_table_is_bounded() {
+    let tree = container();
+    let few = snapshot(tree.path(), Limits { processes: 3, ..ALL });
+    assert_eq!((few.processes.len(), few.truncated), (3, true));
+    let late = snapshot(tree.path(), Limits { time: Duration::ZERO, ..ALL });
+    assert_eq!((late.processes.len(), late.truncated), (0, true));
+    assert!(snapshot(Tree::new().path(), ALL).truncated, "without /proc nobody knows");
+    let exact = snapshot(tree.path(), Limits { processes: 5, exclude: &[20, 21, 22, 23], ..ALL });
+    assert_eq!((exact.processes.len(), exact.truncated), (5, false));
+}
+
+#[test]
+fn names() {
+    let tree = container().file("proc/5/comm", b"\xff(a)\n\n").file("proc/6/comm", "");
+    assert_eq!(name_of(tree.path(), 9), Some(ShortName::new(b"dead")));
+    assert_eq!(name_of(tree.path(), 5).unwrap().as_str(), "\u{fffd}(a)\u{fffd}");
+    assert_eq!(name_of(tree.path(), 6).unwrap().as_str(), "");
+    assert_eq!(name_of(tree.path(), 4), None);
+    assert_eq!(name_of(tree.path(), -1), None);
+}
+
+#[test]
+fn real_processes() {
+    let tree = Tree::new();
+    // A file's name becomes the process's.
+    let program = tree.path().join("a) S 1\n(b");
+    fs::copy("/bin/sleep", &program).unwrap();
+    let mut sleeper = Command::new(&program).arg("60").stdin(Stdio::null()).spawn().unwrap();
+    let mut dead = Command::new("true").spawn().unwrap();
+    let (sleeper_pid, dead_pid) = (sleeper.id() as i32, dead.id() as i32);
+    let root = Path::new("/");
+    let find = |pid, exclude: &[i32]| {
+        let table = snapshot(root, Limits { exclude, ..ALL });
+        assert!(!table.truncated);
+        table.processes.into_iter().find(|process| process.pid == pid)
+    };
+    let settled = wait_for(Duration::from_secs(10), || {
+        find(dead_pid, &[]).is_some_and(|process| process.state == 'Z')
+            && find(sleeper_pid, &[]).is_some_and(|process| {
+                process.state == 'S' && process.name.as_str() == "a) S 1\u{fffd}(b" && process.threads == 1
+            })
+    });
+    assert!(settled, "{:?} {:?}", find(dead_pid, &[]), find(sleeper_pid, &[]));
+
+    let own_pid = std::process::id() as i32;
+    let own = find(own_pid, &[]).unwrap();
+    assert!(own.threads > 1, "the test harness has threads");
+    assert!((1 << 20..1 << 30).contains(&own.memory), "{own:?}");
+    let asleep = find(sleeper_pid, &[]).unwrap();
+    assert_eq!(asleep.ppid, own_pid);
+    assert!((1 << 16..1 << 26).contains(&asleep.memory), "{asleep:?}");
+    assert_eq!(find(sleeper_pid, &[sleeper_pid]), None);
+    // The same figure as the kernel shows in its own words (a process that sleeps does not change it).
+    let status = fs::read_to_string(format!("/proc/{sleeper_pid}/status")).unwrap();
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let resident: u64 = resident.trim().trim_end_matches(" kB").parse().unwrap();
+    assert_eq!(asleep.memory, resident * 1024);
+
+    // A zombie has no memory and no threads any more, and still its name.
+    let zombie = find(dead_pid, &[]).unwrap();
+    assert_eq!((zombie.memory, zombie.wait_channel), (0, None));
+    assert_eq!(name_of(root, dead_pid).unwrap().as_str(), "true");
+    dead.wait().unwrap();
+    assert_eq!(name_of(root, dead_pid), None);
+    sleeper.kill().unwrap();
+    sleeper.wait().unwrap();
+}

@@ -1,0 +1,117 @@
+//! What an init takes while its program sleeps: memory, threads, wake-ups. All inits in the same seconds.
+
+use std::fs;
+use std::io;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::bench::{Bench, Running, named};
+use crate::endpoint::Endpoint;
+use crate::init::{EPITAPH, Init};
+use crate::process::Place;
+use crate::table::{Cell, Row};
+use crate::workload;
+
+#[derive(Clone, Copy)]
+struct Idle {
+    anonymous_kb: f64,
+    rss_kb: f64,
+    threads: f64,
+    wake_ups: f64,
+}
+
+/// Memory, threads and wake-ups as PID 1 (elsewhere too, for the memory), and epitaph's memory where it
+/// knows its ECS task.
+///
+/// # Errors
+/// That an init could not be started, or that /proc does not tell what is asked.
+pub fn rows(bench: &Bench, endpoint: &Endpoint) -> io::Result<Vec<Row>> {
+    let identity = [("ECS_CONTAINER_METADATA_URI_V4", endpoint.uri.as_str())];
+    let mut watched: Vec<(Place, &str, bool, Running)> = Vec::new();
+    for place in &bench.places {
+        for init in bench.inits.iter().filter(|init| init.path.is_some() && !init.is_none()) {
+            watched.push((*place, init.name, false, bench.start(init, *place, &[workload::IDLE], &[])?));
+            if init.name == EPITAPH {
+                watched.push((
+                    *place,
+                    init.name,
+                    true,
+                    bench.start(init, *place, &[workload::IDLE], &identity)?,
+                ));
+            }
+        }
+    }
+    for (_, _, _, running) in &watched {
+        settle(running.child.pid())?;
+    }
+
+    let before = watched.iter().map(|one| switches(one.3.child.pid())).collect::<io::Result<Vec<_>>>()?;
+    thread::sleep(bench.scale.idle);
+    let mut found = Vec::new();
+    for ((place, name, identified, running), before) in watched.iter().zip(before) {
+        let pid = running.child.pid();
+        let idle = Idle {
+            wake_ups: switches(pid)? - before,
+            anonymous_kb: proc_number(pid, "smaps_rollup", "Anonymous:")?,
+            rss_kb: proc_number(pid, "smaps_rollup", "Rss:")?,
+            threads: proc_number(pid, "status", "Threads:")?,
+        };
+        found.push((*place, *name, *identified, idle));
+    }
+    for (_, _, _, running) in watched {
+        running.end()?;
+    }
+
+    let cells = |place: Place, identified: bool, figure: fn(&Idle) -> f64| {
+        let of_init = |init: &Init| {
+            let hit = found.iter().find(|one| (one.0, one.1, one.2) == (place, init.name, identified));
+            hit.map(|one| figure(&one.3))
+        };
+        let figures = bench.inits.iter().map(of_init).collect();
+        bench.cells(figures, |_, figure: Option<f64>| figure.map_or_else(|| Cell::text("–"), Cell::Number))
+    };
+    let best = bench.best_place();
+    let mut rows = Vec::new();
+    for place in &bench.places {
+        let label = format!("Anonymous memory while idle, {}, KB", named(*place));
+        rows.push(Row::compared(label, cells(*place, false, |idle| idle.anonymous_kb)));
+    }
+    let label = format!("The same in an ECS task, {}, KB", named(best));
+    rows.push(Row::plain(label, cells(best, true, |idle| idle.anonymous_kb)));
+    let label = format!("Resident memory (with shared file pages) while idle, {}, KB", named(best));
+    rows.push(Row::compared(label, cells(best, false, |idle| idle.rss_kb)));
+    rows.push(Row::plain("Threads", cells(best, false, |idle| idle.threads)));
+    let label = format!("Wake-ups in {} s idle, {}", bench.scale.idle.as_secs(), named(best));
+    rows.push(Row::plain(label, cells(best, false, |idle| idle.wake_ups)));
+    Ok(rows)
+}
+
+/// Waits until the init has done what it does after the start of its program: until it has slept for a
+/// tenth of a second.
+fn settle(pid: libc::pid_t) -> io::Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let mut last = switches(pid)?;
+    while Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(100));
+        let now = switches(pid)?;
+        if now == last {
+            return Ok(());
+        }
+        last = now;
+    }
+    Err(io::Error::other(format!("init {pid} does not come to rest")))
+}
+
+/// How often it gave up the CPU or had it taken: each wake-up ends with one of the two.
+fn switches(pid: libc::pid_t) -> io::Result<f64> {
+    Ok(proc_number(pid, "status", "voluntary_ctxt_switches:")?
+        + proc_number(pid, "status", "nonvoluntary_ctxt_switches:")?)
+}
+
+/// The number after `key` in a file of /proc/PID (proc(5)); sizes are in KB there.
+fn proc_number(pid: libc::pid_t, file: &str, key: &str) -> io::Result<f64> {
+    let path = format!("/proc/{pid}/{file}");
+    let text = fs::read_to_string(&path)?;
+    let value = text.lines().find_map(|line| line.strip_prefix(key)?.split_whitespace().next()?.parse().ok());
+    value.ok_or_else(|| io::Error::other(format!("{path} has no {key}")))
+}

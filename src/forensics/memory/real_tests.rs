@@ -1,0 +1,192 @@
+//! Against the kernel of this machine: cgroups of whichever version has the memory controller, with real OOM kills.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use super::{Memory, MemoryCgroup};
+use crate::forensics::testing::{RealCgroup, Tree, skip};
+use crate::forensics::{Facts, KillTally, Outcome, Signal, Verdict, judge};
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+const MIB: u64 = 1 << 20;
+
+/// The cgroup that another process is in, found as if by itself: its own /proc files, and this machine's /sys.
+fn found_by(pid: u32) -> (Tree, Option<MemoryCgroup>) {
+    let own = |name| fs::read(format!("/proc/{pid}/{name}")).unwrap();
+    let tree = Tree::new()
+        .file("proc/self/cgroup", own("cgroup"))
+        .file("proc/self/mountinfo", own("mountinfo"))
+        .link("sys", "/sys");
+    let cgroup = MemoryCgroup::find(tree.path());
+    (tree, cgroup)
+}
+
+fn judged(
+    outcome: std::process::ExitStatus,
+    cgroup: &MemoryCgroup,
+    before: Memory,
+    started: Instant,
+) -> (Verdict, String) {
+    let after = cgroup.read();
+    let outcome = match outcome.signal() {
+        Some(number) => {
+            Outcome::Signaled(Signal { number, name: if number == 9 { "SIGKILL" } else { "another" } })
+        }
+        None => Outcome::Exited(outcome.code().unwrap()),
+    };
+    let kills = KillTally::new(before.oom_kills.unwrap()).at_end(started.elapsed(), after.oom_kills);
+    let judgement = judge(&Facts {
+        program: "sh",
+        outcome,
+        runtime: started.elapsed(),
+        stop: None,
+        kill_after: None,
+        before: Some(before),
+        after: Some(after),
+        kills,
+        victim: None,
+    });
+    (judgement.verdict, judgement.why)
+}
+
+#[test]
+fn real_kills() {
+    let limit = 24 * MIB;
+    let cgroup = match RealCgroup::with_limit(limit) {
+        Ok(cgroup) => cgroup,
+        Err(reason) => return skip("real_kills", &reason),
+    };
+    let mut waiting = cgroup.sleeper();
+    let counter = if cgroup.version == 1 { "memory.oom_control" } else { "memory.events" };
+    let (_tree, found) = found_by(waiting.id());
+    let found = found.expect("the cgroup of a process of this machine");
+    let before = found.read();
+    assert_eq!((before.cgroup, before.limit, before.oom_kills), (cgroup.version, Some(limit), Some(0)));
+    assert!(before.usage.unwrap() > 0 && before.usage <= before.peak && before.peak <= Some(limit));
+
+    // A sibling's kill -9: SIGKILL, and no kill by the kernel.
+    let started = Instant::now();
+    waiting.kill().unwrap();
+    let (verdict, why) = judged(waiting.wait().unwrap(), &found, before, started);
+    assert_eq!(verdict, Verdict::Killed, "{why}");
+    assert!(why.contains(&format!("oom_kill in {counter} stayed at 0")), "{why}");
+
+    // The OOM killer.
+    let started = Instant::now();
+    let status = cgroup.shell("exec tail /dev/zero").wait().unwrap();
+    assert_eq!(status.signal(), Some(9));
+    let after = found.read();
+    assert_eq!(after.oom_kills, Some(1));
+    assert!(after.limit_hits > before.limit_hits);
+    assert!(after.peak.unwrap() * 100 > limit * 95, "{after:?}");
+    assert_eq!(found.oom_kills(), Some(1));
+    let (verdict, why) = judged(status, &found, before, started);
+    assert_eq!(verdict, Verdict::OomKilled, "{why}");
+    assert!(why.contains("rose from 0 to 1; usage peaked at 2"), "{why}");
+
+    // That kill is old for the next program in the same cgroup, which ends with a plain 137.
+    let before = found.read();
+    let started = Instant::now();
+    let (verdict, why) = judged(cgroup.shell("exit 137").wait().unwrap(), &found, before, started);
+    assert_eq!(verdict, Verdict::Failed, "{why}");
+    assert!(why.contains("stayed at 1"), "{why}");
+
+    // A shell whose child is taken, and that fails because of it, or copes.
+    let started = Instant::now();
+    let (verdict, why) =
+        judged(cgroup.shell("tail /dev/zero; exit $?").wait().unwrap(), &found, before, started);
+    assert_eq!(verdict, Verdict::OomChild, "{why}");
+    assert!(why.contains("rose from 1 to 2") && why.contains("exit code 137"), "{why}");
+    let before = found.read();
+    let (verdict, why) =
+        judged(cgroup.shell("tail /dev/zero; exit 0").wait().unwrap(), &found, before, started);
+    assert_eq!(verdict, Verdict::Ok, "{why}");
+    assert!(why.contains("rose from 2 to 3"), "{why}");
+    assert_eq!(found.read().since(&before).oom_kills, Some(1));
+}
+
+#[test]
+fn a_real_limit_above_is_seen_and_its_kill_counted_below() {
+    let outer = match RealCgroup::with_limit(24 * MIB) {
+        Ok(cgroup) => cgroup,
+        Err(reason) => return skip("a_real_limit_above_is_seen_and_its_kill_counted_below", &reason),
+    };
+    let inner = outer.nested(96 * MIB);
+    let mut waiting = inner.sleeper();
+    let (_tree, found) = found_by(waiting.id());
+    let found = found.unwrap();
+    assert_eq!(found.read().limit, Some(24 * MIB));
+    waiting.kill().unwrap();
+    waiting.wait().unwrap();
+    assert_eq!(inner.shell("exec tail /dev/zero").wait().unwrap().signal(), Some(9));
+    assert_eq!(found.oom_kills(), Some(1));
+    drop(inner);
+}
+
+/// What the kernel writes into /proc for a private cgroup namespace, with a mount from inside it (as Docker has it)
+/// and with the mounts from outside that a container mostly does not have.
+#[test]
+fn a_real_private_namespace() {
+    let name = "a_real_private_namespace";
+    let cgroup = match RealCgroup::with_limit(24 * MIB) {
+        Ok(cgroup) => cgroup,
+        Err(reason) => return skip(name, &reason),
+    };
+    let place = Tree::new().unreadable("cgroup");
+    let point = place.path().join("cgroup").into_os_string().into_string().unwrap();
+    let kind = if cgroup.version == 1 { "cgroup -o ro,memory" } else { "cgroup2 -o ro" };
+    let script = format!(
+        "echo $$ > {}/cgroup.procs && exec /usr/bin/unshare --cgroup --mount sh -c \
+         'mount -t {kind} cgroup {point} && cat /proc/self/cgroup && echo --- && cat /proc/self/mountinfo'",
+        cgroup.path.display(),
+    );
+    let output = Command::new("sh").args(["-c", &script]).stderr(Stdio::inherit()).output().unwrap();
+    if !output.status.success() {
+        return skip(name, "no cgroup namespace, or nothing can be mounted in it");
+    }
+    let text = String::from_utf8(output.stdout).unwrap();
+    let (membership, mounts) = text.split_once("---\n").unwrap();
+    let own = if cgroup.version == 1 { ":memory:/\n" } else { "0::/\n" };
+    assert!(membership.contains(own), "{membership}");
+    // The mount is gone with its namespace: a link stands in for it.
+    let tree = Tree::new().file("proc/self/cgroup", membership).file("proc/self/mountinfo", mounts);
+    let tree = tree.link(point.trim_start_matches('/'), &cgroup.path).link("sys", "/sys");
+    let found = MemoryCgroup::find(tree.path()).unwrap();
+    assert_eq!(found.read().limit, Some(24 * MIB));
+    // Without it only the host's mount is left, of which nobody knows where in it we are.
+    let is_outside = |line: &&str| !line.contains(&point);
+    let outside: String = mounts.lines().filter(is_outside).map(|line| format!("{line}\n")).collect();
+    let host = if cgroup.version == 1 { "/.. /sys/fs/cgroup/memory " } else { "/.. /sys/fs/cgroup " };
+    assert!(outside.contains(host), "{outside}");
+    let tree = Tree::new().file("proc/self/cgroup", membership).file("proc/self/mountinfo", outside);
+    assert_eq!(MemoryCgroup::find(tree.link("sys", "/sys").path()), None);
+}
+
+/// The container's own cgroup bound to the usual place, in the host's cgroup namespace: Docker's way on version 1.
+#[test]
+fn a_real_bind_mount() {
+    let name = "a_real_bind_mount";
+    let cgroup = match RealCgroup::with_limit(24 * MIB) {
+        Ok(cgroup) => cgroup,
+        Err(reason) => return skip(name, &reason),
+    };
+    let place = Tree::new().unreadable("cgroup");
+    let point = place.path().join("cgroup").into_os_string().into_string().unwrap();
+    let own = cgroup.path.display();
+    let script = format!(
+        "echo $$ > {own}/cgroup.procs && exec /usr/bin/unshare --mount sh -c \
+         'mount --bind {own} {point} && cat /proc/self/cgroup && echo --- && grep {point} /proc/self/mountinfo'",
+    );
+    let output = Command::new("sh").args(["-c", &script]).stderr(Stdio::inherit()).output().unwrap();
+    if !output.status.success() {
+        return skip(name, "nothing can be mounted");
+    }
+    let text = String::from_utf8(output.stdout).unwrap();
+    let (membership, mounts) = text.split_once("---\n").unwrap();
+    let directory = cgroup.path.file_name().unwrap().to_str().unwrap();
+    assert!(mounts.contains(&format!(" /{directory} {point} ")), "{mounts}");
+    let tree = Tree::new().file("proc/self/cgroup", membership).file("proc/self/mountinfo", mounts);
+    let tree = tree.link(point.trim_start_matches('/'), &cgroup.path);
+    assert_eq!(MemoryCgroup::find(tree.path()).unwrap().read().limit, Some(24 * MIB));
+}
