@@ -105,7 +105,8 @@ impl Walk<'_> {
         if let Want::Text(key) = *self.want
             && self.found.len() < MOST_VALUES
         {
-            let text = text.get(..text.floor_char_boundary(LONGEST)).unwrap_or_default().to_owned();
+            let end = (0..=text.len().min(LONGEST)).rfind(|&end| text.is_char_boundary(end));
+            let text = text.get(..end.unwrap_or(0)).unwrap_or_default().to_owned();
             self.found.push(Found { element: self.element, key, text });
         }
     }
