@@ -118,3 +118,38 @@ impl Surroundings {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_likely_addresses_of_the_agent() {
+        let tree = tempfile::tempdir().expect("a directory");
+        let addresses = || -> Vec<String> {
+            let surroundings = Surroundings::given(tree.path(), []);
+            surroundings.introspection_addresses().iter().map(BaseUrl::to_string).collect()
+        };
+        let [docker, local] = ["http://172.17.0.1:51678", "http://127.0.0.1:51678"];
+        assert_eq!(addresses(), [docker, local]);
+        std::fs::create_dir_all(tree.path().join("proc/net")).expect("a directory");
+        for (gateway, expected) in [
+            ([172, 17, 0, 1], vec![docker, local]),
+            ([10, 1, 2, 3], vec![docker, "http://10.1.2.3:51678", local]),
+        ] {
+            let route = format!(
+                "Iface\neth0\t00000000\t{:08X}\t0003\t0\t0\t0\t00000000\n",
+                u32::from_ne_bytes(gateway)
+            );
+            std::fs::write(tree.path().join("proc/net/route"), route).expect("a file");
+            assert_eq!(addresses(), expected);
+        }
+    }
+
+    #[test]
+    fn a_file_outside_the_tree_is_not_read() {
+        let tree = tempfile::tempdir().expect("a directory");
+        assert_eq!(Surroundings::given(tree.path(), []).read("/proc/self/cgroup"), "");
+        assert_eq!(Surroundings::given(tree.path(), [("A", "")]).variable("A"), None);
+    }
+}
