@@ -3,6 +3,7 @@
 //! Everything else in the crate is safe code on top of `nix`, `std` and this module.
 #![allow(unsafe_code)]
 
+use nix::sys::signal::SigSet;
 use nix::unistd::Pid;
 use std::ffi::{CStr, CString, OsString};
 use std::io;
@@ -141,6 +142,20 @@ pub fn execve(path: &CStr, args: &[CString], environment: &Environment) -> io::E
 pub fn kill(pid: Pid, signal: i32) -> io::Result<()> {
     // SAFETY: no memory is involved.
     check(unsafe { libc::kill(pid.as_raw(), signal) }).map(drop)
+}
+
+/// The set of the signals whose bit is set: bit n-1 for signal n, as the kernel has it.
+pub fn signal_set(mask: u64) -> SigSet {
+    let mut set = std::mem::MaybeUninit::<libc::sigset_t>::zeroed();
+    // SAFETY: sigemptyset(3) makes a set of what was none; a number that is no signal is refused and changes
+    // nothing.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        for number in (1..=64).filter(|number| mask & (1 << (number - 1)) != 0) {
+            libc::sigaddset(set.as_mut_ptr(), number);
+        }
+        SigSet::from_sigset_t_unchecked(set.assume_init())
+    }
 }
 
 /// Whether the process ignores `signal`.
@@ -299,6 +314,29 @@ pub fn set_parent_death_signal(signal: i32) -> io::Result<()> {
     let signal = libc::c_ulong::try_from(signal).unwrap_or(0);
     // SAFETY: the argument is a number.
     check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal) }).map(drop)
+}
+
+/// Whether something is mounted at `path`: statx(2). `None` before Linux 5.8, which cannot tell; a file that is not
+/// there is no mount.
+pub fn is_mount_root(path: &CStr) -> Option<bool> {
+    let mut file = std::mem::MaybeUninit::<libc::statx>::zeroed();
+    // SAFETY: the path is a string and `file` is valid for the call, and when all zeros.
+    let (result, file) = unsafe {
+        let result = libc::syscall(
+            libc::SYS_statx,
+            libc::c_long::from(libc::AT_FDCWD),
+            path.as_ptr(),
+            libc::c_long::from(libc::AT_SYMLINK_NOFOLLOW),
+            libc::c_long::from(libc::STATX_TYPE),
+            file.as_mut_ptr(),
+        );
+        (result, file.assume_init())
+    };
+    if result != 0 {
+        return (io::Error::last_os_error().raw_os_error() == Some(libc::ENOENT)).then_some(false);
+    }
+    let mount_root = u64::try_from(libc::STATX_ATTR_MOUNT_ROOT).unwrap_or(0);
+    (file.stx_attributes_mask & mount_root != 0).then_some(file.stx_attributes & mount_root != 0)
 }
 
 #[cfg(test)]
