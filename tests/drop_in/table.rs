@@ -71,6 +71,11 @@ impl Row {
         self
     }
 
+    /// Changes the row where the condition holds: for one of several that are made alike.
+    pub fn only_if(self, condition: bool, change: impl FnOnce(Row) -> Row) -> Row {
+        if condition { change(self) } else { self }
+    }
+
     /// Whether the row is run under the name.
     pub fn is_about(&self, name: &str) -> bool {
         match name {

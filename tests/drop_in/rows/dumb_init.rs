@@ -20,13 +20,14 @@ pub fn rows() -> Vec<Row> {
         "--rewrite 15:3",
         "-cvr 15:3",
     ] {
-        rows.push(row(SUBJECT, format!("`{options}`: the program runs"), DUMB_INIT, move |init| {
-            init.call().words(options).probe("exit 7").run().end()
-        }));
-        if options == "--verbose" {
-            let last = rows.pop().unwrap();
-            rows.push(last.own("exit 1", "By its own name epitaph has tini's `-v`."));
-        }
+        rows.push(
+            row(SUBJECT, format!("`{options}`: the program runs"), DUMB_INIT, move |init| {
+                init.call().words(options).probe("exit 7").run().end()
+            })
+            .only_if(options == "--verbose", |row| {
+                row.own("exit 1", "By its own name epitaph has tini's `-v`.")
+            }),
+        );
     }
     for (options, number) in [
         ("-r 15:3", 15),
@@ -67,21 +68,20 @@ pub fn rows() -> Vec<Row> {
         "-r -1:3",
         "-r 15:3x",
     ] {
-        rows.push(row(SUBJECT, format!("`{options}`: accepted?"), DUMB_INIT, move |init| {
+        let about = row(SUBJECT, format!("`{options}`: accepted?"), DUMB_INIT, move |init| {
             init.call().words(options).probe("exit 7").run().end()
-        }));
-        let last = rows.pop().unwrap();
+        });
         rows.push(match options {
             "-r TERM:QUIT" | "-r SIGTERM:SIGQUIT" | "-r TERM:0" => {
-                last.differs(DUMB_INIT, "exit 1", "exit 7", "dumb-init knows numbers alone.")
+                about.differs(DUMB_INIT, "exit 1", "exit 7", "dumb-init knows numbers alone.")
             }
-            "-r 15:3x" => last.differs(
+            "-r 15:3x" => about.differs(
                 DUMB_INIT,
                 "exit 7",
                 "exit 1",
                 "dumb-init ignores what follows the number; here it is a usage error.",
             ),
-            _ => last,
+            _ => about,
         });
     }
     for (what, options, variable) in [
@@ -125,23 +125,24 @@ pub fn rows() -> Vec<Row> {
         ("Debugging output with `DUMB_INIT_DEBUG=1` goes to", "", Some(("DUMB_INIT_DEBUG", "1"))),
         ("Debugging output with `DUMB_INIT_DEBUG=0`", "", Some(("DUMB_INIT_DEBUG", "0"))),
     ] {
-        rows.push(row(SUBJECT, what, DUMB_INIT, move |init| {
-            let call = init.call().words(options).env("TINI_SUBREAPER", "");
-            let call = variable.into_iter().fold(call, |call, (name, value)| call.env(name, value));
-            let done = call.probe("exit 0").run();
-            match (
-                done.out.is_empty(),
-                done.err.contains("child") || done.err.contains("started") || done.err.contains("DEBUG"),
-            ) {
-                (true, false) => "nothing".to_owned(),
-                (true, true) => "stderr".to_owned(),
-                _ => "stdout".to_owned(),
-            }
-        }));
-        if variable.is_some_and(|(_, value)| value == "1") {
-            let last = rows.pop().unwrap();
-            rows.push(last.own("nothing", "The variables of dumb-init count when it is called so."));
-        }
+        rows.push(
+            row(SUBJECT, what, DUMB_INIT, move |init| {
+                let call = init.call().words(options).env("TINI_SUBREAPER", "");
+                let call = variable.into_iter().fold(call, |call, (name, value)| call.env(name, value));
+                let done = call.probe("exit 0").run();
+                match (
+                    done.out.is_empty(),
+                    done.err.contains("child") || done.err.contains("started") || done.err.contains("DEBUG"),
+                ) {
+                    (true, false) => "nothing".to_owned(),
+                    (true, true) => "stderr".to_owned(),
+                    _ => "stdout".to_owned(),
+                }
+            })
+            .only_if(variable.is_some_and(|(_, value)| value == "1"), |row| {
+                row.own("nothing", "The variables of dumb-init count when it is called so.")
+            }),
+        );
     }
     for (name, number) in [("SIGTSTP", libc::SIGTSTP), ("SIGTTIN", libc::SIGTTIN), ("SIGTTOU", libc::SIGTTOU)]
     {

@@ -1,6 +1,6 @@
 //! Orphans, zombies, and what is left at the end.
 
-use crate::call::{BOUND, kill, within};
+use crate::call::{BOUND, Running, kill, within};
 use crate::init::Init;
 use crate::table::{ALL, CATATONIT, DUMB_INIT, Row, TINI, row};
 
@@ -26,10 +26,29 @@ pub fn rows() -> Vec<Row> {
         row(SUBJECT, "A process in a group of its own that is left at the end gets", ALL, |init| {
             left(init, "", "elsewhere")
         }),
+        row(SUBJECT, "SIGTERM between the program's end (exit 3) and the init's", ALL, between_the_ends),
         row(SUBJECT, "The init does not wait for what is left", ALL, |init| {
             init.call().args(["--", "sh", "-c", "sleep 1000 & exit 7"]).pid_1().run().end()
         }),
     ]
+}
+
+/// With strace(1) the init's look for ended children takes long enough to send a signal meanwhile.
+fn between_the_ends(init: &Init) -> String {
+    let Some(call) = crate::rows::slowly_reaping(init, 100) else { return "exit 3".to_owned() };
+    let mut running = call.args(["--", "sh", "-c", "echo ready; read x; exit 3"]).held().start();
+    running.wait_for("ready");
+    let child_of = |pid: i32| {
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+        children.trim().parse::<i32>().unwrap()
+    };
+    let traced = child_of(running.init);
+    let program = child_of(traced);
+    running.stdin.take();
+    let ended = within(BOUND, || ['Z', '-'].contains(&Running::state(program)).then_some(()));
+    assert!(ended.is_some(), "the program does not end");
+    kill(traced, libc::SIGTERM);
+    running.end()
 }
 
 /// The signals that a process gets that is left when the program has ended.

@@ -1,10 +1,9 @@
 //! Many at once: what the kernel does not merge is not lost, and nothing grows.
 
-use crate::call::{BOUND, Call, HANG, Running, within};
+use crate::call::{BOUND, HANG, Running, within};
 use crate::init::Init;
 use crate::table::{ALL, Row, row};
 use std::io::Write;
-use std::path::Path;
 
 const SUBJECT: &str = "Many at once";
 
@@ -91,14 +90,8 @@ fn merged(init: &Init) -> String {
 
 /// With strace(1) the init's look for ended children takes 50 ms longer than it does, in which the program ends.
 fn just_missed(init: &Init) -> String {
-    let strace = Path::new("/usr/bin/strace");
-    if !strace.exists() {
-        crate::runner::skip("strace is not installed: no program ends just after the init has looked");
-        return "exit 3".to_owned();
-    }
-    let call = Call::new(strace)
-        .words("-qq -o /dev/null -e trace=waitid,wait4 -e inject=waitid,wait4:delay_exit=50000");
-    let call = call.args([init.path.as_os_str()]).args(["--", "sh", "-c", "exit 3"]);
+    let Some(call) = super::slowly_reaping(init, 50) else { return "exit 3".to_owned() };
+    let call = call.args(["--", "sh", "-c", "exit 3"]);
     let mut running = call.start();
     match running.wait(HANG) {
         Some(status) => crate::call::describe(status),
