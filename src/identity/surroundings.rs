@@ -2,6 +2,7 @@
 
 use super::http::BaseUrl;
 use super::introspection;
+use crate::sys;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
@@ -88,6 +89,18 @@ impl Surroundings {
                 nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default()
             }
             Environment::Given(_) => self.read("/proc/sys/kernel/hostname").trim_end().to_owned(),
+        }
+    }
+
+    /// Whether mountinfo can name a container: an engine mounts files of its own over at least one of these. Asking
+    /// for that is cheaper than having the kernel write out its mounts, which can be hundreds.
+    pub(super) fn may_have_container_mounts(&self) -> bool {
+        match &self.environment {
+            Environment::OfProcess => {
+                let files = [c"/etc/hostname", c"/etc/hosts", c"/etc/resolv.conf"];
+                files.iter().any(|file| sys::is_mount_root(file).unwrap_or(true))
+            }
+            Environment::Given(_) => true,
         }
     }
 

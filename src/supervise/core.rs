@@ -71,7 +71,7 @@ impl Core {
             has_program,
             kill_after: options.kill_after,
             kill_at: None,
-            stuck_after: options.stuck_after,
+            stuck_after: stuck_after(options),
             stuck_at: None,
             stop: None,
             recorded: 0,
@@ -166,6 +166,14 @@ impl Core {
     }
 }
 
+/// The grace that Docker gives: 10 s from the stop signal to SIGKILL. ECS gives 30.
+const GRACE: Duration = Duration::from_secs(10);
+
+fn stuck_after(options: &Options) -> Option<Duration> {
+    let half = GRACE.min(options.kill_after.unwrap_or(GRACE)) / 2;
+    Some(options.stuck_after.unwrap_or(half)).filter(|after| !after.is_zero())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -243,13 +251,31 @@ mod tests {
         let first = arrival(15);
         core.on_signal(first);
         core.on_signal(Arrival { at: first.at + Duration::from_secs(5), ..arrival(15) });
-        let due = first.at + Duration::from_secs(10);
+        let (stuck, due) = (first.at + Duration::from_secs(5), first.at + Duration::from_secs(10));
+        assert_eq!(core.next_deadline(), Some(stuck));
+        assert_eq!(core.on_time(stuck), [Action::RecordStuck]);
         assert_eq!(core.next_deadline(), Some(due));
         assert_eq!(core.on_time(due - Duration::from_millis(1)), []);
         assert_eq!(core.killed_after(), None);
         assert_eq!(core.on_time(due), [Action::Send { signal: Signal::KILL, target: Target::Group }]);
         assert_eq!(core.killed_after(), Some(Duration::from_secs(10)));
         assert_eq!(core.next_deadline(), None);
+    }
+
+    #[test]
+    fn stuck_is_half_of_the_grace_unless_it_is_set() {
+        let after = |line: &str, variable: Option<&str>| {
+            let env = |name: &str| (name == "EPITAPH_STUCK_AFTER").then_some(variable?.into());
+            let Command::Run(options) = parse(line.split(' ').map(Into::into).collect(), &env) else {
+                unreachable!("{line}")
+            };
+            stuck_after(&options).map(|after| after.as_millis())
+        };
+        assert_eq!(after("epitaph true", None), Some(5000));
+        assert_eq!(after("epitaph --kill-after 60s true", None), Some(5000));
+        assert_eq!(after("epitaph --kill-after 3s true", None), Some(1500));
+        assert_eq!(after("epitaph --kill-after 3s true", Some("2s")), Some(2000));
+        assert_eq!(after("epitaph true", Some("0")), None);
     }
 
     #[test]
