@@ -4,6 +4,7 @@
 //! The binary of the same name is made of this library, which exists so that its parts can be tested:
 //! it is not an interface to build on. `docs/design.md` tells how the parts work together.
 
+pub mod diagnostics;
 pub mod forensics;
 pub mod identity;
 pub mod launch;
