@@ -72,7 +72,8 @@ fn every_death_by_a_signal_comes_back(form: Form) {
 }
 
 fn assert_not_started(form: Form, program: &[&str], code: i32, error: &str) {
-    let ended = Launch::new(form, program).run();
+    // A directory in PATH that we may not look into would make "not found" a "permission denied".
+    let ended = Launch::new(form, program).env("PATH", "/usr/bin:/bin").run();
     assert_eq!(ended.code, Some(code), "{}", ended.stderr);
     let exit = records::exit(&ended.stderr);
     assert_eq!(exit["code"], code);
