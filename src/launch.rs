@@ -5,7 +5,7 @@
 
 use crate::identity::{Deadline, Field, Identity, Surroundings, local, resolve, whoami};
 use crate::options::{Options, RecordFormat, Signal};
-use crate::record::{Dossier, Frame, Kind, Record, Value, stderr};
+use crate::record::{Dossier, Frame, Kind, Record, Value, journal, stderr};
 use crate::sys::{self, Environment};
 use nix::sys::signal::{SigSet, SigmaskHow};
 use std::ffi::{CString, OsStr, OsString};
@@ -131,7 +131,7 @@ impl NotStarted {
         Frame::NotStarted.encode(&[&[self.code], self.why.as_bytes()].concat())
     }
 
-    /// Reads what [`NotStarted::frame`] wrote.
+    /// Reads what the child has put into the frame.
     pub fn from_frame(bytes: &[u8]) -> NotStarted {
         let (code, why) = bytes.split_first().map_or((126, bytes), |(code, why)| (*code, why));
         NotStarted { code, why: String::from_utf8_lossy(why).into_owned() }
@@ -172,12 +172,10 @@ pub fn launch(options: &Options, inherited: &Inherited, format: RecordFormat, mu
     }
     if options.require_identity && identity.get(Field::TaskArn).is_none() {
         let failure = NotStarted::no_identity(options, outcome.try_again);
-        return refuse(&failure, format, &dossier, report);
+        return refuse(options, &failure, format, &dossier, report);
     }
     let environment = environment(options, &identity);
-    if format != RecordFormat::Off {
-        start_record(options, identity_ms).write(format, &dossier, &mut report);
-    }
+    start_record(options, identity_ms).write(options, format, &dossier, &mut report);
     report.add(&Frame::Executing.encode(b""));
     report.send();
     report.wait_until_ready();
@@ -187,17 +185,23 @@ pub fn launch(options: &Options, inherited: &Inherited, format: RecordFormat, mu
     sys::set_ignored(libc::SIGPIPE, true);
     let program = options.program.first().map_or(OsStr::new(""), OsString::as_os_str);
     let failure = NotStarted::exec(program, &error);
-    refuse(&failure, format, &dossier, report)
+    refuse(options, &failure, format, &dossier, report)
 }
 
 /// Tells why there is no program, and returns the exit code.
-fn refuse(failure: &NotStarted, format: RecordFormat, dossier: &Dossier, mut report: Report) -> u8 {
+fn refuse(
+    options: &Options,
+    failure: &NotStarted,
+    format: RecordFormat,
+    dossier: &Dossier,
+    mut report: Report,
+) -> u8 {
     log::error!("{}", failure.why);
     if report.pipe.is_some() {
         report.add(&failure.frame());
         report.send();
-    } else if format != RecordFormat::Off {
-        not_started_record(failure).write(format, dossier, &mut report);
+    } else {
+        not_started_record(failure).write(options, format, dossier, &mut report);
     }
     failure.code
 }
@@ -223,11 +227,29 @@ fn own_pid() -> i32 {
 }
 
 impl Record {
-    fn write(&self, format: RecordFormat, dossier: &Dossier, report: &mut Report) {
-        let line = self.render(format, dossier);
-        if !stderr().write_record(line.clone()) {
-            // stderr has no room now; PID 1 can wait for it, and the program need not.
-            report.add(&Frame::StderrLine.encode(&line));
+    fn write(&self, options: &Options, format: RecordFormat, dossier: &Dossier, report: &mut Report) {
+        if format != RecordFormat::Off {
+            let line = self.render(format, dossier);
+            if !stderr().write_record(line.clone()) {
+                // stderr has no room now; PID 1 can wait for it, and the program need not.
+                report.add(&Frame::StderrLine.encode(&line));
+            }
+        }
+        let Some(directory) = &options.journal else { return };
+        let line = self.render(RecordFormat::Json, dossier);
+        if report.pipe.is_some() {
+            // Where the journal is can be slow or away; PID 1 has helpers for that.
+            report.add(&Frame::JournalLine.encode(&line));
+            return;
+        }
+        let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+        let host = host.as_deref().unwrap_or("unknown");
+        let path = journal::path(directory, self.time, dossier.container_id(), host);
+        match journal::append_bounded(&path, &line) {
+            Err(error) if error.kind() != std::io::ErrorKind::WriteZero => {
+                log::warn!("the journal {} cannot be written: {error}", path.display());
+            }
+            _ => {}
         }
     }
 }

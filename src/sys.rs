@@ -175,36 +175,16 @@ pub struct Ended {
     pub max_rss: u64,
 }
 
-/// A child that has ended and was not reaped yet, if there is one: its ID, and the signal that killed it.
-///
-/// Its entry in /proc can still be read.
-pub fn peek_ended() -> Option<(Pid, Option<i32>)> {
-    let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
-    let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
-    // SAFETY: `info` is valid when all zeros; waitid(2) fills the fields that si_pid and si_status read, and
-    // leaves si_pid zero when no child has ended.
-    let (pid, code, status) = unsafe {
-        if libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), flags) != 0 {
-            return None;
-        }
-        let info = info.assume_init();
-        (info.si_pid(), info.si_code, info.si_status())
-    };
-    let killed = code == libc::CLD_KILLED || code == libc::CLD_DUMPED;
-    (pid > 0).then(|| (Pid::from_raw(pid), killed.then_some(status)))
-}
-
-/// Reaps one child that has ended, if there is one: `which`, or any.
+/// Reaps one child that has ended, if there is one.
 ///
 /// wait4(2) itself rather than `nix`, whose `waitpid` fails after reaping a child that a real-time signal
 /// has killed.
-pub fn reap(which: Option<Pid>) -> Option<Ended> {
+pub fn reap() -> Option<Ended> {
     let mut status = 0;
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
-    let which = which.map_or(-1, Pid::as_raw);
     // SAFETY: both pointers are valid for the call, and a rusage of all zeros is a valid one.
     let (pid, usage) = unsafe {
-        let pid = libc::wait4(which, &mut status, libc::WNOHANG, usage.as_mut_ptr());
+        let pid = libc::wait4(-1, &mut status, libc::WNOHANG, usage.as_mut_ptr());
         (pid, usage.assume_init())
     };
     // The widths of these fields differ between architectures and libcs.

@@ -3,7 +3,7 @@
 //! Formats: Documentation/admin-guide/cgroup-v1/memory.rst in the kernel's source.
 
 use super::files::read_text;
-use super::memory::{Memory, UNLIMITED, parse_keyed, parse_limit, parse_number, smallest};
+use super::memory::{Memory, UNLIMITED, parse_keyed, parse_limit, parse_number};
 use std::path::Path;
 
 /// Every cgroup with the controller has it, the root too.
@@ -11,24 +11,33 @@ pub(super) const USAGE: &str = "memory.usage_in_bytes";
 
 pub(super) fn read(directory: &Path) -> Memory {
     let number = |name| read_text(&directory.join(name), parse_number);
+    Memory { limit: limit(directory), usage: number(USAGE), ..read_counters(directory) }
+}
+
+/// What only rises: the peak, the kills and the limit hits.
+pub(super) fn read_counters(directory: &Path) -> Memory {
     Memory {
         cgroup: 1,
-        limit: limit(directory),
-        usage: number(USAGE),
-        peak: number("memory.max_usage_in_bytes"),
+        peak: read_text(&directory.join("memory.max_usage_in_bytes"), parse_number),
         oom_kills: oom_kills(directory),
-        limit_hits: number("memory.failcnt"),
+        limit_hits: limit_hits(directory),
+        ..Memory::default()
     }
 }
 
-/// The cgroup's own limit and those of the cgroups above.
+/// The smallest of the cgroup's own limit and those of the cgroups above.
 ///
-/// `hierarchical_memory_limit` in `memory.stat` is the smallest of them all, of those that are not visible too,
-/// and leaves out those that do not apply (`memory.use_hierarchy` 0). So the directories above are not looked at.
-fn limit(directory: &Path) -> Option<u64> {
-    let own = read_text(&directory.join("memory.limit_in_bytes"), parse_limit);
-    let hierarchical = read_text(&directory.join("memory.stat"), parse_hierarchical_limit);
-    smallest(own, hierarchical)
+/// That is `hierarchical_memory_limit` in `memory.stat`, which knows those that are not visible from inside too,
+/// and leaves out those that do not apply (`memory.use_hierarchy` 0). So nothing else is looked at where it is.
+pub(super) fn limit(directory: &Path) -> Option<u64> {
+    match read_text(&directory.join("memory.stat"), parse_hierarchical_limit) {
+        Some(limit) => Some(limit).filter(|limit| *limit < UNLIMITED),
+        None => read_text(&directory.join("memory.limit_in_bytes"), parse_limit),
+    }
+}
+
+pub(super) fn limit_hits(directory: &Path) -> Option<u64> {
+    read_text(&directory.join("memory.failcnt"), parse_number)
 }
 
 pub(super) fn oom_kills(directory: &Path) -> Option<u64> {
@@ -43,8 +52,8 @@ pub(super) fn parse_oom_control(text: &str) -> Option<u64> {
     parse_keyed(text, "oom_kill")
 }
 
-pub(super) fn parse_hierarchical_limit(text: &str) -> Option<u64> {
-    parse_keyed(text, "hierarchical_memory_limit").filter(|limit| *limit < UNLIMITED)
+fn parse_hierarchical_limit(text: &str) -> Option<u64> {
+    parse_keyed(text, "hierarchical_memory_limit")
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Formats: Documentation/admin-guide/cgroup-v2.rst in the kernel's source, "Memory Interface Files".
 
 use super::files::{BUFFER, read_text};
-use super::memory::{Memory, parse_keyed, parse_limit, parse_number, smallest};
+use super::memory::{Counters, Memory, parse_keyed, parse_limit, parse_number, smallest};
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
@@ -18,45 +18,49 @@ use std::path::Path;
 pub(super) const EVENTS: &str = "memory.events";
 
 pub(super) fn read(directory: &Path, ancestors: usize) -> Memory {
-    let number = |name| read_text(&directory.join(name), parse_number);
+    Memory {
+        limit: limit(directory, ancestors),
+        usage: read_text(&directory.join("memory.current"), parse_number),
+        ..read_counters(directory)
+    }
+}
+
+/// What only rises: the peak, the kills and the limit hits.
+pub(super) fn read_counters(directory: &Path) -> Memory {
     let events = events(directory);
     Memory {
         cgroup: 2,
-        limit: directory.ancestors().take(ancestors + 1).map(own_limit).fold(None, smallest),
-        usage: number("memory.current"),
         // since Linux 5.19
-        peak: number("memory.peak"),
-        oom_kills: events.oom_kill,
-        limit_hits: events.max,
+        peak: read_text(&directory.join("memory.peak"), parse_number),
+        oom_kills: events.oom_kills,
+        limit_hits: events.limit_hits,
+        ..Memory::default()
     }
+}
+
+/// The smallest of the cgroup's own limit and those of the cgroups above that can be seen.
+pub(super) fn limit(directory: &Path, ancestors: usize) -> Option<u64> {
+    directory.ancestors().take(ancestors + 1).map(own_limit).fold(None, smallest)
 }
 
 fn own_limit(directory: &Path) -> Option<u64> {
     read_text(&directory.join("memory.max"), parse_limit)
 }
 
-pub(super) fn events(directory: &Path) -> Events {
+pub(super) fn events(directory: &Path) -> Counters {
     read_text(&directory.join(EVENTS), |text| Some(parse_events(text))).unwrap_or_default()
 }
 
-/// What matters of `memory.events`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Events {
-    /// how often a charge was about to go over `memory.max`
-    pub(super) max: Option<u64>,
-    /// processes that the OOM killer took
-    pub(super) oom_kill: Option<u64>,
-}
-
-pub(super) fn parse_events(text: &str) -> Events {
-    Events { max: parse_keyed(text, "max"), oom_kill: parse_keyed(text, "oom_kill") }
+/// Takes `oom_kill`, and `max` for the limit hits: how often a charge was about to go over `memory.max`.
+pub(super) fn parse_events(text: &str) -> Counters {
+    Counters { oom_kills: parse_keyed(text, "oom_kill"), limit_hits: parse_keyed(text, "max") }
 }
 
 /// `memory.events`, open for watching.
 ///
 /// poll(2) for `POLLPRI` (and nothing else: the file is always readable) returns when a number in the file has
 /// changed since it was last read through this very descriptor; the kernel adds `POLLERR`, which is no error. After
-/// each wake-up call [`oom_kills`](Watch::oom_kills), or poll returns at once for ever. Wake-ups come at most 100
+/// each wake-up call [`read`](Watch::read), or poll returns at once for ever. Wake-ups come at most 100
 /// times a second, at once for the first, and for limit hits as well as for kills.
 /// (`kernfs_generic_poll` in fs/kernfs/file.c, `cgroup_file_notify` in kernel/cgroup/cgroup.c.)
 #[derive(Debug)]
@@ -68,18 +72,14 @@ impl Watch {
     /// Opens and reads it once: a file that was never read counts as changed.
     pub(super) fn open(path: &Path) -> Option<Watch> {
         let watch = Watch { file: File::open(path).ok()? };
-        watch.rearm()?;
+        watch.read()?;
         Some(watch)
     }
 
-    /// Reads the kill counter and arms the watch again. `None`: the cgroup is gone or has no counter, and the watch
-    /// must be dropped, since poll would return at once from now on.
-    pub fn oom_kills(&self) -> Option<u64> {
-        self.rearm()?.oom_kill
-    }
-
-    /// A read from the start is what the kernel takes for "seen".
-    fn rearm(&self) -> Option<Events> {
+    /// Reads the counters and arms the watch again: a read from the start is what the kernel takes for "seen".
+    ///
+    /// `None`: the cgroup is gone, and the watch must be dropped, since poll would return at once from now on.
+    pub fn read(&self) -> Option<Counters> {
         let mut buffer = [0; BUFFER];
         let length = self.file.read_at(&mut buffer, 0).ok()?;
         std::str::from_utf8(buffer.get(..length)?).ok().map(parse_events)

@@ -36,7 +36,9 @@ pub(super) fn read_bytes<T>(path: &Path, parse: impl FnOnce(&[u8]) -> Option<T>)
 fn read_to(path: &Path, take: &mut dyn FnMut(&[u8])) -> Option<()> {
     let mut file = open(path)?;
     let mut buffer = [0; BUFFER];
-    let filled = fill(&mut file, &mut buffer, 0)?;
+    // One read: the kernel gives a small file whole, and a second one only to be told that it has ended would be
+    // a system call more for every file there is.
+    let filled = read(&mut file, &mut buffer)?;
     let text = buffer.get(..filled)?;
     let end = if filled < BUFFER { filled } else { text.iter().rposition(|byte| *byte == b'\n')? };
     take(text.get(..end)?);
@@ -97,14 +99,22 @@ fn open(path: &Path) -> Option<File> {
 fn fill(file: &mut File, buffer: &mut [u8], from: usize) -> Option<usize> {
     let mut end = from;
     while let Some(room) = buffer.get_mut(end..).filter(|room| !room.is_empty()) {
+        match read(file, room)? {
+            0 => break,
+            count => end += count,
+        }
+    }
+    Some(end)
+}
+
+fn read(file: &mut File, room: &mut [u8]) -> Option<usize> {
+    loop {
         match file.read(room) {
-            Ok(0) => break,
-            Ok(count) => end += count,
+            Ok(count) => return Some(count),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(_) => return None,
         }
     }
-    Some(end)
 }
 
 #[cfg(test)]

@@ -50,6 +50,15 @@ impl Memory {
     }
 }
 
+/// The two counters that tell of a shortage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// as in [`Memory`]
+    pub oom_kills: Option<u64>,
+    /// as in [`Memory`]
+    pub limit_hits: Option<u64>,
+}
+
 /// The memory cgroup that this process was in when it was found.
 ///
 /// Holds a path, no descriptor: each reading opens, reads and closes some six small files.
@@ -84,6 +93,9 @@ impl MemoryCgroup {
             (None, Some(path)) => (Hierarchy::Unified, path),
             (None, None) => return None,
         };
+        if let Some(cgroup) = Self::at_usual_place(root, hierarchy, &path) {
+            return Some(cgroup);
+        }
         let mut found = None;
         files::for_each_line(&root.join("proc/self/mountinfo"), &mut |line| {
             let mount = locate::parse_mount(line).filter(|mount| mount.hierarchy == hierarchy);
@@ -98,13 +110,38 @@ impl MemoryCgroup {
         found
     }
 
+    /// Looks where the hierarchy is nearly always mounted. A directory whose `cgroup.procs` lists this process is
+    /// its cgroup, whatever mountinfo says; and that, which can have hundreds of lines, need not be made and read.
+    fn at_usual_place(root: &Path, hierarchy: Hierarchy, path: &[u8]) -> Option<MemoryCgroup> {
+        let point: &[u8] = match hierarchy {
+            Hierarchy::V1Memory => b"/sys/fs/cgroup/memory",
+            Hierarchy::Unified => b"/sys/fs/cgroup",
+        };
+        // Where a container's own cgroup is bound to the mount point, its path is not below that.
+        let places = [locate::below(b"/", path), Some(b"".as_slice())];
+        places.into_iter().flatten().find_map(|below| {
+            let cgroup = Self::place(root, hierarchy, point, below);
+            (cgroup.lists_us() && cgroup.has_memory()).then_some(cgroup)
+        })
+    }
+
+    fn lists_us(&self) -> bool {
+        let own = std::process::id();
+        let is_own = |line: &str| line.parse() == Ok(own);
+        files::read_text(&self.directory.join("cgroup.procs"), |text| text.lines().any(is_own).then_some(()))
+            .is_some()
+    }
+
     fn at(root: &Path, hierarchy: Hierarchy, point: &[u8], below: &[u8]) -> Option<MemoryCgroup> {
+        Some(Self::place(root, hierarchy, point, below)).filter(Self::has_memory)
+    }
+
+    fn place(root: &Path, hierarchy: Hierarchy, point: &[u8], below: &[u8]) -> MemoryCgroup {
         let point = point.strip_prefix(b"/").unwrap_or(point);
         let mut directory = root.join(OsStr::from_bytes(point));
         let parts = || below.split(|byte| *byte == b'/').filter(|part| !part.is_empty());
         directory.extend(parts().map(OsStr::from_bytes));
-        let cgroup = MemoryCgroup { hierarchy, directory, ancestors: parts().count() };
-        cgroup.has_memory().then_some(cgroup)
+        MemoryCgroup { hierarchy, directory, ancestors: parts().count() }
     }
 
     fn has_memory(&self) -> bool {
@@ -115,8 +152,34 @@ impl MemoryCgroup {
         files::read_text(&self.directory.join(name), |_| Some(())).is_some()
     }
 
-    /// Reads everything. Two moments: before the program starts ([`Memory::since`] counts from there), and
-    /// whenever a record is written.
+    /// Reads what only rises, the rest unknown: the state before the program starts, for [`Memory::since`].
+    pub fn read_counters(&self) -> Memory {
+        match self.hierarchy {
+            Hierarchy::V1Memory => cgroup_v1::read_counters(&self.directory),
+            Hierarchy::Unified => cgroup_v2::read_counters(&self.directory),
+        }
+    }
+
+    /// The two counters that tell of a shortage, for a timer where nothing can be watched.
+    pub fn counters(&self) -> Counters {
+        match self.hierarchy {
+            Hierarchy::V1Memory => Counters {
+                oom_kills: cgroup_v1::oom_kills(&self.directory),
+                limit_hits: cgroup_v1::limit_hits(&self.directory),
+            },
+            Hierarchy::Unified => cgroup_v2::events(&self.directory),
+        }
+    }
+
+    /// The smallest limit that applies, in bytes, that of the task left aside.
+    pub fn limit(&self) -> Option<u64> {
+        match self.hierarchy {
+            Hierarchy::V1Memory => cgroup_v1::limit(&self.directory),
+            Hierarchy::Unified => cgroup_v2::limit(&self.directory, self.ancestors),
+        }
+    }
+
+    /// Reads everything, for a record.
     pub fn read(&self) -> Memory {
         match self.hierarchy {
             Hierarchy::V1Memory => cgroup_v1::read(&self.directory),
@@ -128,7 +191,7 @@ impl MemoryCgroup {
     pub fn oom_kills(&self) -> Option<u64> {
         match self.hierarchy {
             Hierarchy::V1Memory => cgroup_v1::oom_kills(&self.directory),
-            Hierarchy::Unified => cgroup_v2::events(&self.directory).oom_kill,
+            Hierarchy::Unified => cgroup_v2::events(&self.directory).oom_kills,
         }
     }
 

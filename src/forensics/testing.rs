@@ -1,6 +1,8 @@
 //! What the tests of this room share: trees of /proc and /sys, real cgroups, skips that are seen.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use nix::sys::signal::{Signal::SIGKILL, kill};
+use nix::unistd::Pid;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -142,6 +144,13 @@ impl RealCgroup {
 
 impl Drop for RealCgroup {
     fn drop(&mut self) {
+        // A test that failed may have left processes of its own inside.
+        if std::thread::panicking() {
+            let pids = fs::read_to_string(self.path.join("cgroup.procs")).unwrap_or_default();
+            for pid in pids.lines().filter_map(|pid| pid.parse().ok()) {
+                let _ = kill(Pid::from_raw(pid), SIGKILL);
+            }
+        }
         let removed = wait_for(Duration::from_secs(10), || fs::remove_dir(&self.path).is_ok());
         assert!(removed || std::thread::panicking(), "{} is still in use", self.path.display());
     }

@@ -25,7 +25,7 @@ fn write(to: &mut Sentence, verdict: Verdict, facts: &Facts) -> fmt::Result {
             write!(to, "The kernel's OOM killer took the program: SIGKILL, and ")?;
             rise(to, facts)?;
             if let Some(others) = facts.kills.map(|kills| kills.others).filter(|others| *others > 0) {
-                write!(to, " ({others} of it for other processes)")?;
+                write!(to, " ({others} for other processes)")?;
             }
             after_stop(to, facts, ", ")?;
             return peak(to, facts);
@@ -87,7 +87,7 @@ fn other_kills(to: &mut Sentence, verdict: Verdict, facts: &Facts) -> fmt::Resul
             rise(to, facts)
         }
         Some(kills) if looks_killed && verdict != Verdict::KillAfter => {
-            write!(to, "; the OOM killer did not do it: {} stayed at {}", Counter(facts), kills.after)
+            write!(to, "; no OOM kill was counted: {} stayed at {}", Counter(facts), kills.after)
         }
         None if looks_killed && verdict == Verdict::Stopped => {
             write!(to, "; no OOM kill counter is readable that could tell whether it was memory")

@@ -95,9 +95,7 @@ pub(super) fn apply(options: &mut Options, env: &dyn Fn(&str) -> Option<OsString
     if let Some(directory) = env("EPITAPH_JOURNAL").filter(|directory| !directory.is_empty()) {
         options.set_journal(directory);
     }
-    if let Some(duration) = reader.read("EPITAPH_STUCK_AFTER", &DURATION) {
-        options.stuck_after = Some(duration).filter(|duration| !duration.is_zero());
-    }
+    options.stuck_after = reader.read("EPITAPH_STUCK_AFTER", &DURATION);
     if let Some(duration) = reader.read("EPITAPH_OOM_POLL", &DURATION) {
         options.oom_poll = Some(duration).filter(|duration| !duration.is_zero());
     }

@@ -59,7 +59,8 @@ pub struct Options {
     pub export: ExportList,
     /// `--journal`: the directory, absolute
     pub journal: Option<PathBuf>,
-    /// `EPITAPH_STUCK_AFTER`: from the forwarded stop signal to the `stuck` record; `None` is never
+    /// `EPITAPH_STUCK_AFTER`: from the forwarded stop signal to the `stuck` record; zero is never, and
+    /// where it is not set it is half of the grace: of `--kill-after`, or of the 10 s that Docker gives
     pub stuck_after: Option<Duration>,
     /// `EPITAPH_OOM_POLL`: how often cgroup v1 is looked at; `None` is at reaps alone
     pub oom_poll: Option<Duration>,
@@ -153,7 +154,7 @@ impl Options {
             require_identity: false,
             export: ExportList::default(),
             journal: None,
-            stuck_after: Some(Duration::from_secs(5)),
+            stuck_after: None,
             oom_poll: Some(Duration::from_secs(10)),
             kill_after: None,
             records: None,

@@ -84,7 +84,11 @@ impl Dossier {
                 self.task_memory_limit = bytes.try_into().map_or(0, u64::from_le_bytes);
                 return true;
             }
-            Frame::Resolved | Frame::Executing | Frame::StderrLine | Frame::NotStarted => return false,
+            Frame::Resolved
+            | Frame::Executing
+            | Frame::StderrLine
+            | Frame::JournalLine
+            | Frame::NotStarted => return false,
         };
         *place = bytes.to_vec();
         true
@@ -147,12 +151,14 @@ pub enum Frame {
     Executing,
     /// a line for stderr, which had no room for it
     StderrLine,
+    /// a line for the journal
+    JournalLine,
     /// the program could not be started: the exit code, and why
     NotStarted,
 }
 
 impl Frame {
-    const ALL: [Frame; 10] = [
+    const ALL: [Frame; 11] = [
         Frame::JsonCommon,
         Frame::JsonRest,
         Frame::TextCommon,
@@ -162,6 +168,7 @@ impl Frame {
         Frame::Resolved,
         Frame::Executing,
         Frame::StderrLine,
+        Frame::JournalLine,
         Frame::NotStarted,
     ];
 

@@ -4,6 +4,7 @@
 //! as bytes that were rendered where it was found, a [`Dossier`]: PID 1 never looks into them.
 
 mod dossier;
+pub mod journal;
 mod stderr;
 mod value;
 
@@ -23,10 +24,16 @@ pub const LONGEST: usize = 4096;
 pub enum Kind {
     /// the program is about to be executed
     Start,
+    /// an identity that came after the start
+    Identity,
     /// the kernel killed a process of this container for memory
     OomKill,
+    /// the memory limit is being hit
+    MemoryPressure,
     /// a stop signal was forwarded
     Stop,
+    /// the program still runs well after a stop signal
+    Stuck,
     /// the program ended
     Exit,
 }
@@ -36,15 +43,18 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Kind::Start => "start",
+            Kind::Identity => "identity",
             Kind::OomKill => "oom_kill",
+            Kind::MemoryPressure => "memory_pressure",
             Kind::Stop => "stop",
+            Kind::Stuck => "stuck",
             Kind::Exit => "exit",
         }
     }
 
     /// Whether the record holds the whole identity rather than only what identifies the container.
     fn holds_whole_identity(self) -> bool {
-        matches!(self, Kind::Start | Kind::Exit)
+        matches!(self, Kind::Start | Kind::Identity | Kind::Exit)
     }
 }
 

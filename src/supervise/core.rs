@@ -26,6 +26,8 @@ pub enum Action {
     },
     /// write a stop record
     RecordStop(Arrival),
+    /// write of the processes that keep the program from stopping
+    RecordStuck,
     /// suspend ourselves, as the program is
     Suspend,
     /// end, there being no program to wait for
@@ -50,6 +52,8 @@ pub struct Core {
     has_program: bool,
     kill_after: Option<Duration>,
     kill_at: Option<Instant>,
+    stuck_after: Option<Duration>,
+    stuck_at: Option<Instant>,
     stop: Option<Stop>,
     /// bit n-1 is set when a stop record of signal n was written
     recorded: u64,
@@ -67,6 +71,8 @@ impl Core {
             has_program,
             kill_after: options.kill_after,
             kill_at: None,
+            stuck_after: stuck_after(options),
+            stuck_at: None,
             stop: None,
             recorded: 0,
             killed: false,
@@ -86,7 +92,15 @@ impl Core {
 
     /// When [`Core::on_time`] wants to be called next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.kill_at
+        self.kill_at.into_iter().chain(self.stuck_at).min()
+    }
+
+    /// Whether what takes `time` would use up too much of the grace that a stop signal has started.
+    ///
+    /// The grace itself is known to whoever sent the signal alone; half of it is what `stuck_after` stands for.
+    pub fn is_in_a_hurry(&self, now: Instant, time: Duration) -> bool {
+        let grace = self.stuck_after.unwrap_or(Duration::ZERO);
+        self.stop.is_some_and(|stop| now.saturating_duration_since(stop.at) + time > grace)
     }
 
     /// What to do about a signal.
@@ -128,6 +142,7 @@ impl Core {
         if self.stop.is_none() {
             self.stop = Some(Stop { signal: arrival.signal, at: arrival.at });
             self.kill_at = self.kill_after.and_then(|after| arrival.at.checked_add(after));
+            self.stuck_at = self.stuck_after.and_then(|after| arrival.at.checked_add(after));
         }
         let bit = 1_u64 << ((arrival.signal.number() - 1) & 63);
         let is_first = self.recorded & bit == 0;
@@ -137,13 +152,26 @@ impl Core {
 
     /// What to do now that it is `now`.
     pub fn on_time(&mut self, now: Instant) -> Vec<Action> {
-        if self.kill_at.is_none_or(|at| now < at) {
-            return Vec::new();
+        let mut actions = Vec::new();
+        if self.stuck_at.is_some_and(|at| at <= now) {
+            self.stuck_at = None;
+            actions.push(Action::RecordStuck);
         }
-        self.kill_at = None;
-        self.killed = true;
-        vec![Action::Send { signal: Signal::KILL, target: self.target }]
+        if self.kill_at.is_some_and(|at| at <= now) {
+            self.kill_at = None;
+            self.killed = true;
+            actions.push(Action::Send { signal: Signal::KILL, target: self.target });
+        }
+        actions
     }
+}
+
+/// The grace that Docker gives: 10 s from the stop signal to SIGKILL. ECS gives 30.
+const GRACE: Duration = Duration::from_secs(10);
+
+fn stuck_after(options: &Options) -> Option<Duration> {
+    let half = GRACE.min(options.kill_after.unwrap_or(GRACE)) / 2;
+    Some(options.stuck_after.unwrap_or(half)).filter(|after| !after.is_zero())
 }
 
 #[cfg(test)]
@@ -223,13 +251,31 @@ mod tests {
         let first = arrival(15);
         core.on_signal(first);
         core.on_signal(Arrival { at: first.at + Duration::from_secs(5), ..arrival(15) });
-        let due = first.at + Duration::from_secs(10);
+        let (stuck, due) = (first.at + Duration::from_secs(5), first.at + Duration::from_secs(10));
+        assert_eq!(core.next_deadline(), Some(stuck));
+        assert_eq!(core.on_time(stuck), [Action::RecordStuck]);
         assert_eq!(core.next_deadline(), Some(due));
         assert_eq!(core.on_time(due - Duration::from_millis(1)), []);
         assert_eq!(core.killed_after(), None);
         assert_eq!(core.on_time(due), [Action::Send { signal: Signal::KILL, target: Target::Group }]);
         assert_eq!(core.killed_after(), Some(Duration::from_secs(10)));
         assert_eq!(core.next_deadline(), None);
+    }
+
+    #[test]
+    fn stuck_is_half_of_the_grace_unless_it_is_set() {
+        let after = |line: &str, variable: Option<&str>| {
+            let env = |name: &str| (name == "EPITAPH_STUCK_AFTER").then_some(variable?.into());
+            let Command::Run(options) = parse(line.split(' ').map(Into::into).collect(), &env) else {
+                unreachable!("{line}")
+            };
+            stuck_after(&options).map(|after| after.as_millis())
+        };
+        assert_eq!(after("epitaph true", None), Some(5000));
+        assert_eq!(after("epitaph --kill-after 60s true", None), Some(5000));
+        assert_eq!(after("epitaph --kill-after 3s true", None), Some(1500));
+        assert_eq!(after("epitaph --kill-after 3s true", Some("2s")), Some(2000));
+        assert_eq!(after("epitaph true", Some("0")), None);
     }
 
     #[test]

@@ -1,13 +1,12 @@
 //! The exit record.
 
-use super::Supervisor;
 use super::evidence::{AtEnd, memory_value};
-use crate::forensics::{self, Facts, Judgement, Limits, Outcome, Process, Verdict, judge, snapshot};
+use super::{Supervisor, table};
+use crate::forensics::{self, Facts, Judgement, Outcome, Verdict, judge};
 use crate::launch::NotStarted;
 use crate::options::Signal;
 use crate::record::{Value, stderr};
 use crate::sys::{self, Ended};
-use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -46,11 +45,18 @@ impl Supervisor {
         exit.push(("system_ms", Value::from(ended.system_ms)));
         exit.push(("max_rss", Value::from(ended.max_rss)));
         exit.push(("reaped", Value::from(self.reaped)));
-        let left = left(Path::new("/"));
+        // Every orphan of the program has become our child by now, if we are PID 1 or a subreaper; so without a
+        // child there is none, and the process table need not be read.
+        let left = if sys::has_children() {
+            let own = table::own_pid();
+            table::of_container(Path::new("/"), own, &self.helpers.pids(), LOOK_AROUND)
+        } else {
+            Vec::new()
+        };
         exit.push(("left", Value::from(left.len() as u64)));
         exit.push(("records_lost", Value::from(stderr().lost())));
         if !left.is_empty() {
-            exit.push(("left_processes", Value::List(left.iter().map(process_value).collect())));
+            exit.push(("left_processes", table::value(&left)));
         }
 
         let mut fields = vec![("exit", Value::Object(exit))];
@@ -96,46 +102,4 @@ impl Supervisor {
         let why = format!("{} The program had not been started yet.", judgement.why);
         Judgement { why, ..judgement }
     }
-}
-
-/// The processes that are left for whoever comes after us, the largest first.
-///
-/// Every orphan of the program has become our child by now, if we are PID 1 or a subreaper; so without a child
-/// there is none, and the process table need not be read.
-fn left(root: &Path) -> Vec<Process> {
-    if !sys::has_children() {
-        return Vec::new();
-    }
-    let own = nix::unistd::getpid().as_raw();
-    let mut table = snapshot(root, Limits { processes: 4096, time: LOOK_AROUND, exclude: &[] }).processes;
-    let mut ours = BTreeSet::from([own]);
-    // A parent's ID is mostly the lower one, so one round finds nearly all.
-    loop {
-        let known = ours.len();
-        for process in &table {
-            if ours.contains(&process.ppid) {
-                ours.insert(process.pid);
-            }
-        }
-        if ours.len() == known {
-            break;
-        }
-    }
-    table.retain(|process| process.pid != own && ours.contains(&process.pid));
-    forensics::largest(&mut table, usize::MAX);
-    table
-}
-
-/// A process as it stands in a record.
-pub fn process_value(process: &Process) -> Value {
-    let mut fields = vec![
-        ("pid", Value::from(i64::from(process.pid))),
-        ("ppid", Value::from(i64::from(process.ppid))),
-        ("name", Value::from(process.name.as_str())),
-        ("state", Value::from(process.state.to_string())),
-    ];
-    fields.extend(process.wait_channel.map(|channel| ("wait_channel", Value::from(channel.as_str()))));
-    fields.push(("memory", Value::from(process.memory)));
-    fields.push(("threads", Value::from(u64::from(process.threads))));
-    Value::Object(fields)
 }

@@ -1,6 +1,6 @@
 //! The memory of the container, watched while the program runs.
 
-use crate::forensics::{KillTally, Kills, Memory, MemoryCgroup, ShortName, Watch, name_of};
+use crate::forensics::{Counters, KillTally, Kills, Memory, MemoryCgroup, ShortName, Watch, name_of};
 use crate::record::Value;
 use nix::unistd::Pid;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -9,6 +9,12 @@ use std::time::{Duration, Instant};
 
 /// How long an `oom_kill` record waits for the victim to be reaped, so that it can name it.
 const VICTIM_WAIT: Duration = Duration::from_millis(50);
+
+/// How often at most the counter is read because of reaping, where nothing watches it.
+const REAP_LOOK: Duration = Duration::from_millis(100);
+
+/// The pause between two records of memory pressure: the first, and the longest.
+const PRESSURE_PAUSE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3600));
 
 /// A process that the OOM killer took.
 #[derive(Debug, Clone, Copy)]
@@ -22,10 +28,8 @@ pub struct Victim {
 impl Victim {
     /// As it stands in a record.
     pub fn value(&self) -> Value {
-        Value::Object(vec![
-            ("pid", Value::from(i64::from(self.pid.as_raw()))),
-            ("name", self.name.as_str().into()),
-        ])
+        let pid = Value::from(i64::from(self.pid.as_raw()));
+        Value::Object(vec![("pid", pid), ("name", self.name.as_str().into())])
     }
 }
 
@@ -38,27 +42,48 @@ pub struct Evidence {
     tally: Option<KillTally>,
     watch: Option<Watch>,
     started: Instant,
+    /// how often to look where nothing can be watched and there is a limit
+    poll: Option<Duration>,
+    next_look: Option<Instant>,
+    last_look: Instant,
     /// a kill that was noticed and has no record yet, and until when the record waits
     unrecorded: Option<Instant>,
     victim: Option<Victim>,
     other_victim: Option<Victim>,
+    limit_hits: Option<u64>,
+    pressure: Pressure,
+}
+
+#[derive(Debug)]
+struct Pressure {
+    is_new: bool,
+    quiet_until: Option<Instant>,
+    pause: Duration,
 }
 
 impl Evidence {
     /// Finds the memory cgroup and reads the state before the program. `None` where there is none to be seen.
-    pub fn gather(root: &Path) -> Option<Evidence> {
+    pub fn gather(root: &Path, poll: Option<Duration>) -> Option<Evidence> {
         let cgroup = MemoryCgroup::find(root)?;
-        let before = cgroup.read();
+        let before = cgroup.read_counters();
+        let watch = cgroup.watch();
+        let now = Instant::now();
+        let poll = poll.filter(|_| watch.is_none() && cgroup.limit().is_some());
         Some(Evidence {
             root: root.to_owned(),
-            watch: cgroup.watch(),
             tally: before.oom_kills.map(KillTally::new),
             cgroup,
             before,
-            started: Instant::now(),
+            watch,
+            started: now,
+            poll,
+            next_look: poll.and_then(|poll| now.checked_add(poll)),
+            last_look: now,
             unrecorded: None,
             victim: None,
             other_victim: None,
+            limit_hits: before.limit_hits,
+            pressure: Pressure { is_new: false, quiet_until: None, pause: PRESSURE_PAUSE.0 },
         })
     }
 
@@ -67,47 +92,67 @@ impl Evidence {
         self.watch.as_ref().map(AsFd::as_fd)
     }
 
-    /// When [`Evidence::take_kill`] wants to be called next.
+    /// When [`Evidence::on_time`] wants to be called next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.unrecorded
+        self.unrecorded.into_iter().chain(self.next_look).min()
     }
 
-    /// Looks at the kill counter.
-    pub fn look(&mut self) {
-        let counter = match &self.watch {
-            Some(watch) => {
-                let counter = watch.oom_kills();
-                if counter.is_none() {
-                    // The cgroup is gone from sight, and poll(2) would return at once for ever.
-                    self.watch = None;
-                }
-                counter
-            }
-            None => self.cgroup.oom_kills(),
-        };
-        self.observe(counter);
-    }
-
-    fn observe(&mut self, counter: Option<u64>) {
-        let now = self.started.elapsed();
-        if let Some((tally, counter)) = self.tally.as_mut().zip(counter)
-            && tally.observe(now, counter) > 0
-        {
-            self.unrecorded = Some(Instant::now() + VICTIM_WAIT);
+    /// Looks where nothing can be watched, when it is time to.
+    pub fn on_time(&mut self, now: Instant) {
+        if self.next_look.is_some_and(|at| at <= now) {
+            self.look(now);
         }
     }
 
-    /// Looks at the kill counter where nothing tells when it changes: on cgroup v1.
-    pub fn look_where_nothing_watches(&mut self) {
-        if self.watch.is_none() {
-            self.look();
+    /// Looks at the counters.
+    pub fn look(&mut self, now: Instant) {
+        let counters = match &self.watch {
+            Some(watch) => watch.read(),
+            None => Some(self.cgroup.counters()),
+        };
+        if counters.is_none() {
+            // The cgroup is gone from sight, and poll(2) would return at once for ever.
+            self.watch = None;
+        }
+        self.last_look = now;
+        self.next_look = self.poll.and_then(|poll| now.checked_add(poll));
+        self.take(counters.unwrap_or_default(), now);
+    }
+
+    fn take(&mut self, counters: Counters, now: Instant) {
+        if let Some((tally, counter)) = self.tally.as_mut().zip(counters.oom_kills)
+            && tally.observe(now.saturating_duration_since(self.started), counter) > 0
+        {
+            self.unrecorded = now.checked_add(VICTIM_WAIT);
+        }
+        if let Some(hits) = counters.limit_hits
+            && self.limit_hits.replace(hits).is_some_and(|before| before < hits)
+            && self.pressure.quiet_until.is_none_or(|until| until <= now)
+        {
+            self.pressure.is_new = true;
+            self.pressure.quiet_until = now.checked_add(self.pressure.pause);
+            self.pressure.pause = (self.pressure.pause * 2).min(PRESSURE_PAUSE.1);
+        }
+    }
+
+    /// Other processes were reaped: where nothing watches, a look is due, but not for each of thousands.
+    pub fn reaped(&mut self, now: Instant) {
+        if self.watch.is_some() {
+            return;
+        }
+        let due = self.last_look + REAP_LOOK;
+        if due <= now {
+            self.look(now);
+        } else {
+            self.next_look = Some(self.next_look.map_or(due, |next| next.min(due)));
         }
     }
 
     /// A child that has died of SIGKILL and can still be looked at.
-    pub fn killed(&mut self, pid: Pid, is_program: bool) {
-        self.look();
+    pub fn killed(&mut self, pid: Pid, is_program: bool, now: Instant) {
+        self.look(now);
         let is_victim = match &mut self.tally {
+            // A victim of its own: whether the kill was the program's is for the verdict to say.
             Some(_) if is_program => self.unrecorded.is_some(),
             Some(tally) => tally.reaped(),
             None => false,
@@ -133,6 +178,11 @@ impl Evidence {
         Some(self.victim.take())
     }
 
+    /// Whether the limit was hit and that is to be recorded now.
+    pub fn take_pressure(&mut self) -> bool {
+        std::mem::take(&mut self.pressure.is_new)
+    }
+
     /// The state now, the counters since the start, the limit no larger than the task's.
     pub fn memory(&self, task_limit: Option<u64>) -> Memory {
         self.cgroup.read().since(&self.before).limited_to(task_limit)
@@ -154,9 +204,9 @@ impl Evidence {
 /// What the verdict is drawn from.
 #[derive(Debug)]
 pub struct AtEnd {
-    /// the memory before the program's start, raw
+    /// the counters before the program's start
     pub before: Memory,
-    /// the memory at its end, raw
+    /// the memory at its end, the counters not relative to the start
     pub after: Memory,
     /// the kills in between
     pub kills: Option<Kills>,

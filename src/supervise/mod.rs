@@ -1,6 +1,6 @@
 //! PID 1: starts the program, and looks after it and all orphans until it ends.
 //!
-//! [`run`] is the sequence, [`core`] decides what is done about signals and time, and the rest carries it out.
+//! [`run`] is the sequence, `core` decides what is done about signals and time, and the rest carries it out.
 //! Nothing here parses what a network told, waits without a bound, or gives up once the program is started.
 
 mod core;
@@ -8,15 +8,20 @@ mod ending;
 mod evidence;
 mod helper;
 mod isolate;
+mod late;
+mod observe;
 mod signals;
+mod table;
+mod write;
 
-use self::core::{Action, Arrival, Core};
-use self::evidence::{Evidence, memory_value};
-use self::helper::Helpers;
-use self::signals::Signals;
+use self::core::{Action, Core};
+use self::evidence::Evidence;
+use self::helper::{Helpers, Purpose};
+use self::signals::{Batch, Signals};
+use self::write::Journal;
 use crate::launch::{Inherited, NotStarted, Report, launch};
 use crate::options::{Mode, Options, RecordFormat, Signal, Target};
-use crate::record::{Dossier, Frame, Frames, Kind, Record, Value, stderr};
+use crate::record::{Dossier, Frame, Frames, stderr};
 use crate::sys::{self, Ended, Fork};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -26,10 +31,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime};
-
-/// How long the end may wait for a stderr that is full.
-const LAST_WORDS: Duration = Duration::from_millis(250);
+use std::time::{Duration, Instant};
 
 /// Starts the program, supervises it, and returns the exit code.
 ///
@@ -109,8 +111,13 @@ struct Supervisor {
     report: Option<File>,
     frames: Frames,
     dossier: Dossier,
+    /// whether nothing more can be learned of the identity
+    resolved: bool,
+    late: Option<File>,
+    late_frames: Frames,
     evidence: Option<Evidence>,
     helpers: Helpers,
+    journal: Option<Journal>,
     program: Option<Pid>,
     program_name: String,
     ended: Option<(Ended, Instant)>,
@@ -120,9 +127,17 @@ struct Supervisor {
     started: Instant,
     reaped: u64,
     format: RecordFormat,
+    waits_for_identity: bool,
     warn_on_reap: bool,
     terminates_rest: bool,
     success_codes: Vec<u8>,
+}
+
+/// What poll(2) has found.
+#[derive(Debug, Clone, Copy)]
+struct Ready {
+    signals: bool,
+    memory: bool,
 }
 
 impl Supervisor {
@@ -147,8 +162,12 @@ impl Supervisor {
             report,
             frames: Frames::default(),
             dossier: Dossier::default(),
-            evidence: program.and_then(|_| Evidence::gather(Path::new("/"))),
+            resolved: false,
+            late: None,
+            late_frames: Frames::default(),
+            evidence: program.and_then(|_| Evidence::gather(Path::new("/"), options.oom_poll)),
             helpers: Helpers::default(),
+            journal: options.journal.clone().map(Journal::new),
             program,
             program_name: options
                 .program
@@ -162,6 +181,7 @@ impl Supervisor {
             started: Instant::now(),
             reaped: 0,
             format,
+            waits_for_identity: !options.identity_timeout.is_zero(),
             warn_on_reap: options.warn_on_reap,
             terminates_rest: options.terminates_rest,
             success_codes: options.success_codes.clone(),
@@ -170,17 +190,21 @@ impl Supervisor {
 
     fn supervise(&mut self) -> u8 {
         while self.ended.is_none() && !self.pause_is_over {
-            let memory_changed = self.wait();
-            // Children first: a signal that comes after the program's end stops nothing any more.
-            self.reap();
+            let ready = self.wait();
+            // A child's end that comes after this reading makes the signalfd readable again, so none is missed.
+            let batch = if ready.signals { self.signals.read() } else { Batch::default() };
+            if batch.children {
+                self.reap(batch.killed);
+            }
             if self.ended.is_some() {
+                // Signals of this batch came too late to stop anything.
                 break;
             }
-            self.take_signals();
+            // The identity first, so that the records of the signals have it.
             self.take_frames();
-            if memory_changed && let Some(evidence) = &mut self.evidence {
-                evidence.look();
-            }
+            self.take_late_frames();
+            self.act_on(&batch);
+            self.observe_memory(ready.memory);
             self.on_time();
             stderr().flush();
         }
@@ -188,80 +212,74 @@ impl Supervisor {
     }
 
     /// Waits until something happens, without a time limit when there is nothing to time.
-    ///
-    /// Returns whether it was the watch on memory.
-    fn wait(&self) -> bool {
+    fn wait(&self) -> Ready {
+        let evidence = self.evidence.as_ref();
         let deadline = [self.core.next_deadline(), self.helpers.next_deadline()]
             .into_iter()
-            .chain([self.evidence.as_ref().and_then(Evidence::next_deadline)])
+            .chain([evidence.and_then(Evidence::next_deadline)])
             .flatten()
             .min();
+        let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+        fds.extend(evidence.and_then(Evidence::watch).map(|watch| PollFd::new(watch, PollFlags::POLLPRI)));
+        let pipes = [self.report.as_ref(), self.late.as_ref()].into_iter().flatten();
+        fds.extend(pipes.map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)));
+        fds.extend(stderr().has_pending().then(|| PollFd::new(sys::stderr_descriptor(), PollFlags::POLLOUT)));
+        if fds.len() == 1 && deadline.is_none() {
+            // Reading waits by itself, which saves a system call for each signal.
+            return Ready { signals: true, memory: false };
+        }
         // poll(2) counts whole milliseconds; rounded down, the last one would be spent spinning.
         let left = deadline.map(|at| at.saturating_duration_since(Instant::now()) + Duration::from_millis(1));
         let timeout =
             left.map_or(PollTimeout::NONE, |left| PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX));
-        let stderr_fd = stderr().has_pending().then(sys::stderr_descriptor);
-        let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-        fds.extend(self.report.as_ref().map(|report| PollFd::new(report.as_fd(), PollFlags::POLLIN)));
-        fds.extend(
-            self.evidence.iter().filter_map(Evidence::watch).map(|fd| PollFd::new(fd, PollFlags::POLLPRI)),
-        );
-        fds.extend(stderr_fd.map(|fd| PollFd::new(fd, PollFlags::POLLOUT)));
         match poll(&mut fds, timeout) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => log::warn!("poll: {error}"),
         }
-        let priority = |fd: &PollFd| fd.revents().is_some_and(|events| events.contains(PollFlags::POLLPRI));
-        fds.iter().any(priority)
+        let has = |fd: &PollFd, flag| fd.revents().is_some_and(|events| events.contains(flag));
+        Ready {
+            signals: fds.first().is_some_and(|fd| has(fd, PollFlags::POLLIN)),
+            memory: fds.iter().any(|fd| has(fd, PollFlags::POLLPRI)),
+        }
     }
 
-    fn reap(&mut self) {
-        let mut any = false;
-        while let Some((pid, signal)) = sys::peek_ended() {
-            any = true;
-            let is_program = Some(pid) == self.program;
-            if signal == Some(libc::SIGKILL)
-                && let Some(evidence) = &mut self.evidence
-                && !self.helpers.has(pid)
-            {
-                evidence.killed(pid, is_program);
-            }
-            let Some(ended) = sys::reap(Some(pid)) else { return };
-            if self.helpers.ended(&ended) {
-                continue;
-            }
-            if is_program {
+    /// Reaps all that have ended. `killed` can still be looked at before.
+    fn reap(&mut self, killed: Option<Pid>) {
+        let now = Instant::now();
+        if let Some(pid) = killed
+            && !self.helpers.pids().contains(&pid.as_raw())
+            && let Some(evidence) = &mut self.evidence
+        {
+            evidence.killed(pid, Some(pid) == self.program, now);
+        }
+        let mut reaped = 0;
+        while let Some(ended) = sys::reap() {
+            let pid = ended.pid;
+            if Some(pid) == self.program {
                 self.program = None;
-                self.ended = Some((ended, Instant::now()));
-                continue;
-            }
-            self.reaped += 1;
-            if self.warn_on_reap {
-                log::warn!("reaped process {pid}");
+                self.ended = Some((ended, now));
+            } else if let Some((purpose, done)) = self.helpers.ended(&ended) {
+                self.helper_ended(purpose, done);
             } else {
-                log::debug!("reaped process {pid}");
+                reaped += 1;
+                let level = if self.warn_on_reap { log::Level::Warn } else { log::Level::Debug };
+                log::log!(level, "reaped process {pid}");
             }
         }
-        if any
+        self.reaped += reaped;
+        if reaped > 0
             && self.ended.is_none()
             && let Some(evidence) = &mut self.evidence
         {
-            evidence.look_where_nothing_watches();
+            evidence.reaped(now);
         }
     }
 
-    fn take_signals(&mut self) {
-        loop {
-            let mut arrivals: Vec<Arrival> = Vec::new();
-            let may_be_more = self.signals.read(|arrival| arrivals.push(arrival));
-            for arrival in arrivals {
-                log::debug!("received {} from process {}", arrival.signal, arrival.sender);
-                for action in self.core.on_signal(arrival) {
-                    self.act(action);
-                }
-            }
-            if !may_be_more {
-                return;
+    fn act_on(&mut self, batch: &Batch) {
+        for arrival in &batch.arrivals {
+            log::debug!("received {} from process {}", arrival.signal, arrival.sender);
+            for action in self.core.on_signal(*arrival) {
+                self.act(action);
             }
         }
     }
@@ -270,6 +288,7 @@ impl Supervisor {
         match action {
             Action::Send { signal, target } => self.send(signal, target),
             Action::RecordStop(arrival) => self.record_stop(arrival),
+            Action::RecordStuck => self.record_stuck(),
             Action::Suspend => {
                 // STOP is the one signal that suspends whoever blocks all; CONT wakes it, and is forwarded.
                 let _ = sys::kill(getpid(), Signal::STOP.number());
@@ -295,47 +314,25 @@ impl Supervisor {
         }
     }
 
-    fn record_stop(&self, arrival: Arrival) {
-        let mut fields = vec![("signal", Value::from(arrival.signal.to_string()))];
-        // 0: from outside of the PID namespace, such as from `docker stop`.
-        if arrival.sender > 0 {
-            fields.push(("sender_pid", Value::from(i64::from(arrival.sender))));
-        }
-        self.write(Kind::Stop, fields);
-    }
-
-    fn write(&self, kind: Kind, fields: Vec<(&'static str, Value)>) {
-        if self.format == RecordFormat::Off {
-            return;
-        }
-        let pid = self.program.or(self.ended.as_ref().map(|(ended, _)| ended.pid)).map(Pid::as_raw);
-        let record = Record { kind, time: SystemTime::now(), pid, fields };
-        stderr().write_record(record.render(self.format, &self.dossier));
-    }
-
     /// Takes what the child has sent up. The end of the pipe is the exec, or the child's end.
     fn take_frames(&mut self) {
-        let mut buffer = [0; 4096];
-        while let Some(report) = &mut self.report {
-            match report.read(&mut buffer) {
-                Ok(0) => self.report = None,
-                Ok(length) => self.frames.push(buffer.get(..length).unwrap_or_default()),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) => {
-                    log::warn!("the pipe from the child failed: {error}");
-                    self.report = None;
-                }
-            }
+        if self.report.is_none() {
+            return;
         }
+        read_frames(&mut self.report, &mut self.frames);
         while let Some((frame, bytes)) = self.frames.take() {
             match frame {
-                Frame::Resolved => {}
+                Frame::Resolved => self.resolved = true,
                 Frame::Executing => self.executed = true,
                 Frame::StderrLine => drop(stderr().write_record(bytes)),
+                Frame::JournalLine => self.write_journal(bytes),
                 Frame::NotStarted => self.not_started = Some(NotStarted::from_frame(&bytes)),
                 other => drop(self.dossier.absorb(other, &bytes)),
             }
+        }
+        if self.report.is_none() {
+            self.frames = Frames::default();
+            self.look_for_late_identity();
         }
     }
 
@@ -345,20 +342,11 @@ impl Supervisor {
             self.act(action);
         }
         self.helpers.on_time(now);
-        self.record_kill(now, false);
-    }
-
-    fn record_kill(&mut self, now: Instant, is_last_chance: bool) {
-        let Some(evidence) = &mut self.evidence else { return };
-        let Some(victim) = evidence.take_kill(now, is_last_chance) else { return };
-        let memory = evidence.memory(self.dossier.task_memory_limit());
-        let mut fields = vec![("memory", memory_value(&memory))];
-        fields.extend(victim.map(|victim| ("victim", victim.value())));
-        self.write(Kind::OomKill, fields);
     }
 
     /// The program has ended: what is left to do, and the exit code.
     fn end(&mut self) -> u8 {
+        self.helpers.end(Purpose::Identity);
         let Some((ended, at)) = self.ended.clone() else { return 0 };
         self.take_frames();
         if self.terminates_rest {
@@ -367,11 +355,25 @@ impl Supervisor {
         }
         isolate::take_terminal_back(ended.pid);
         let code = ending::exit_code(&ended, self.not_started.as_ref());
-        self.record_kill(at, true);
-        stderr().drain(LAST_WORDS);
-        let exit = self.exit_fields(&ended, at, code);
-        self.write(Kind::Exit, exit);
-        stderr().drain(LAST_WORDS);
+        self.try_identity_once_more(at);
+        self.record_exit(&ended, at, code);
         if self.success_codes.contains(&code) { 0 } else { code }
+    }
+}
+
+/// Reads what there is; at its end the pipe is closed.
+fn read_frames(pipe: &mut Option<File>, frames: &mut Frames) {
+    let mut buffer = [0; 1024];
+    while let Some(file) = pipe {
+        match file.read(&mut buffer) {
+            Ok(0) => *pipe = None,
+            Ok(length) => frames.push(buffer.get(..length).unwrap_or_default()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+            Err(error) => {
+                log::warn!("the pipe from the child failed: {error}");
+                *pipe = None;
+            }
+        }
     }
 }

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use super::{Events, Watch, parse_events};
+use super::{Counters, Watch, parse_events};
 use crate::forensics::testing::{RealCgroup, Tree, skip, skip_here};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::fs;
@@ -10,20 +10,20 @@ use std::time::{Duration, Instant};
 #[test]
 fn events() {
     let text = "low 0\nhigh 7\nmax 12\noom 5\noom_kill 3\noom_group_kill 1\n";
-    assert_eq!(parse_events(text), Events { max: Some(12), oom_kill: Some(3) });
-    assert_eq!(parse_events("oom_group_kill 1\nhigh 3\n"), Events::default());
-    assert_eq!(parse_events("max max\noom_kill 18446744073709551616\n"), Events::default());
-    assert_eq!(parse_events("oom_kill 1"), Events { max: None, oom_kill: Some(1) });
+    assert_eq!(parse_events(text), Counters { limit_hits: Some(12), oom_kills: Some(3) });
+    assert_eq!(parse_events("oom_group_kill 1\nhigh 3\n"), Counters::default());
+    assert_eq!(parse_events("max max\noom_kill 18446744073709551616\n"), Counters::default());
+    assert_eq!(parse_events("oom_kill 1"), Counters { limit_hits: None, oom_kills: Some(1) });
 }
 
 #[test]
 fn a_watch_needs_a_readable_file() {
     let tree = Tree::new().file("memory.events", "oom_kill 2\nmax 1\n").unreadable("directory");
     let watch = Watch::open(&tree.path().join("memory.events")).unwrap();
-    assert_eq!(watch.oom_kills(), Some(2));
+    assert_eq!(watch.read().and_then(|counters| counters.oom_kills), Some(2));
     // Every reading is from the start.
     fs::write(tree.path().join("memory.events"), "oom_kill 5\nmax 1\n").unwrap();
-    assert_eq!(watch.oom_kills(), Some(5));
+    assert_eq!(watch.read().and_then(|counters| counters.oom_kills), Some(5));
     assert!(Watch::open(&tree.path().join("directory")).is_none());
     assert!(Watch::open(&tree.path().join("missing")).is_none());
 }
@@ -54,16 +54,16 @@ fn a_real_watch_wakes_once_for_each_change() {
     let mut process = cgroup.shell("exec sleep 60");
     assert!(changed(&watch, 10_000), "a process came");
     assert!(changed(&watch, 0), "not read yet");
-    assert_eq!(watch.oom_kills(), None, "this file has no such line");
+    assert_eq!(watch.read().and_then(|counters| counters.oom_kills), None, "this file has no such line");
     assert!(!changed(&watch, 0), "read");
     process.kill().unwrap();
     process.wait().unwrap();
     assert!(changed(&watch, 10_000), "the process went");
-    assert!(watch.rearm().is_some());
+    assert!(watch.read().is_some());
     assert!(!changed(&watch, 0));
     drop(cgroup);
     assert!(changed(&watch, 0), "a removed cgroup never stops being changed");
-    assert!(watch.rearm().is_none());
+    assert!(watch.read().is_none());
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn a_real_kill_wakes_the_watch() {
     while seen == Some(0) && started.elapsed() < Duration::from_secs(30) {
         // Limit hits come before the kill and wake it too.
         assert!(changed(&watch, 30_000), "no change at all");
-        seen = watch.oom_kills();
+        seen = watch.read().and_then(|counters| counters.oom_kills);
     }
     assert_eq!(seen, Some(1));
     victim.wait().unwrap();

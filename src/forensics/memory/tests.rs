@@ -141,13 +141,23 @@ fn v1_of_an_old_kernel_and_with_unreadable_files() {
 }
 
 #[test]
+fn v1_with_only_its_own_limit_readable_has_that() {
+    let path = format!("/docker/{ID}");
+    let tree = Tree::new()
+        .file("proc/self/cgroup", v1_membership(&path))
+        .file("proc/self/mountinfo", v1_mounts(&path))
+        .files("sys/fs/cgroup/memory", &V1_FILES[..5]);
+    assert_eq!(read(&tree), Some(V1_READ));
+}
+
+#[test]
 fn docker_on_v2_has_a_private_namespace() {
     let tree = v2("/", "/").files("sys/fs/cgroup", &V2_FILES);
     assert_eq!(read(&tree), Some(V2_READ));
     let cgroup = MemoryCgroup::find(tree.path()).unwrap();
     assert_eq!(cgroup.oom_kills(), Some(3));
     assert_eq!(cgroup.events_path(), Some(tree.path().join("sys/fs/cgroup/memory.events")));
-    assert_eq!(cgroup.watch().unwrap().oom_kills(), Some(3));
+    assert_eq!(cgroup.watch().unwrap().read().unwrap().oom_kills, Some(3));
 }
 
 #[test]
@@ -203,6 +213,10 @@ fn hybrid_the_version_with_the_controller_counts() {
     };
     assert_eq!(read(&hybrid(v1_mounts(&path) + unified)), Some(V1_READ));
     assert_eq!(read(&hybrid(unified.to_string() + &v1_mounts(&path))), Some(V1_READ));
+    // Not even if the mount of version 2 had such files.
+    let decoy = hybrid(v1_mounts(&path) + unified)
+        .files(&format!("sys/fs/cgroup/unified{path}"), &[("memory.usage_in_bytes", "1\n")]);
+    assert_eq!(read(&decoy), Some(V1_READ));
     // The controller is in version 1, and not mounted here: version 2 cannot stand in for it.
     assert_eq!(read(&hybrid(unified.into())), None);
 }
@@ -219,6 +233,19 @@ fn a_later_mount_hides_an_earlier_one_and_one_elsewhere_is_as_good() {
     // Below the host's mount the path is not there (it was mounted over): the other one is left.
     let both = tree(v1_mounts(&path) + host).files("sys/fs/cgroup/memory", &V1_FILES);
     assert_eq!(read(&both), Some(V1_READ));
+}
+
+#[test]
+fn the_hosts_hierarchy_mounted_over_the_containers_own() {
+    let path = format!("/docker/{ID}");
+    let host = "9 7 0:32 / /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n";
+    let tree = Tree::new()
+        .file("proc/self/cgroup", v1_membership(&path))
+        .file("proc/self/mountinfo", v1_mounts(&path) + host)
+        .files(&format!("sys/fs/cgroup/memory{path}"), &V1_FILES)
+        // What the earlier line would lead to is the root of the host now.
+        .files("sys/fs/cgroup/memory", &[("memory.usage_in_bytes", "99999999\n")]);
+    assert_eq!(read(&tree), Some(V1_READ));
 }
 
 #[test]

@@ -205,7 +205,7 @@ fn the_sentences() {
         ),
         (
             Facts { kills: same, ..facts(Outcome::Exited(137)) },
-            "The program ended with exit code 137 after 3.2 s; the OOM killer did not do it: \
+            "The program ended with exit code 137 after 3.2 s; no OOM kill was counted: \
              oom_kill in memory.events stayed at 1.",
         ),
         (
@@ -216,12 +216,12 @@ fn the_sentences() {
         (
             Facts { kills: rose, ..kill },
             "The kernel's OOM killer took the program: SIGKILL, and oom_kill in memory.events rose from 1 to 3 \
-             (1 of it for other processes); usage peaked at 32.0 MiB of 64.0 MiB.",
+             (1 for other processes); usage peaked at 32.0 MiB of 64.0 MiB.",
         ),
         (
             Facts { kills: rose, stop: stop(), ..v1(kill) },
             "The kernel's OOM killer took the program: SIGKILL, and oom_kill in memory.oom_control rose from 1 to 3 \
-             (1 of it for other processes), 1.2 s after SIGTERM was forwarded; usage peaked at 32.0 MiB of 64.0 MiB.",
+             (1 for other processes), 1.2 s after SIGTERM was forwarded; usage peaked at 32.0 MiB of 64.0 MiB.",
         ),
         (
             Facts {
@@ -235,12 +235,12 @@ fn the_sentences() {
         ),
         (
             Facts { kills: same, ..kill },
-            "SIGKILL ended the program after 3.2 s; the OOM killer did not do it: \
+            "SIGKILL ended the program after 3.2 s; no OOM kill was counted: \
              oom_kill in memory.events stayed at 1.",
         ),
         (
             Facts { kills: same, stop: stop(), ..kill },
-            "The program was ended by SIGKILL, 1.2 s after SIGTERM was forwarded; the OOM killer did not do it: \
+            "The program was ended by SIGKILL, 1.2 s after SIGTERM was forwarded; no OOM kill was counted: \
              oom_kill in memory.events stayed at 1.",
         ),
         (
@@ -263,8 +263,8 @@ fn the_sentences() {
                 kills: same,
                 ..facts(signal(libc::SIGABRT))
             },
-            "The program was ended by SIGABRT, with memory near its limit (63.0 MiB used of 64.0 MiB); the OOM killer \
-             did not do it: oom_kill in memory.events stayed at 1.",
+            "The program was ended by SIGABRT, with memory near its limit (63.0 MiB used of 64.0 MiB); no OOM \
+             kill was counted: oom_kill in memory.events stayed at 1.",
         ),
         (facts(signal(libc::SIGSEGV)), "The program was ended by SIGSEGV after 3.2 s."),
         (

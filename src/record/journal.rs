@@ -1,0 +1,105 @@
+//! The journal: the records once more, in files that outlive the container.
+
+use crate::sys::{self, Fork};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// The file of a container below `directory`: `YYYY-MM-DD/NAME.jsonl`, the day being the one in UTC on which the
+/// container was started, so that all of its records are in one file.
+pub fn path(directory: &Path, started: SystemTime, container_id: Option<&str>, host: &str) -> PathBuf {
+    let time = humantime::format_rfc3339_seconds(started).to_string();
+    let (day, _) = time.split_once('T').unwrap_or((&time, ""));
+    let name = match container_id {
+        Some(id) => format!("{id}.jsonl"),
+        // A host name is no more than a label there, so it must not lead elsewhere.
+        None => format!("{}-{}.jsonl", host.replace(['/', '\0'], "_"), time.replace(':', "")),
+    };
+    directory.join(day).join(name)
+}
+
+/// Appends whole lines to the file, which is made with mode 0640 in directories of mode 0750 when it is not there.
+/// With `sync` returns only when they are on the disk.
+///
+/// # Errors
+/// Those of mkdir(2), open(2), write(2) and fdatasync(2). All of this can wait for a network volume without end.
+pub fn append(path: &Path, lines: &[u8], sync: bool) -> io::Result<()> {
+    if let Some(directory) = path.parent() {
+        DirBuilder::new().recursive(true).mode(0o750).create(directory)?;
+    }
+    let mut file = OpenOptions::new().append(true).create(true).mode(0o640).open(path)?;
+    // One write for all: others may append to the same file, and O_APPEND keeps each write in one piece.
+    let written = file.write(lines)?;
+    if let Some(rest) = lines.get(written..).filter(|rest| !rest.is_empty()) {
+        file.write_all(rest)?;
+    }
+    if sync { file.sync_data() } else { Ok(()) }
+}
+
+/// How long [`append_bounded`] waits.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Appends from a child of ours, and waits for it for at most a second: for `--exec`, which has no PID 1 to leave
+/// it to.
+///
+/// # Errors
+/// TimedOut when it took longer, WriteZero when the child could not do it and has said why, and those of fork(2).
+pub fn append_bounded(path: &Path, line: &[u8]) -> io::Result<()> {
+    let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
+    let child = match sys::fork()? {
+        Fork::Child => {
+            let result = append(path, line, true);
+            if let Err(error) = &result {
+                log::warn!("the journal {} cannot be written: {error}", path.display());
+            }
+            sys::exit_now(i32::from(result.is_err()));
+        }
+        Fork::Parent(child) => child,
+    };
+    drop(write);
+    let timeout = PollTimeout::try_from(PATIENCE).unwrap_or(PollTimeout::ZERO);
+    let mut fds = [PollFd::new(read.as_fd(), PollFlags::POLLIN)];
+    let in_time = matches!(poll(&mut fds, timeout), Ok(1));
+    if !in_time {
+        let _ = sys::kill(child, libc::SIGKILL);
+        // Dead or not: a process that a file system holds fast cannot be waited for.
+        let _ = waitpid(child, Some(WaitPidFlag::WNOHANG));
+        return Err(io::ErrorKind::TimedOut.into());
+    }
+    match waitpid(child, None) {
+        Ok(WaitStatus::Exited(_, 0)) => Ok(()),
+        _ => Err(io::ErrorKind::WriteZero.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_file_for_each_container_and_day() {
+        let started = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        let directory = Path::new("/j");
+        assert_eq!(path(directory, started, Some("abc"), "host"), Path::new("/j/2023-11-14/abc.jsonl"));
+        let unknown = path(directory, started, None, "../web/1");
+        assert_eq!(unknown, Path::new("/j/2023-11-14/.._web_1-2023-11-14T221320Z.jsonl"));
+    }
+
+    #[test]
+    fn lines_are_appended_and_modes_are_kept_from_others() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("2023-11-14/abc.jsonl");
+        append(&file, b"one\n", false).expect("written");
+        append(&file, b"two\nthree\n", true).expect("written");
+        assert_eq!(std::fs::read(&file).expect("read"), b"one\ntwo\nthree\n");
+        let mode = |path: &Path| std::fs::metadata(path).expect("metadata").permissions().mode() & 0o7777;
+        assert_eq!(mode(&file) & !0o640, 0);
+        assert_eq!(mode(file.parent().expect("a directory")) & !0o750, 0);
+    }
+}

@@ -1,0 +1,60 @@
+//! The identity that came too late for the start: a helper goes on asking.
+
+use crate::identity::{Deadline, Surroundings, local, resolve};
+use crate::record::{Dossier, Frame};
+use std::fs::File;
+use std::io::Write;
+use std::time::Duration;
+
+/// How long the helper goes on before it gives up.
+pub const PATIENCE: Duration = Duration::from_secs(300);
+
+/// The pauses between two attempts: the first, and the longest.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// How long one attempt may take.
+const ATTEMPT: Duration = Duration::from_secs(5);
+
+/// How long the last try at the program's end may take.
+pub const LAST_TRY: Duration = Duration::from_millis(300);
+
+/// What the helper does: asks until all is known or nothing more can be, and sends it up `pipe`. `pause_first`
+/// when somebody has just asked in vain.
+pub fn search(mut pipe: File, mut pause_first: bool) -> u8 {
+    let end = Deadline::after(PATIENCE);
+    let mut pause = PAUSE.0;
+    loop {
+        if pause_first && !end.sleep(pause) {
+            log::warn!(
+                "gave up to look for the identity after {} minutes; epitaph --whoami in the container asks again",
+                PATIENCE.as_secs() / 60
+            );
+            return 1;
+        }
+        if pause_first {
+            pause = (pause * 2).min(PAUSE.1);
+        }
+        pause_first = true;
+        if attempt(&mut pipe, end.at_most(ATTEMPT)) {
+            return 0;
+        }
+    }
+}
+
+/// One attempt, sent up `pipe` when it leaves nothing to learn. Returns whether it did.
+pub fn attempt(pipe: &mut File, deadline: Deadline) -> bool {
+    let surroundings = Surroundings::of_process();
+    let outcome = resolve(&surroundings, local(&surroundings), deadline);
+    if outcome.try_again {
+        return false;
+    }
+    outcome.log_warnings();
+    let mut frames = Dossier::of(&outcome.identity).encode();
+    frames.extend(Frame::Resolved.encode(b""));
+    pipe.write_all(&frames).is_ok()
+}
+
+/// The last try before the exit record.
+pub fn last_try(mut pipe: File) -> u8 {
+    u8::from(!attempt(&mut pipe, Deadline::after(LAST_TRY)))
+}

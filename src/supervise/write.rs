@@ -1,0 +1,172 @@
+//! PID 1's records: to stderr, and to the journal through helpers.
+
+use super::core::Arrival;
+use super::helper::Purpose;
+use super::{Supervisor, table};
+use crate::options::RecordFormat;
+use crate::record::{Kind, Record, Value, journal, stderr};
+use crate::sys::Ended;
+use nix::unistd::{Pid, gethostname};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+/// How long the end may wait for a stderr that is full.
+const LAST_WORDS: Duration = Duration::from_millis(250);
+
+/// How long an append to the journal may take.
+const APPEND: Duration = Duration::from_secs(1);
+
+/// How long a helper may look at the process table and write about it.
+const TABLE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(2));
+
+/// The most that waits for the journal, in bytes.
+const BACKLOG: usize = 64 * 1024;
+
+/// What is to be appended, and where. Only one helper appends at a time, so the order of the records is kept.
+#[derive(Debug)]
+pub struct Journal {
+    directory: PathBuf,
+    started: SystemTime,
+    /// where, from the first line on: all records of a container are in one file
+    path: Option<PathBuf>,
+    waiting: Vec<u8>,
+    failed: bool,
+}
+
+impl Journal {
+    /// The journal below `directory`.
+    pub fn new(directory: PathBuf) -> Journal {
+        Journal { directory, started: SystemTime::now(), path: None, waiting: Vec::new(), failed: false }
+    }
+}
+
+impl Supervisor {
+    /// Writes a record of now.
+    pub(super) fn write(&mut self, kind: Kind, fields: Vec<(&'static str, Value)>) {
+        if self.format == RecordFormat::Off && self.journal.is_none() {
+            return;
+        }
+        let record = self.record(kind, fields);
+        if self.format != RecordFormat::Off {
+            stderr().write_record(record.render(self.format, &self.dossier));
+        }
+        if self.journal.is_some() {
+            self.write_journal(record.render(RecordFormat::Json, &self.dossier));
+        }
+    }
+
+    fn record(&self, kind: Kind, fields: Vec<(&'static str, Value)>) -> Record {
+        let pid = self.program.or(self.ended.as_ref().map(|(ended, _)| ended.pid)).map(Pid::as_raw);
+        Record { kind, time: SystemTime::now(), pid, fields }
+    }
+
+    /// Appends a line to the journal, as soon as no helper is at it.
+    pub(super) fn write_journal(&mut self, line: Vec<u8>) {
+        let Some(journal) = &mut self.journal else { return };
+        if journal.waiting.len() + line.len() > BACKLOG {
+            stderr().count_lost(1);
+            return;
+        }
+        journal.waiting.extend(line);
+        self.append_to_journal(false);
+    }
+
+    fn append_to_journal(&mut self, sync: bool) {
+        if self.helpers.any(Purpose::Journal) {
+            return;
+        }
+        let Some(journal) = self.journal.as_mut().filter(|journal| !journal.waiting.is_empty()) else {
+            return;
+        };
+        let path = journal.path.get_or_insert_with(|| {
+            let host = gethostname().ok().and_then(|name| name.into_string().ok());
+            let host = host.as_deref().unwrap_or("unknown");
+            journal::path(&journal.directory, journal.started, self.dossier.container_id(), host)
+        });
+        let (path, lines) = (path.clone(), std::mem::take(&mut journal.waiting));
+        let warn = !journal.failed;
+        self.helpers.spawn(Purpose::Journal, APPEND, || match journal::append(&path, &lines, sync) {
+            Ok(()) => 0,
+            Err(error) => {
+                if warn {
+                    log::warn!("the journal {} cannot be written: {error}", path.display());
+                }
+                1
+            }
+        });
+    }
+
+    /// A helper has ended; `done` when it did what it was for.
+    pub(super) fn helper_ended(&mut self, purpose: Purpose, done: bool) {
+        if purpose != Purpose::Journal {
+            return;
+        }
+        if let Some(journal) = &mut self.journal {
+            journal.failed |= !done;
+        }
+        self.append_to_journal(false);
+    }
+
+    pub(super) fn record_stop(&mut self, arrival: Arrival) {
+        let mut fields = vec![("signal", Value::from(arrival.signal.to_string()))];
+        // 0: from outside of the PID namespace, such as from `docker stop`.
+        if arrival.sender > 0 {
+            fields.push(("sender_pid", Value::from(i64::from(arrival.sender))));
+        }
+        self.write(Kind::Stop, fields);
+    }
+
+    /// The program is stuck: a helper looks at what everybody is doing.
+    pub(super) fn record_stuck(&mut self) {
+        self.record_table(Kind::Stuck, Vec::new(), usize::MAX);
+    }
+
+    /// Writes a record with the `most` largest processes, in a helper.
+    pub(super) fn record_table(&mut self, kind: Kind, mut fields: Vec<(&'static str, Value)>, most: usize) {
+        if self.format == RecordFormat::Off && self.journal.is_none() {
+            return;
+        }
+        let init = table::own_pid();
+        let record = self.record(kind, Vec::new());
+        let mut others = self.helpers.pids();
+        let (format, dossier) = (self.format, &self.dossier);
+        let journal = self.journal.as_ref().and_then(|journal| journal.path.clone());
+        self.helpers.spawn(Purpose::Record, TABLE.1, || {
+            others.push(table::own_pid());
+            let mut processes = table::of_container(Path::new("/"), init, &others, TABLE.0);
+            processes.truncate(most);
+            fields.push(("processes", table::value(&processes)));
+            let record = Record { fields, ..record };
+            let mut lost = 0;
+            if format != RecordFormat::Off && !stderr().write_record(record.render(format, dossier)) {
+                lost += 1;
+            }
+            if let Some(path) = journal {
+                lost += u8::from(
+                    journal::append(&path, &record.render(RecordFormat::Json, dossier), false).is_err(),
+                );
+            }
+            lost
+        });
+    }
+
+    /// The last record, and what has to be done for it to arrive.
+    pub(super) fn record_exit(&mut self, ended: &Ended, at: Instant, code: u8) {
+        self.record_kill(at, true);
+        stderr().drain(LAST_WORDS);
+        let exit = self.exit_fields(ended, at, code);
+        self.write(Kind::Exit, exit);
+        stderr().drain(LAST_WORDS);
+        self.finish_journal();
+    }
+
+    fn finish_journal(&mut self) {
+        if self.journal.is_none() {
+            return;
+        }
+        let deadline = Instant::now() + APPEND;
+        self.wait_for_helper(Purpose::Journal, deadline);
+        self.append_to_journal(true);
+        self.wait_for_helper(Purpose::Journal, deadline);
+    }
+}
