@@ -11,7 +11,9 @@ in_both_forms! {
     two_requests_and_no_more
     a_silent_endpoint_costs_the_budget_and_no_more
     sigterm_while_the_endpoint_is_silent
-    a_budget_of_zero_asks_nobody
+    a_budget_of_zero_does_not_wait
+    an_identity_that_comes_after_the_start
+    one_last_try_before_the_exit_record
     an_endpoint_that_comes_late
     answers_that_pass
     an_endpoint_that_stays_broken
@@ -148,15 +150,57 @@ fn sigterm_while_the_endpoint_is_silent(form: Form) {
     assert_eq!(record["task_id"].as_str(), task.arn.rsplit('/').next(), "the cgroup names the task too");
 }
 
-fn a_budget_of_zero_asks_nobody(form: Form) {
+fn a_budget_of_zero_does_not_wait(form: Form) {
     let endpoint = silent(&Task::default());
     for zero in ["0", "0ms"] {
         let launch = Launch::new(form, TELL).env(VARIABLE, endpoint.uri_v4());
         let ended = launch.env("EPITAPH_IDENTITY_TIMEOUT", zero).run();
         assert_eq!((ended.code, told(&ended).1), (Some(0), "unset"), "{}", ended.stderr);
+        assert!(identity_ms(&ended) < 100, "{}", ended.stderr);
         assert!(records::diagnostics(&ended.stderr).is_empty(), "{}", ended.stderr);
     }
-    assert_eq!(endpoint.connections(), 0);
+    // Without anybody who could ask later, nobody is asked at all.
+    let before = endpoint.connections();
+    let launch = Launch::new(form, TELL).env(VARIABLE, endpoint.uri_v4());
+    launch.options(["--exec", "--identity-timeout", "0"]).run();
+    assert_eq!(endpoint.connections(), before);
+}
+
+fn an_identity_that_comes_after_the_start(form: Form) {
+    let task = Task::default();
+    let endpoint = silent(&task);
+    let program = probe::command().into_iter().chain(["receive", "12", "42"].map(Into::into));
+    let launch = Launch::new(form, program.collect::<Vec<_>>()).env(VARIABLE, endpoint.uri_v4());
+    let running = launch.options(["--identity-timeout", "50ms"]).start().ready();
+    endpoint.set_fault(None);
+    running.stderr.wait_for("\"epitaph\":\"identity\"");
+    running.signal(libc::SIGUSR2);
+    let ended = running.finish();
+    assert_eq!(ended.code, Some(42), "the helper was not taken for the program");
+    assert_eq!(records::kinds(&ended.stderr), ["start", "identity", "exit"]);
+    for kind in ["identity", "exit"] {
+        let record = records::record(&ended.stderr, kind);
+        assert_eq!(record["task_arn"].as_str(), Some(task.arn.as_str()), "{record}");
+        assert_eq!(record["image"].as_str(), task.subject().map(|one| one.image.as_str()), "{record}");
+    }
+    assert_eq!(records::record(&ended.stderr, "start").get("task_arn"), None);
+    assert_eq!(records::exit(&ended.stderr)["reaped"], 0, "and not for an orphan");
+    assert_eq!(records::exit(&ended.stderr)["left"], 0);
+}
+
+fn one_last_try_before_the_exit_record(form: Form) {
+    let task = Task::default();
+    let endpoint = silent(&task);
+    // Ends long before the first attempt after the start, which comes a second later.
+    let program = probe::command().into_iter().chain(["receive", "12", "42"].map(Into::into));
+    let launch = Launch::new(form, program.collect::<Vec<_>>()).env(VARIABLE, endpoint.uri_v4());
+    let running = launch.options(["--identity-timeout", "50ms"]).start().ready();
+    endpoint.set_fault(None);
+    running.signal(libc::SIGUSR2);
+    let ended = running.finish();
+    assert_eq!(ended.code, Some(42));
+    let exit = records::record(&ended.stderr, "exit");
+    assert_eq!(exit["task_arn"].as_str(), Some(task.arn.as_str()), "{exit}");
 }
 
 fn an_endpoint_that_comes_late(form: Form) {
@@ -188,7 +232,8 @@ fn answers_that_pass(form: Form) {
         let before = endpoint.requests().len();
         endpoint.set_rules(rules.clone());
         let launch = Launch::new(form, TELL).env(VARIABLE, endpoint.uri_v4());
-        let ended = launch.options(["--identity-timeout", "20s"]).run();
+        // With --exec, since PID 1 asks once more later on when one answer is missing.
+        let ended = launch.options(["--exec", "--identity-timeout", "20s"]).run();
         assert_told(&ended, &task);
         assert_eq!(endpoint.requests().len() - before, count, "{rules:?}: {:?}", endpoint.exchanges());
     }

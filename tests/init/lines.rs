@@ -2,8 +2,10 @@
 
 use crate::endpoint::{Endpoint, Task};
 use crate::init::{Form, Launch};
+use crate::probe;
 use crate::records;
 use serde_json::Value;
+use std::path::Path;
 
 in_both_forms! {
     a_life_is_a_start_and_an_exit
@@ -11,6 +13,8 @@ in_both_forms! {
     off_says_nothing
     the_format_comes_from_the_environment_too_and_the_option_wins
     a_long_life_story_stays_one_line
+    the_journal_holds_the_same_records
+    a_journal_that_cannot_be_written_is_one_warning
 }
 
 #[test]
@@ -150,4 +154,37 @@ fn a_long_life_story_stays_one_line(form: Form) {
         assert_eq!(record.get("log_stream"), None);
     }
     assert_eq!(records::exit(&ended.stderr)["verdict"], "failed");
+}
+
+/// The lines of all files below a journal's directory.
+fn journal(directory: &Path) -> String {
+    let days = std::fs::read_dir(directory).unwrap().flatten();
+    let files = days.flat_map(|day| std::fs::read_dir(day.path()).unwrap().flatten());
+    files.map(|file| std::fs::read_to_string(file.path()).unwrap()).collect()
+}
+
+fn the_journal_holds_the_same_records(form: Form) {
+    for option in ["--records=json", "--records=off", "--records=text"] {
+        let directory = tempfile::tempdir().unwrap();
+        let program = probe::command().into_iter().chain(["ready".into()]);
+        let launch = Launch::new(form, program.collect::<Vec<_>>()).options([option, "--journal"]);
+        let running = launch.options([directory.path()]).start().ready();
+        running.signal(libc::SIGTERM);
+        let ended = running.finish();
+        assert_eq!(ended.code, Some(143), "{}", ended.stderr);
+        let journal = journal(directory.path());
+        assert_eq!(records::kinds(&journal), ["start", "stop", "exit"], "{option}: {}", ended.stderr);
+        if option == "--records=json" {
+            assert_eq!(records::records(&journal), records::records(&ended.stderr));
+        }
+    }
+}
+
+fn a_journal_that_cannot_be_written_is_one_warning(form: Form) {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let launch = Launch::new(form, ["sh", "-c", "exit 3"]).options(["--journal"]).options([file.path()]);
+    let ended = launch.run();
+    assert_eq!((ended.code, records::kinds(&ended.stderr)), (Some(3), vec!["start".into(), "exit".into()]));
+    let warnings = records::diagnostics(&ended.stderr);
+    assert!(warnings.len() == 1 && warnings[0].contains(file.path().to_str().unwrap()), "{warnings:?}");
 }

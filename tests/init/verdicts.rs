@@ -13,6 +13,8 @@ in_both_forms! {
     signaled
     killed_by_epitaph_after_its_time
     a_program_that_obeys_is_not_killed
+    what_a_stuck_program_waits_for
+    nobody_is_stuck_who_was_not_asked_to
 }
 
 fn probe(words: &[&str]) -> Vec<std::ffi::OsString> {
@@ -98,4 +100,32 @@ fn a_program_that_obeys_is_not_killed(form: Form) {
     running.signal(libc::SIGINT);
     let exit = exit_of(&running.finish(), 130, "stopped");
     assert!(exit["stop_ms"].as_u64().unwrap() < 20_000, "{exit}");
+}
+
+fn what_a_stuck_program_waits_for(form: Form) {
+    let launch = Launch::new(form, probe(&["receive", &libc::SIGUSR2.to_string(), "42"]));
+    let running = launch.env("EPITAPH_STUCK_AFTER", "100ms").start().ready();
+    running.signal(libc::SIGTERM);
+    running.stderr.wait_for("\"epitaph\":\"stuck\"");
+    running.signal(libc::SIGUSR2);
+    let ended = running.finish();
+    assert_eq!(records::kinds(&ended.stderr), ["start", "stop", "stuck", "exit"]);
+    let stuck = records::record(&ended.stderr, "stuck");
+    let processes = stuck["processes"].as_array().unwrap();
+    assert_eq!(processes.len(), 1, "neither epitaph nor its helper: {stuck}");
+    assert_eq!((&processes[0]["pid"], &processes[0]["state"]), (&stuck["pid"], &"S".into()));
+    let exit = exit_of(&ended, 42, "stopped");
+    assert!(exit["stop_ms"].as_u64().unwrap() >= 100, "{exit}");
+    assert_eq!((&exit["reaped"], &exit["records_lost"]), (&0.into(), &0.into()));
+}
+
+fn nobody_is_stuck_who_was_not_asked_to(form: Form) {
+    for stuck_after in ["0", "20s"] {
+        let launch = Launch::new(form, probe(&["receive", &libc::SIGUSR2.to_string(), "42"]));
+        let running = launch.env("EPITAPH_STUCK_AFTER", stuck_after).start().ready();
+        running.signal(libc::SIGTERM);
+        running.stdout.wait_for(&format!("signal {}\n", libc::SIGTERM));
+        running.signal(libc::SIGUSR2);
+        assert_eq!(records::kinds(&running.finish().stderr), ["start", "stop", "exit"]);
+    }
 }
