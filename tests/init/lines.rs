@@ -5,6 +5,7 @@ use crate::init::{Form, Launch};
 use crate::probe;
 use crate::records;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 in_both_forms! {
@@ -42,6 +43,46 @@ fn the_schema_refuses_what_is_no_record() {
     ] {
         assert!(!records::schema().is_valid(&wrong), "{wrong}");
     }
+}
+
+const DOCUMENT: &str = include_str!("../../docs/records.md");
+
+#[test]
+fn the_examples_in_the_document_are_records() {
+    let examples: String = DOCUMENT.split_inclusive('\n').filter(|line| line.starts_with("{\"")).collect();
+    let kinds = records::kinds(&examples);
+    for kind in ["start", "oom_kill", "memory_pressure", "stop", "stuck", "exit"] {
+        assert!(kinds.iter().any(|one| one == kind), "{kind}");
+    }
+}
+
+/// The names of all properties in a schema, and all words that one of its values can be.
+fn vocabulary(schema: &Value, into: &mut BTreeSet<String>) {
+    for (key, value) in schema.as_object().into_iter().flatten() {
+        match key.as_str() {
+            "properties" => {
+                into.extend(value.as_object().into_iter().flatten().map(|(name, _)| name.clone()))
+            }
+            "enum" => {
+                into.extend(value.as_array().into_iter().flatten().filter_map(Value::as_str).map(Into::into))
+            }
+            _ => {}
+        }
+        vocabulary(value, into);
+    }
+    schema.as_array().into_iter().flatten().for_each(|value| vocabulary(value, into));
+}
+
+#[test]
+fn the_document_knows_every_word_of_the_schema() {
+    let schema = serde_json::from_str(include_str!("../../docs/records.schema.json")).unwrap();
+    let mut words = BTreeSet::new();
+    vocabulary(&schema, &mut words);
+    assert!(words.len() > 70, "{words:?}");
+    let knows =
+        |word: &String| DOCUMENT.contains(&format!("`{word}`")) || DOCUMENT.contains(&format!(".{word}`"));
+    let unknown: Vec<_> = words.iter().filter(|word| !knows(word)).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
 }
 
 fn a_life_is_a_start_and_an_exit(form: Form) {
