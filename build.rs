@@ -1,4 +1,4 @@
-//! Links the static glibc binary at fixed addresses.
+//! Links the static binary small, and that of glibc at fixed addresses.
 //!
 //! A static position-independent executable relocates itself at every start, which writes to some 40 KB of
 //! pages that then stay in memory for as long as PID 1 lives: two thirds more than without.
@@ -7,6 +7,10 @@ fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     let set = |name: &str| std::env::var(name).unwrap_or_default();
     let is_static = set("CARGO_CFG_TARGET_FEATURE").split(',').any(|feature| feature == "crt-static");
+    if is_static {
+        // The index of the unwind tables is 24 KB for backtraces, which a stripped binary that aborts cannot show.
+        println!("cargo:rustc-link-arg-bins=-Wl,--no-eh-frame-hdr");
+    }
     // For musl rustc brings the start files itself, so there it is `-C relocation-model=static` that does it.
     if is_static && set("CARGO_CFG_TARGET_ENV") == "gnu" {
         println!("cargo:rustc-link-arg-bins=-no-pie");

@@ -275,6 +275,29 @@ pub fn set_parent_death_signal(signal: i32) -> io::Result<()> {
     check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal) }).map(drop)
 }
 
+/// Whether something is mounted at `path`: statx(2). `None` before Linux 5.8, which cannot tell; a file that is not
+/// there is no mount.
+pub fn is_mount_root(path: &CStr) -> Option<bool> {
+    let mut file = std::mem::MaybeUninit::<libc::statx>::zeroed();
+    // SAFETY: the path is a string and `file` is valid for the call, and when all zeros.
+    let (result, file) = unsafe {
+        let result = libc::syscall(
+            libc::SYS_statx,
+            libc::c_long::from(libc::AT_FDCWD),
+            path.as_ptr(),
+            libc::c_long::from(libc::AT_SYMLINK_NOFOLLOW),
+            libc::c_long::from(libc::STATX_TYPE),
+            file.as_mut_ptr(),
+        );
+        (result, file.assume_init())
+    };
+    if result != 0 {
+        return (io::Error::last_os_error().raw_os_error() == Some(libc::ENOENT)).then_some(false);
+    }
+    let mount_root = u64::try_from(libc::STATX_ATTR_MOUNT_ROOT).unwrap_or(0);
+    (file.stx_attributes_mask & mount_root != 0).then_some(file.stx_attributes & mount_root != 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -409,6 +409,14 @@ fn introspection_finds_the_task_of_our_full_id_only() {
     assert_eq!(outcome.identity.get(Field::TaskArn), None);
     assert_eq!(endpoint.requests().len(), before);
 
+    // An ID that may be another container's is not asked for: its task would be another one's.
+    let mount =
+        format!("1 2 0:1 /var/lib/docker/containers/{id}/hostname /etc/hostname rw - ext4 /dev/a rw\n");
+    let (outcome, _) = ask(tree(&[("proc/self/mountinfo", &mount)]).path(), &[(INTROSPECTION, &url)]);
+    assert_eq!(get(&outcome.identity, Field::ContainerId), Some((id.as_str(), Source::Mountinfo)));
+    assert_eq!(outcome.identity.get(Field::TaskArn), None);
+    assert_eq!(endpoint.requests().len(), before);
+
     // The likely addresses, in their order, where ECS is evident; none of them when it is switched off.
     let silent = Endpoint::start(Task::ec2_bridge());
     silent.set_fault(Some(Fault::Silent));

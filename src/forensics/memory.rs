@@ -121,7 +121,9 @@ impl MemoryCgroup {
         let places = [locate::below(b"/", path), Some(b"".as_slice())];
         places.into_iter().flatten().find_map(|below| {
             let cgroup = Self::place(root, hierarchy, point, below);
-            (cgroup.lists_us() && cgroup.has_memory()).then_some(cgroup)
+            // In version 1 whatever is in the hierarchy has the controller.
+            let has_memory = || hierarchy == Hierarchy::V1Memory || cgroup.has_memory();
+            (cgroup.lists_us() && has_memory()).then_some(cgroup)
         })
     }
 

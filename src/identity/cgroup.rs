@@ -39,6 +39,11 @@ pub fn parse(cpuset: &str, cgroup: &str) -> Identity {
     identity
 }
 
+/// The path in the line of the cpuset controller of version 1, mounted alone as it usually is.
+pub fn cpuset_line(cgroup: &str) -> Option<&str> {
+    cgroup.lines().find(|line| line.splitn(3, ':').nth(1) == Some("cpuset")).and_then(path_of)
+}
+
 /// Whether one of the two texts shows that the ECS agent made the cgroup.
 pub fn shows_ecs(cpuset: &str, cgroup: &str) -> bool {
     names_ecs(cpuset) || cgroup.lines().filter_map(path_of).any(names_ecs)

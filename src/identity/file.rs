@@ -4,10 +4,9 @@
 //! creates the container, with what it knows of the task, and replaces it by a rename some time after the
 //! container's start, with the container's ID and the status `READY`; or never, when it fails.
 
-use super::lenient::{First, Object, Text};
-use super::metadata::{NotMetadata, Told, object};
+use super::document::{Key, NotMetadata, Want, field, read as pick};
+use super::metadata::Told;
 use super::{Deadline, Field, Source};
-use serde::Deserialize;
 use std::fmt;
 use std::fs::{Metadata, OpenOptions};
 use std::io::{self, Read};
@@ -23,43 +22,21 @@ const LONGEST: u64 = 64 * 1024;
 /// How often the path is looked at while the file is not complete.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Content {
-    #[serde(rename = "MetadataFileStatus")]
-    status: Text,
-    #[serde(rename = "Cluster")]
-    cluster: Text,
-    #[serde(rename = "ContainerInstanceARN")]
-    instance_arn: Text,
-    #[serde(rename = "TaskARN")]
-    task_arn: Text,
-    #[serde(rename = "TaskDefinitionFamily")]
-    family: Text,
-    #[serde(rename = "TaskDefinitionRevision")]
-    revision: Text,
-    #[serde(rename = "ContainerName")]
-    container_name: Text,
-    #[serde(rename = "AvailabilityZone")]
-    availability_zone: Text,
-    #[serde(rename = "ContainerID")]
-    container_id: Text,
-    #[serde(rename = "DockerContainerName")]
-    docker_name: Text,
-    #[serde(rename = "ImageName")]
-    image: Text,
-    #[serde(rename = "ImageID")]
-    image_id: Text,
-    #[serde(rename = "Networks")]
-    networks: First<Object<Network>>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Network {
-    #[serde(rename = "IPv4Addresses")]
-    addresses: First<Text>,
-}
+const CONTENT: Want = Want::Object(&[
+    ("MetadataFileStatus", Want::Text(Key::Status)),
+    ("Cluster", Want::Text(Key::Cluster)),
+    ("ContainerInstanceARN", field(Field::InstanceArn)),
+    ("TaskARN", field(Field::TaskArn)),
+    ("TaskDefinitionFamily", field(Field::Family)),
+    ("TaskDefinitionRevision", field(Field::Revision)),
+    ("ContainerName", field(Field::ContainerName)),
+    ("AvailabilityZone", field(Field::AvailabilityZone)),
+    ("ContainerID", field(Field::ContainerId)),
+    ("DockerContainerName", field(Field::DockerName)),
+    ("ImageName", field(Field::Image)),
+    ("ImageID", field(Field::ImageId)),
+    ("Networks", Want::First(&Want::Object(&[("IPv4Addresses", Want::First(&field(Field::Ip)))]))),
+]);
 
 /// What the file told.
 #[derive(Debug, Default)]
@@ -95,28 +72,17 @@ impl std::error::Error for Unreadable {}
 /// # Errors
 /// [`NotMetadata`] when `body` is not a JSON object.
 pub fn parse(body: &[u8]) -> Result<Reading, NotMetadata> {
-    let content: Content = object(body)?;
-    let mut told = Told::default();
-    for (field, value) in [
-        (Field::TaskArn, &content.task_arn),
-        (Field::InstanceArn, &content.instance_arn),
-        (Field::Family, &content.family),
-        (Field::Revision, &content.revision),
-        (Field::ContainerName, &content.container_name),
-        (Field::AvailabilityZone, &content.availability_zone),
-        (Field::ContainerId, &content.container_id),
-        (Field::Image, &content.image),
-        (Field::ImageId, &content.image_id),
-    ] {
-        told.offer(field, value.as_str(), SOURCE);
+    let mut reading = Reading::default();
+    for mut one in pick(body, &CONTENT)? {
+        match one.key {
+            Key::Status => reading.is_ready = one.text == "READY",
+            // Docker's own form of the name, with a slash before it.
+            Key::Field(Field::DockerName) => one.text = one.text.trim_start_matches('/').to_owned(),
+            _ => {}
+        }
+        reading.told.offer(&one, SOURCE);
     }
-    told.offer_cluster(content.cluster.as_str(), SOURCE);
-    // Docker's own form of the name, with a slash before it.
-    told.offer(Field::DockerName, content.docker_name.as_str().trim_start_matches('/'), SOURCE);
-    if let Some(network) = &content.networks.0.0 {
-        told.offer(Field::Ip, network.addresses.0.as_str(), SOURCE);
-    }
-    Ok(Reading { told, is_ready: content.status.as_str() == "READY" })
+    Ok(reading)
 }
 
 /// Reads the file at once, complete or not.

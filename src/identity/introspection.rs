@@ -3,10 +3,9 @@
 //! Format: "Amazon ECS container agent introspection" in the Amazon ECS Developer Guide. It answers for every
 //! container of the instance, so an answer counts only if it holds this container's full ID.
 
-use super::lenient::{Few, Text};
-use super::metadata::{NotMetadata, Told, object};
+use super::document::{Key, NotMetadata, Want, field, read};
+use super::metadata::{Told, element_of};
 use super::{Field, Source};
-use serde::Deserialize;
 use std::net::Ipv4Addr;
 
 const SOURCE: Source = Source::Introspection;
@@ -14,46 +13,27 @@ const SOURCE: Source = Source::Introspection;
 /// The agent's port.
 pub const PORT: u16 = 51678;
 
-/// Container objects that are looked at in one task.
-const MOST_CONTAINERS: usize = 32;
+const TASK: Want = Want::Object(&[
+    ("Arn", field(Field::TaskArn)),
+    ("Family", field(Field::Family)),
+    // Of the task definition.
+    ("Version", field(Field::Revision)),
+    (
+        "Containers",
+        Want::Each(&Want::Object(&[
+            ("DockerId", field(Field::ContainerId)),
+            ("DockerName", field(Field::DockerName)),
+            ("Name", field(Field::ContainerName)),
+            ("Image", field(Field::Image)),
+            ("ImageID", field(Field::ImageId)),
+        ])),
+    ),
+]);
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Task {
-    #[serde(rename = "Arn")]
-    arn: Text,
-    #[serde(rename = "Family")]
-    family: Text,
-    /// The revision of the task definition.
-    #[serde(rename = "Version")]
-    version: Text,
-    #[serde(rename = "Containers")]
-    containers: Few<Container, MOST_CONTAINERS>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Container {
-    #[serde(rename = "DockerId")]
-    docker_id: Text,
-    #[serde(rename = "DockerName")]
-    docker_name: Text,
-    #[serde(rename = "Name")]
-    name: Text,
-    #[serde(rename = "Image")]
-    image: Text,
-    #[serde(rename = "ImageID")]
-    image_id: Text,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Instance {
-    #[serde(rename = "Cluster")]
-    cluster: Text,
-    #[serde(rename = "ContainerInstanceArn")]
-    arn: Text,
-}
+const INSTANCE: Want = Want::Object(&[
+    ("ContainerInstanceArn", field(Field::InstanceArn)),
+    ("Cluster", Want::Text(Key::Cluster)),
+]);
 
 /// The path that asks for the task of the container `id`, which must be the full ID: the agent takes 12
 /// characters and fewer for a prefix, and none for all tasks.
@@ -66,21 +46,12 @@ pub fn path_for(id: &str) -> String {
 /// # Errors
 /// [`NotMetadata`] when `body` is not a JSON object.
 pub fn task(body: &[u8], ours: &str) -> Result<Told, NotMetadata> {
-    let task: Task = object(body)?;
+    let found = read(body, &TASK)?;
     let mut told = Told::default();
-    let own = task.containers.iter().find(|one| !ours.is_empty() && one.docker_id.as_str() == ours);
-    let Some(own) = own.filter(|_| !task.arn.as_str().is_empty()) else { return Ok(told) };
-    for (field, value) in [
-        (Field::TaskArn, &task.arn),
-        (Field::Family, &task.family),
-        (Field::Revision, &task.version),
-        (Field::ContainerId, &own.docker_id),
-        (Field::DockerName, &own.docker_name),
-        (Field::ContainerName, &own.name),
-        (Field::Image, &own.image),
-        (Field::ImageId, &own.image_id),
-    ] {
-        told.offer(field, value.as_str(), SOURCE);
+    let has_arn = found.iter().any(|one| one.key == Key::Field(Field::TaskArn) && !one.text.is_empty());
+    let Some(own) = element_of(&found, Some(ours)).filter(|_| has_arn) else { return Ok(told) };
+    for one in found.iter().filter(|one| one.element == 0 || one.element == own) {
+        told.offer(one, SOURCE);
     }
     Ok(told)
 }
@@ -90,10 +61,8 @@ pub fn task(body: &[u8], ours: &str) -> Result<Told, NotMetadata> {
 /// # Errors
 /// [`NotMetadata`] when `body` is not a JSON object.
 pub fn instance(body: &[u8]) -> Result<Told, NotMetadata> {
-    let instance: Instance = object(body)?;
     let mut told = Told::default();
-    told.offer(Field::InstanceArn, instance.arn.as_str(), SOURCE);
-    told.offer_cluster(instance.cluster.as_str(), SOURCE);
+    read(body, &INSTANCE)?.iter().for_each(|one| told.offer(one, SOURCE));
     Ok(told)
 }
 

@@ -26,8 +26,12 @@ pub struct Local {
 
 /// Looks at the files of the kernel, at the environment and at the metadata file. Never waits.
 pub fn local(surroundings: &Surroundings) -> Local {
-    let cpuset = surroundings.read("/proc/self/cpuset");
     let cgroup = surroundings.read("/proc/self/cgroup");
+    // Where the kernel has cpuset in version 1, its line says the same, and a file less is to be read.
+    let cpuset = match cgroup::cpuset_line(&cgroup) {
+        Some(path) => path.to_owned(),
+        None => surroundings.read("/proc/self/cpuset"),
+    };
     let mut local = Local {
         identity: cgroup::parse(&cpuset, &cgroup),
         ecs_is_evident: environment_shows_ecs(surroundings) || cgroup::shows_ecs(&cpuset, &cgroup),
@@ -36,7 +40,7 @@ pub fn local(surroundings: &Surroundings) -> Local {
     if let Some(path) = surroundings.variable(METADATA_FILE) {
         local.read_file(&surroundings.place(Path::new(&path)), &path);
     }
-    if local.identity.get(Field::ContainerId).is_none() {
+    if local.identity.get(Field::ContainerId).is_none() && surroundings.may_have_container_mounts() {
         let owner = mountinfo::parse(&surroundings.read("/proc/self/mountinfo"));
         let _ = local.identity.merge(owner);
     }

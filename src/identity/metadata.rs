@@ -1,47 +1,61 @@
 //! The answers of the ECS task metadata endpoint, versions 2, 3 and 4, which differ only in what they leave out.
 //!
-//! Format: "Amazon ECS task metadata endpoint version 4" in the Amazon ECS Developer Guide. Nothing is
-//! mandatory here: an agent leaves out what it does not know yet, and a field of the wrong type loses
-//! itself and not the others.
+//! Format: "Amazon ECS task metadata endpoint version 4" in the Amazon ECS Developer Guide. Nothing is mandatory here:
+//! an agent leaves out what it does not know yet.
 
-use super::lenient::{Few, First, Number, Object, Text};
+use super::document::{Found, Key, Want, field, read};
 use super::{Field, Identity, Rejected, Source};
-use serde::Deserialize;
+
+pub use super::document::NotMetadata;
 
 /// The type that the agent gives the container which owns a task's network.
 const PAUSE: &str = "CNI_PAUSE";
 
-/// Container objects that are looked at in one task. ECS allows 10 in a task definition, and adds few.
-const MOST_CONTAINERS: usize = 32;
+const CONTAINER: Want = Want::Object(&[
+    ("DockerId", field(Field::ContainerId)),
+    ("Name", field(Field::ContainerName)),
+    ("DockerName", field(Field::DockerName)),
+    ("Image", field(Field::Image)),
+    ("ImageID", field(Field::ImageId)),
+    ("Type", Want::Text(Key::Kind)),
+    ("ContainerARN", field(Field::ContainerArn)),
+    ("CreatedAt", field(Field::CreatedAt)),
+    ("StartedAt", field(Field::StartedAt)),
+    (
+        "LogOptions",
+        Want::Object(&[
+            ("awslogs-group", field(Field::LogGroup)),
+            ("awslogs-stream", field(Field::LogStream)),
+        ]),
+    ),
+    (
+        "Labels",
+        Want::Object(&[
+            ("com.amazonaws.ecs.task-arn", field(Field::TaskArn)),
+            ("com.amazonaws.ecs.cluster", Want::Text(Key::Cluster)),
+            ("com.amazonaws.ecs.container-name", field(Field::ContainerName)),
+            ("com.amazonaws.ecs.task-definition-family", field(Field::Family)),
+            ("com.amazonaws.ecs.task-definition-version", field(Field::Revision)),
+        ]),
+    ),
+    ("Networks", Want::First(&Want::Object(&[("IPv4Addresses", Want::First(&field(Field::Ip)))]))),
+]);
 
-/// The answer is not JSON, or no JSON object.
-#[derive(Debug)]
-pub struct NotMetadata {
-    line: usize,
-    column: usize,
-    is_json: bool,
-}
+const TASK: Want = Want::Object(&[
+    ("TaskARN", field(Field::TaskArn)),
+    ("Cluster", Want::Text(Key::Cluster)),
+    ("Family", field(Field::Family)),
+    ("Revision", field(Field::Revision)),
+    ("AvailabilityZone", field(Field::AvailabilityZone)),
+    ("LaunchType", field(Field::LaunchType)),
+    ("ServiceName", field(Field::Service)),
+    ("Limits", Want::Object(&[("Memory", Want::Text(Key::Memory))])),
+    ("Containers", Want::Each(&CONTAINER)),
+]);
 
-impl std::fmt::Display for NotMetadata {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        let what = if self.is_json { "not a JSON object of this kind" } else { "not JSON" };
-        write!(f, "its answer is {what} (line {}, column {})", self.line, self.column)
-    }
-}
-
-impl std::error::Error for NotMetadata {}
-
-/// Reads an object and nothing else: serde would also fill a structure from an array, by position.
-pub(super) fn object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, NotMetadata> {
-    match serde_json::from_slice::<Object<T>>(body) {
-        Ok(Object(Some(object))) => Ok(object),
-        Ok(Object(None)) => Err(NotMetadata { line: 1, column: 1, is_json: true }),
-        // The error's own text quotes the answer, at any length.
-        Err(error) => {
-            Err(NotMetadata { line: error.line(), column: error.column(), is_json: error.is_data() })
-        }
-    }
-}
+/// What of a container is true of its whole task.
+const OF_TASK: [Key; 4] =
+    [Key::Field(Field::TaskArn), Key::Cluster, Key::Field(Field::Family), Key::Field(Field::Revision)];
 
 /// What an answer told, and what of it was not taken.
 #[derive(Debug, Default)]
@@ -53,15 +67,22 @@ pub struct Told {
 }
 
 impl Told {
-    pub(super) fn offer(&mut self, field: Field, value: &str, source: Source) {
-        self.rejected.extend(self.identity.offer(field, value, source).err());
+    /// Takes a value that was found. One with another key than that of an identity's is passed over.
+    pub(super) fn offer(&mut self, found: &Found, source: Source) {
+        let text = found.text.as_str();
+        let field = match found.key {
+            Key::Field(field) => field,
+            Key::Cluster if text.starts_with("arn:") => Field::ClusterArn,
+            Key::Cluster => Field::Cluster,
+            Key::Kind | Key::Status | Key::Memory => return,
+        };
+        self.rejected.extend(self.identity.offer(field, text, source).err());
     }
+}
 
-    /// The cluster is told by its short name or by its ARN.
-    pub(super) fn offer_cluster(&mut self, value: &str, source: Source) {
-        let field = if value.starts_with("arn:") { Field::ClusterArn } else { Field::Cluster };
-        self.offer(field, value, source);
-    }
+/// The first value for `key` in an element.
+fn text_of(found: &[Found], element: usize, key: Key) -> Option<&str> {
+    found.iter().find(|one| one.element == element && one.key == key).map(|one| one.text.as_str())
 }
 
 /// The answer to a request of the container's own URL (`ECS_CONTAINER_METADATA_URI_V4` without a suffix).
@@ -69,13 +90,12 @@ impl Told {
 /// # Errors
 /// [`NotMetadata`] when `body` is not a JSON object.
 pub fn container(body: &[u8], source: Source) -> Result<Told, NotMetadata> {
-    let container: Container = object(body)?;
+    let found = read(body, &CONTAINER)?;
+    // Nobody's program runs in a pause container, so that is another container's answer. It is of the same task.
+    let is_pause = text_of(&found, 0, Key::Kind) == Some(PAUSE);
     let mut told = Told::default();
-    if container.kind.as_str() == PAUSE {
-        // Nobody's program runs in there, so this is another container's answer. It is of the same task.
-        container.tell_task(&mut told, source);
-    } else {
-        container.tell(&mut told, source);
+    for one in found.iter().filter(|one| !is_pause || OF_TASK.contains(&one.key)) {
+        told.offer(one, source);
     }
     Ok(told)
 }
@@ -87,33 +107,31 @@ pub fn container(body: &[u8], source: Source) -> Result<Told, NotMetadata> {
 /// # Errors
 /// [`NotMetadata`] when `body` is not a JSON object.
 pub fn task(body: &[u8], ours: Option<&str>, source: Source) -> Result<Told, NotMetadata> {
-    let task: Task = object(body)?;
+    let found = read(body, &TASK)?;
+    let pause = found.iter().find(|one| one.key == Key::Kind && one.text == PAUSE).map(|one| one.element);
+    let own = element_of(&found, ours).filter(|own| Some(*own) != pause);
     let mut told = Told::default();
-    for (field, value) in [
-        (Field::TaskArn, &task.arn),
-        (Field::Family, &task.family),
-        (Field::Revision, &task.revision),
-        (Field::AvailabilityZone, &task.availability_zone),
-        (Field::LaunchType, &task.launch_type),
-        (Field::Service, &task.service_name),
-    ] {
-        told.offer(field, value.as_str(), source);
+    for one in found.iter().filter(|one| one.element == 0 || Some(one.element) == own) {
+        told.offer(one, source);
     }
-    told.offer_cluster(task.cluster.as_str(), source);
-    told.identity.task_memory_limit =
-        task.limits.0.and_then(|limits| limits.memory.whole()).and_then(|mib| mib.checked_mul(1024 * 1024));
-
-    let own = task.containers.iter().find(|one| ours.is_some_and(|id| one.docker_id.as_str() == id));
-    if let Some(own) = own {
-        own.tell(&mut told, source);
-    }
-    let pause = task.containers.iter().find(|one| one.kind.as_str() == PAUSE);
+    told.identity.task_memory_limit = text_of(&found, 0, Key::Memory)
+        .and_then(|mib| mib.parse::<u64>().ok())
+        .and_then(|mib| mib.checked_mul(1024 * 1024))
+        .filter(|&bytes| bytes > 0);
     if let (Some(own), Some(pause)) = (own, pause) {
-        let wait = milliseconds_between(pause.started_at.as_str(), own.started_at.as_str());
+        let started = |element| text_of(&found, element, Key::Field(Field::StartedAt)).unwrap_or_default();
+        let wait = milliseconds_between(started(pause), started(own));
         let wait = wait.map(|wait| wait.to_string()).unwrap_or_default();
         told.rejected.extend(told.identity.derive(Field::NetworkWaitMs, &wait, source).err());
     }
     Ok(told)
+}
+
+/// The element that holds the container `ours`.
+pub(super) fn element_of(found: &[Found], ours: Option<&str>) -> Option<usize> {
+    let ours = ours.filter(|id| !id.is_empty())?;
+    let is_ours = |one: &&Found| one.key == Key::Field(Field::ContainerId) && one.text == ours;
+    found.iter().find(is_ours).map(|one| one.element)
 }
 
 /// Whole milliseconds from one RFC 3339 time to a later one.
@@ -121,135 +139,6 @@ fn milliseconds_between(earlier: &str, later: &str) -> Option<u128> {
     let earlier = humantime::parse_rfc3339(earlier).ok()?;
     let later = humantime::parse_rfc3339(later).ok()?;
     Some(later.duration_since(earlier).ok()?.as_millis())
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Task {
-    #[serde(rename = "TaskARN")]
-    arn: Text,
-    #[serde(rename = "Cluster")]
-    cluster: Text,
-    #[serde(rename = "Family")]
-    family: Text,
-    #[serde(rename = "Revision")]
-    revision: Text,
-    #[serde(rename = "AvailabilityZone")]
-    availability_zone: Text,
-    #[serde(rename = "LaunchType")]
-    launch_type: Text,
-    #[serde(rename = "ServiceName")]
-    service_name: Text,
-    #[serde(rename = "Limits")]
-    limits: Object<Limits>,
-    #[serde(rename = "Containers")]
-    containers: Few<Container, MOST_CONTAINERS>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Limits {
-    /// MiB
-    #[serde(rename = "Memory")]
-    memory: Number,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Container {
-    #[serde(rename = "DockerId")]
-    docker_id: Text,
-    #[serde(rename = "Name")]
-    name: Text,
-    #[serde(rename = "DockerName")]
-    docker_name: Text,
-    #[serde(rename = "Image")]
-    image: Text,
-    #[serde(rename = "ImageID")]
-    image_id: Text,
-    #[serde(rename = "Type")]
-    kind: Text,
-    #[serde(rename = "ContainerARN")]
-    arn: Text,
-    #[serde(rename = "CreatedAt")]
-    created_at: Text,
-    #[serde(rename = "StartedAt")]
-    started_at: Text,
-    #[serde(rename = "LogOptions")]
-    log_options: Object<LogOptions>,
-    #[serde(rename = "Labels")]
-    labels: Object<Labels>,
-    #[serde(rename = "Networks")]
-    networks: First<Object<Network>>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct LogOptions {
-    #[serde(rename = "awslogs-group")]
-    group: Text,
-    #[serde(rename = "awslogs-stream")]
-    stream: Text,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Labels {
-    #[serde(rename = "com.amazonaws.ecs.task-arn")]
-    task_arn: Text,
-    #[serde(rename = "com.amazonaws.ecs.cluster")]
-    cluster: Text,
-    #[serde(rename = "com.amazonaws.ecs.container-name")]
-    container_name: Text,
-    #[serde(rename = "com.amazonaws.ecs.task-definition-family")]
-    family: Text,
-    #[serde(rename = "com.amazonaws.ecs.task-definition-version")]
-    revision: Text,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Network {
-    #[serde(rename = "IPv4Addresses")]
-    addresses: First<Text>,
-}
-
-impl Container {
-    fn tell(&self, told: &mut Told, source: Source) {
-        for (field, value) in [
-            (Field::ContainerId, &self.docker_id),
-            (Field::ContainerName, &self.name),
-            (Field::DockerName, &self.docker_name),
-            (Field::Image, &self.image),
-            (Field::ImageId, &self.image_id),
-            (Field::ContainerArn, &self.arn),
-            (Field::CreatedAt, &self.created_at),
-            (Field::StartedAt, &self.started_at),
-        ] {
-            told.offer(field, value.as_str(), source);
-        }
-        if let Some(options) = &self.log_options.0 {
-            told.offer(Field::LogGroup, options.group.as_str(), source);
-            told.offer(Field::LogStream, options.stream.as_str(), source);
-        }
-        if let Some(labels) = &self.labels.0 {
-            told.offer(Field::ContainerName, labels.container_name.as_str(), source);
-        }
-        self.tell_task(told, source);
-        if let Some(network) = &self.networks.0.0 {
-            told.offer(Field::Ip, network.addresses.0.as_str(), source);
-        }
-    }
-
-    /// What the container's labels tell of its task.
-    fn tell_task(&self, told: &mut Told, source: Source) {
-        if let Some(labels) = &self.labels.0 {
-            told.offer(Field::TaskArn, labels.task_arn.as_str(), source);
-            told.offer(Field::Family, labels.family.as_str(), source);
-            told.offer(Field::Revision, labels.revision.as_str(), source);
-            told.offer_cluster(labels.cluster.as_str(), source);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -37,6 +37,9 @@ impl Outcome {
 ///
 /// Where ECS is not evident it asks nobody, unless the user named an introspection API. A deadline that has passed
 /// already asks nobody either and is no reason for a warning: the user chose not to wait.
+///
+/// Each call is one attempt with its own deadline and its own connection. For another one later, when
+/// [`Outcome::try_again`] allows for it, call [`local`](super::local()) again too: the metadata file may be complete by then.
 pub fn resolve(surroundings: &Surroundings, local: Local, deadline: Deadline) -> Outcome {
     let mut search = Search {
         surroundings,
@@ -67,7 +70,7 @@ pub fn resolve(surroundings: &Surroundings, local: Local, deadline: Deadline) ->
         search.may_change = false;
         search.take(told);
     }
-    if !search.is_sufficient() {
+    if !search.is_sufficient() && !deadline.has_passed() {
         search.introspection();
     }
     search.finish()

@@ -2,6 +2,7 @@
 
 use super::http::BaseUrl;
 use super::introspection;
+use crate::sys;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
@@ -91,6 +92,18 @@ impl Surroundings {
         }
     }
 
+    /// Whether mountinfo can name a container: an engine mounts files of its own over at least one of these. Asking
+    /// for that is cheaper than having the kernel write out its mounts, which can be hundreds.
+    pub(super) fn may_have_container_mounts(&self) -> bool {
+        match &self.environment {
+            Environment::OfProcess => {
+                let files = [c"/etc/hostname", c"/etc/hosts", c"/etc/resolv.conf"];
+                files.iter().any(|file| sys::is_mount_root(file).unwrap_or(true))
+            }
+            Environment::Given(_) => true,
+        }
+    }
+
     /// The value of a variable. Absent when it is not set, empty, or not UTF-8.
     pub(super) fn variable(&self, name: &str) -> Option<String> {
         let value = match &self.environment {
@@ -116,5 +129,40 @@ impl Surroundings {
                 .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
             Err(_) => String::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_likely_addresses_of_the_agent() {
+        let tree = tempfile::tempdir().expect("a directory");
+        let addresses = || -> Vec<String> {
+            let surroundings = Surroundings::given(tree.path(), []);
+            surroundings.introspection_addresses().iter().map(BaseUrl::to_string).collect()
+        };
+        let [docker, local] = ["http://172.17.0.1:51678", "http://127.0.0.1:51678"];
+        assert_eq!(addresses(), [docker, local]);
+        std::fs::create_dir_all(tree.path().join("proc/net")).expect("a directory");
+        for (gateway, expected) in [
+            ([172, 17, 0, 1], vec![docker, local]),
+            ([10, 1, 2, 3], vec![docker, "http://10.1.2.3:51678", local]),
+        ] {
+            let route = format!(
+                "Iface\neth0\t00000000\t{:08X}\t0003\t0\t0\t0\t00000000\n",
+                u32::from_ne_bytes(gateway)
+            );
+            std::fs::write(tree.path().join("proc/net/route"), route).expect("a file");
+            assert_eq!(addresses(), expected);
+        }
+    }
+
+    #[test]
+    fn a_file_outside_the_tree_is_not_read() {
+        let tree = tempfile::tempdir().expect("a directory");
+        assert_eq!(Surroundings::given(tree.path(), []).read("/proc/self/cgroup"), "");
+        assert_eq!(Surroundings::given(tree.path(), [("A", "")]).variable("A"), None);
     }
 }

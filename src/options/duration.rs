@@ -10,10 +10,11 @@ pub fn parse(text: &str) -> Option<Duration> {
     let is_number = text.starts_with(|first: char| first.is_ascii_digit())
         && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let duration = if is_number {
-        Duration::try_from_secs_f64(text.parse().ok()?).ok()?
+        humantime::parse_duration(&format!("{text}s"))
     } else {
-        humantime::parse_duration(text).ok()?
+        humantime::parse_duration(text)
     };
+    let duration = duration.ok()?;
     (duration <= Duration::from_secs(365 * 24 * 3600)).then_some(duration)
 }
 

@@ -2,8 +2,8 @@
 //!
 //! stderr is shared with the program and may be a pipe that nobody empties. A write there can block for
 //! ever, and the flag that would prevent it, O_NONBLOCK, belongs to the open file and so to the program as
-//! well. So a line is written only when poll(2) sees room, and with RWF_NOWAIT where the kernel knows it on
-//! such a file; where not, through an open file of our own, which /proc gives.
+//! well. So a line is written with RWF_NOWAIT where the kernel knows it on such a file; where not, only when poll(2)
+//! sees room, and through an open file of our own, which /proc gives.
 //!
 //! PID 1 queues what has no room and writes it when there is some. All others wait a moment and give up.
 
@@ -151,25 +151,28 @@ fn has_room(patience: Duration) -> bool {
 }
 
 fn write_if_room(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
-    if !has_room(Duration::ZERO) {
-        return Err(ErrorKind::WouldBlock.into());
-    }
-    let kind = fstat(sys::stderr_descriptor())
-        .map(|stat| SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()));
-    // A file on a disk has no reader that could let us wait, and RWF_NOWAIT would refuse what needs a new page.
-    if kind == Ok(SFlag::S_IFREG) {
-        return sys::write(fd, bytes);
-    }
     match sys::write_nowait(fd, bytes) {
+        // A file on a disk has no reader that could let us wait; it only takes its time for a new page.
+        Err(error) if error.kind() == ErrorKind::WouldBlock && is_file() => return sys::write(fd, bytes),
         Err(error) if error.kind() == ErrorKind::Unsupported => {}
         result => return result,
     }
+    if !has_room(Duration::ZERO) {
+        return Err(ErrorKind::WouldBlock.into());
+    }
     let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
     match nix::fcntl::open("/proc/self/fd/2", flags, Mode::empty()) {
-        Ok(own) => sys::write(own.as_raw_fd(), bytes),
-        // No /proc, or a socket: what poll(2) said must do.
-        Err(_) => sys::write(fd, bytes),
+        Ok(own) if !is_file() => sys::write(own.as_raw_fd(), bytes),
+        // A file, which the second opening would write from its start; no /proc; or a socket: what poll(2) said
+        // must do.
+        _ => sys::write(fd, bytes),
     }
+}
+
+fn is_file() -> bool {
+    let kind =
+        |stat: nix::sys::stat::FileStat| SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits());
+    fstat(sys::stderr_descriptor()).map(kind) == Ok(SFlag::S_IFREG)
 }
 
 /// Where `log` writes: the same stderr, a line at a time.

@@ -68,7 +68,7 @@ impl Evidence {
         let before = cgroup.read_counters();
         let watch = cgroup.watch();
         let now = Instant::now();
-        let poll = poll.filter(|_| watch.is_none() && cgroup.limit().is_some());
+        let poll = poll.filter(|_| watch.is_none());
         Some(Evidence {
             root: root.to_owned(),
             tally: before.oom_kills.map(KillTally::new),
@@ -100,6 +100,10 @@ impl Evidence {
     /// Looks where nothing can be watched, when it is time to.
     pub fn on_time(&mut self, now: Instant) {
         if self.next_look.is_some_and(|at| at <= now) {
+            if self.poll.is_some() && self.cgroup.limit().is_none() {
+                // Nothing is likely to be killed without a limit; what is, is noticed at the next reap.
+                self.poll = None;
+            }
             self.look(now);
         }
     }

@@ -221,7 +221,10 @@ impl Supervisor {
             .min();
         let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
         fds.extend(evidence.and_then(Evidence::watch).map(|watch| PollFd::new(watch, PollFlags::POLLPRI)));
-        let pipes = [self.report.as_ref(), self.late.as_ref()].into_iter().flatten();
+        // Once the child is about to execute the program and knows who it is, the pipe's end tells nothing that
+        // cannot wait for the next event.
+        let report = self.report.as_ref().filter(|_| !(self.executed && self.resolved));
+        let pipes = [report, self.late.as_ref()].into_iter().flatten();
         fds.extend(pipes.map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)));
         fds.extend(stderr().has_pending().then(|| PollFd::new(sys::stderr_descriptor(), PollFlags::POLLOUT)));
         if fds.len() == 1 && deadline.is_none() {
