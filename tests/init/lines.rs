@@ -1,7 +1,7 @@
 //! The records as lines.
 
 use crate::endpoint::{Endpoint, Task};
-use crate::init::{Form, Launch};
+use crate::init::{Capture, Form, Launch};
 use crate::probe;
 use crate::records;
 use serde_json::Value;
@@ -16,6 +16,7 @@ in_both_forms! {
     a_long_life_story_stays_one_line
     the_journal_holds_the_same_records
     a_journal_that_cannot_be_written_is_one_warning
+    a_terminal_gets_text
 }
 
 #[test]
@@ -228,4 +229,13 @@ fn a_journal_that_cannot_be_written_is_one_warning(form: Form) {
     assert_eq!((ended.code, records::kinds(&ended.stderr)), (Some(3), vec!["start".into(), "exit".into()]));
     let warnings = records::diagnostics(&ended.stderr);
     assert!(warnings.len() == 1 && warnings[0].contains(file.path().to_str().unwrap()), "{warnings:?}");
+}
+
+fn a_terminal_gets_text(form: Form) {
+    let terminal = nix::pty::openpty(None, None).unwrap();
+    let running = Launch::new(form, ["true"]).stderr(terminal.slave).start();
+    let stderr = Capture::of(Some(std::fs::File::from(terminal.master)));
+    stderr.wait_until("the exit record", |text| text.lines().any(|line| line.starts_with("epitaph=exit ")));
+    assert_eq!(running.finish().code, Some(0));
+    assert!(stderr.so_far().starts_with("epitaph=start schema=1 "), "{}", stderr.so_far());
 }

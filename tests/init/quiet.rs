@@ -46,6 +46,10 @@ fn idle_is_one_thread_that_never_wakes_up(form: Form) {
     std::thread::sleep(Duration::from_secs(2));
     assert_eq!(wake_ups(pid) - before, 0, "wake-ups in 2 s");
     assert_eq!(status(pid, "Threads").as_deref(), Some("1"));
+    // The next event, whatever it is, closes the pipe on which the child told who it is.
+    running.signal(libc::SIGCHLD);
+    wait_for("one more wake-up", || (wake_ups(pid) > before).then_some(()));
+    wait_for("sleep", || status(pid, "State")?.starts_with('S').then_some(()));
     // Whatever files the test itself was started with, the program has them too.
     let theirs = files(running.program());
     let own: Vec<String> = files(pid).into_iter().filter(|file| !theirs.contains(file)).collect();
