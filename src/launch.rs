@@ -25,13 +25,15 @@ pub struct Inherited {
 }
 
 impl Inherited {
-    /// Blocks every signal, and remembers how things stood before.
+    /// Blocks every signal, and remembers how things stood before. `mask` is how they did if they are blocked
+    /// already: bit n-1 for signal n.
     ///
     /// The kernel drops a signal to PID 1 that is neither blocked nor handled, so this comes first of all.
-    pub fn take() -> Inherited {
-        // Neither can fail: the arguments are valid, and there is one thread.
-        let mask =
-            SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK).unwrap_or_else(|_| SigSet::empty());
+    pub fn take(mask: Option<u64>) -> Inherited {
+        // Cannot fail: the arguments are valid.
+        let block =
+            || SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK).unwrap_or_else(|_| SigSet::empty());
+        let mask = mask.map_or_else(block, sys::signal_set);
         let inherited = Inherited {
             mask,
             ignores_sigpipe: sys::ignores(libc::SIGPIPE),

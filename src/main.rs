@@ -1,31 +1,23 @@
 //! epitaph: a container init that knows which container and ECS task it is in, and writes down how it died.
-//!
-//! There is no Rust start-up code around `main`: it would ignore SIGPIPE, open closed standard descriptors and
-//! set up a signal stack, all of which the program would inherit or PID 1 keep in memory.
 #![no_main]
+
+mod entry;
 
 use epitaph::launch::{self, Inherited};
 use epitaph::options::{self, Command, Mode, Options, RecordFormat};
-use epitaph::{diagnostics, supervise, sys};
+use epitaph::{diagnostics, supervise};
+use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 
-/// Called by the C runtime.
-#[unsafe(no_mangle)]
-#[allow(unsafe_code)]
-extern "C" fn main(argc: libc::c_int, argv: *const *const libc::c_char) -> libc::c_int {
-    let inherited = Inherited::take();
-    sys::reserve_standard_descriptors();
-    // SAFETY: these are the arguments of `main`.
-    let args = unsafe { sys::args(argc, argv) };
-    let code = match options::parse(args, &|name| std::env::var_os(name)) {
-        Command::Run(options) => run(&options, &inherited),
+/// Does what the command line asks for, and returns the exit code.
+fn run(args: Vec<OsString>, inherited: &Inherited) -> u8 {
+    match options::parse(args, &|name| std::env::var_os(name)) {
+        Command::Run(options) => run_program(&options, inherited),
         Command::Print { text, to_stderr, code } => print(&text, to_stderr, code),
-    };
-    // Nothing is left that the C runtime's handlers could do.
-    sys::exit_now(i32::from(code))
+    }
 }
 
-fn run(options: &Options, inherited: &Inherited) -> u8 {
+fn run_program(options: &Options, inherited: &Inherited) -> u8 {
     diagnostics::init(options);
     for warning in &options.warnings {
         log::warn!("{warning}");

@@ -3,6 +3,7 @@
 //! Everything else in the crate is safe code on top of `nix`, `std` and this module.
 #![allow(unsafe_code)]
 
+use nix::sys::signal::SigSet;
 use nix::unistd::Pid;
 use std::ffi::{CStr, CString, OsString};
 use std::io;
@@ -141,6 +142,20 @@ pub fn execve(path: &CStr, args: &[CString], environment: &Environment) -> io::E
 pub fn kill(pid: Pid, signal: i32) -> io::Result<()> {
     // SAFETY: no memory is involved.
     check(unsafe { libc::kill(pid.as_raw(), signal) }).map(drop)
+}
+
+/// The set of the signals whose bit is set: bit n-1 for signal n, as the kernel has it.
+pub fn signal_set(mask: u64) -> SigSet {
+    let mut set = std::mem::MaybeUninit::<libc::sigset_t>::zeroed();
+    // SAFETY: sigemptyset(3) makes a set of what was none; a number that is no signal is refused and changes
+    // nothing.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        for number in (1..=64).filter(|number| mask & (1 << (number - 1)) != 0) {
+            libc::sigaddset(set.as_mut_ptr(), number);
+        }
+        SigSet::from_sigset_t_unchecked(set.assume_init())
+    }
 }
 
 /// Whether the process ignores `signal`.

@@ -8,7 +8,7 @@ use std::path::Path;
 
 /// How much is read of a small file, in bytes. The largest, `memory.stat` of version 1, has some 1,500, and what
 /// matters of it stands in the first 600.
-pub(super) const BUFFER: usize = 2048;
+pub(super) const BUFFER: usize = 1024;
 
 /// The longest line of a table that is read, in bytes.
 pub(super) const LONGEST_LINE: usize = 4096;

@@ -79,20 +79,7 @@ impl MemoryCgroup {
     ///
     /// Of several mounts that show the cgroup the last is taken: a later mount at the same place hides an earlier.
     pub fn find(root: &Path) -> Option<MemoryCgroup> {
-        let (mut v1, mut unified) = (None, None);
-        files::for_each_line(&root.join("proc/self/cgroup"), &mut |line| {
-            match locate::parse_membership(line) {
-                Some((Hierarchy::V1Memory, path)) => v1 = Some(path.to_vec()),
-                Some((Hierarchy::Unified, path)) => unified = Some(path.to_vec()),
-                None => {}
-            }
-            ControlFlow::Continue(())
-        })?;
-        let (hierarchy, path) = match (v1, unified) {
-            (Some(path), _) => (Hierarchy::V1Memory, path),
-            (None, Some(path)) => (Hierarchy::Unified, path),
-            (None, None) => return None,
-        };
+        let (hierarchy, path) = Self::membership(&root.join("proc/self/cgroup"))?;
         if let Some(cgroup) = Self::at_usual_place(root, hierarchy, &path) {
             return Some(cgroup);
         }
@@ -108,6 +95,32 @@ impl MemoryCgroup {
             ControlFlow::Continue(())
         })?;
         found
+    }
+
+    /// The hierarchy with the memory controller, and the path of our cgroup in it.
+    fn membership(file: &Path) -> Option<(Hierarchy, Vec<u8>)> {
+        let mut found = (None, None);
+        let take = |(v1, unified): &mut (Option<Vec<u8>>, Option<Vec<u8>>), line: &[u8]| {
+            match locate::parse_membership(line) {
+                Some((Hierarchy::V1Memory, path)) => *v1 = Some(path.to_vec()),
+                Some((Hierarchy::Unified, path)) => *unified = Some(path.to_vec()),
+                None => {}
+            }
+        };
+        files::read_bytes(file, |text| {
+            text.split(|byte| *byte == b'\n').for_each(|line| take(&mut found, line));
+            Some(())
+        })?;
+        if found == (None, None) {
+            // The line of version 2 comes last, so the file is longer than what was read. Not read so at once: the
+            // buffer that any file fits into would stay in PID 1's memory.
+            files::for_each_line(file, &mut |line| {
+                take(&mut found, line);
+                ControlFlow::Continue(())
+            })?;
+        }
+        let (v1, unified) = found;
+        v1.map(|path| (Hierarchy::V1Memory, path)).or(unified.map(|path| (Hierarchy::Unified, path)))
     }
 
     /// Looks where the hierarchy is nearly always mounted. A directory whose `cgroup.procs` lists this process is
