@@ -1,8 +1,9 @@
 //! `--exec`: epitaph becomes the program.
 
 use crate::endpoint::{Endpoint, Fault, Task};
-use crate::init::{Form, LIMIT, Launch};
+use crate::init::{Form, Launch};
 use crate::records;
+use crate::running::{LIMIT, send};
 
 in_both_forms! {
     the_program_has_our_process_id
@@ -71,11 +72,12 @@ fn sigterm_ends_the_resolve_phase(form: Form) {
 fn an_ignored_signal_does_not_end_the_resolve_phase(form: Form) {
     let endpoint = Endpoint::start(Task::default());
     endpoint.set_fault(Some(Fault::Silent));
-    let launch = launch(form, &["echo", "the program ran"]).options(["--identity-timeout", "300ms"]);
+    let launch = launch(form, &["echo", "the program ran"]).options(["--identity-timeout", "1s"]);
     let launch = launch.with(format!("ignore={}", libc::SIGHUP));
     let running = launch.env("ECS_CONTAINER_METADATA_URI_V4", endpoint.uri_v4()).start();
+    let pid = running.pid();
     assert!(endpoint.wait_for_requests(1, LIMIT));
-    running.signal(libc::SIGHUP);
+    send(pid, libc::SIGHUP);
     let ended = running.finish();
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "the program ran\n"), "{}", ended.stderr);
 }

@@ -1,9 +1,10 @@
 //! The exit code of the container is the program's, as other inits would give it.
 
-use crate::init::{Form, Launch, wait_for};
-use crate::probe;
+use crate::init::{Form, Launch};
+use crate::probe::probe;
 use crate::records;
 use crate::require::require;
+use crate::running::wait_for;
 use std::path::Path;
 
 in_both_forms! {
@@ -57,7 +58,7 @@ fn every_death_by_a_signal_comes_back(form: Form) {
     let found = Path::new(tini).exists().then_some(()).ok_or("it is not installed (apt-get install tini)");
     let has_tini = require("tini, to compare with", found).is_some();
     for_each(lethal(), |signal| {
-        let program = || [probe::command().to_vec(), vec!["die".into(), signal.to_string().into()]].concat();
+        let program = || probe(&["die", &signal.to_string()]);
         let ended = Launch::new(form, program()).run();
         assert_eq!(ended.code, Some(128 + signal), "{}", ended.stderr);
         let exit = records::exit(&ended.stderr);

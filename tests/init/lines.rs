@@ -1,9 +1,10 @@
 //! The records as lines.
 
 use crate::endpoint::{Endpoint, Task};
-use crate::init::{Capture, Form, Launch};
-use crate::probe;
+use crate::init::{Form, Launch};
+use crate::probe::probe;
 use crate::records;
+use crate::running::Capture;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -208,8 +209,7 @@ fn journal(directory: &Path) -> String {
 fn the_journal_holds_the_same_records(form: Form) {
     for option in ["--records=json", "--records=off", "--records=text"] {
         let directory = tempfile::tempdir().unwrap();
-        let program = probe::command().into_iter().chain(["ready".into()]);
-        let launch = Launch::new(form, program.collect::<Vec<_>>()).options([option, "--journal"]);
+        let launch = Launch::new(form, probe(&["ready"])).options([option, "--journal"]);
         let running = launch.options([directory.path()]).start().ready();
         running.signal(libc::SIGTERM);
         let ended = running.finish();

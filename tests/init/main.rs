@@ -13,12 +13,15 @@ mod init;
 mod records;
 #[path = "../support/require.rs"]
 mod require;
+#[path = "../support/running.rs"]
+mod running;
 
 mod becoming;
 mod exits;
 mod identity;
 mod lines;
 mod orphans;
+mod patience;
 mod probe;
 mod quiet;
 mod settings;

@@ -1,8 +1,9 @@
 //! Processes that the program leaves behind.
 
-use crate::init::{Form, Launch, status};
-use crate::probe;
+use crate::init::{Form, Launch};
+use crate::probe::probe;
 use crate::records;
+use crate::running::status;
 use serde_json::Value;
 
 in_both_forms! {
@@ -15,7 +16,7 @@ in_both_forms! {
 const ORPHANS: u64 = 300;
 
 fn orphans_are_reaped_and_counted(form: Form) {
-    let program = [probe::command().to_vec(), vec!["orphans".into(), ORPHANS.to_string().into()]].concat();
+    let program = probe(&["orphans", &ORPHANS.to_string()]);
     let running = Launch::new(form, program).start().ready();
     let program = running.program();
     assert!(status(program, "State").is_some_and(|state| state.starts_with('S')));
@@ -28,7 +29,7 @@ fn orphans_are_reaped_and_counted(form: Form) {
 }
 
 fn a_reaped_orphan_is_warned_of_on_request(form: Form) {
-    let program = [probe::command().to_vec(), vec!["orphans".into(), "1".into()]].concat();
+    let program = probe(&["orphans", "1"]);
     let running = Launch::new(form, program).options(["-w"]).start().ready();
     running.stderr.wait_for("reaped process ");
     running.signal(libc::SIGTERM);
@@ -37,7 +38,7 @@ fn a_reaped_orphan_is_warned_of_on_request(form: Form) {
 }
 
 fn what_is_left_at_the_end_is_named(form: Form) {
-    let program = [probe::command().to_vec(), vec!["linger".into()]].concat();
+    let program = probe(&["linger"]);
     let ended = Launch::new(form, program).run();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let record = records::record(&ended.stderr, "exit");

@@ -5,7 +5,7 @@
 //! What the program is given can thus be looked at exactly as it arrived.
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, CString, c_char, c_int};
+use std::ffi::{CStr, CString, OsString, c_char, c_int};
 use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -261,9 +261,15 @@ fn linger() {
     }
 }
 
-/// The words that make this binary a probe, before those that say which.
-pub fn command() -> [std::ffi::OsString; 2] {
+/// The command line of a probe.
+pub fn probe(words: &[&str]) -> Vec<OsString> {
     let own = std::env::current_exe().expect("the path of the test");
     assert!(!own.as_os_str().as_bytes().ends_with(b" (deleted)"), "the test was rebuilt while it ran");
-    [own.into_os_string(), FLAG.into()]
+    let words = words.iter().map(OsString::from);
+    [own.into_os_string(), FLAG.into()].into_iter().chain(words).collect()
+}
+
+/// A program that says each signal it gets, and ends with 42 after SIGUSR2.
+pub fn receiver() -> Vec<OsString> {
+    probe(&["receive", &libc::SIGUSR2.to_string(), "42"])
 }

@@ -1,8 +1,9 @@
 //! Signals on their way to the program.
 
-use crate::init::{Form, Launch, Running};
-use crate::probe;
+use crate::init::{Form, Launch};
+use crate::probe::receiver;
 use crate::records;
+use crate::running::Running;
 use std::ffi::OsString;
 
 in_both_forms! {
@@ -12,12 +13,6 @@ in_both_forms! {
     a_stop_signal_is_recorded_once
     with_g_the_whole_group_gets_it
     rewritten_signals
-}
-
-/// A program that says each signal it gets, and ends with 42 after SIGUSR2.
-fn receiver() -> Vec<OsString> {
-    let words = ["receive".to_owned(), libc::SIGUSR2.to_string(), "42".to_owned()];
-    probe::command().into_iter().chain(words.map(Into::into)).collect()
 }
 
 fn received(stdout: &str) -> Vec<i32> {

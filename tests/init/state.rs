@@ -1,7 +1,7 @@
 //! The program finds everything as epitaph was given it.
 
 use crate::init::{Form, Launch};
-use crate::probe;
+use crate::probe::probe;
 use serde_json::Value;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -24,9 +24,8 @@ fn seen(form: Form, change: impl Fn(Launch) -> Launch) -> (Value, Value) {
     let directory = tempfile::tempdir().unwrap();
     let see = |without_init: bool| {
         let file = directory.path().join(if without_init { "without" } else { "with" });
-        let program =
-            [probe::command().to_vec(), vec!["state".into(), file.clone().into(), "an argument".into()]];
-        let launch = change(Launch::new(form, program.concat()));
+        let program = probe(&["state", file.to_str().unwrap(), "an argument"]);
+        let launch = change(Launch::new(form, program));
         let ended = if without_init { launch.without_init().run() } else { launch.run() };
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         let mut state: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();

@@ -1,9 +1,9 @@
 //! A stderr that is closed, full, or read by nobody is no reason to hang, to die or to change the exit code.
 
-use crate::init::{Capture, Form, Launch};
-use crate::probe;
+use crate::init::{Form, Launch};
+use crate::probe::{probe, receiver};
 use crate::records;
-use std::ffi::OsString;
+use crate::running::Capture;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
@@ -39,10 +39,6 @@ fn full_pipe() -> (OwnedFd, OwnedFd, usize) {
     (read, write, filled)
 }
 
-fn probe(words: &[&str]) -> Vec<OsString> {
-    probe::command().into_iter().chain(words.iter().map(Into::into)).collect()
-}
-
 fn a_closed_stderr_loses_the_records_and_nothing_else(form: Form) {
     let ended = Launch::new(form, ["sh", "-c", "echo alive; exit 3"]).with("close=2").run();
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(3), "alive\n"));
@@ -70,8 +66,9 @@ fn a_full_stderr_hangs_nobody(form: Form) {
 fn records_that_a_full_stderr_lost_are_counted(form: Form) {
     let (read, write, filled) = full_pipe();
     // With -w each orphan is a line: more than are kept for a stderr that has no room.
-    let launch =
-        Launch::new(form, probe(&["orphans-receive", "50", "12", "42"])).options(["-w"]).stderr(write);
+    let launch = Launch::new(form, probe(&["orphans-receive", "50", &libc::SIGUSR2.to_string(), "42"]))
+        .options(["-w"])
+        .stderr(write);
     let running = launch.start().ready();
     running.program();
     running.signal(libc::SIGTERM);
@@ -91,13 +88,14 @@ fn records_that_a_full_stderr_lost_are_counted(form: Form) {
 fn a_stderr_without_a_reader_harms_nobody(form: Form) {
     let (read, write) = pipe();
     drop(read);
-    let running = Launch::new(form, probe(&["receive", "12", "42"])).stderr(write).start().ready();
+    let running = Launch::new(form, receiver()).stderr(write).start().ready();
     running.signal(libc::SIGTERM);
-    running.stdout.wait_for("signal 15\n");
+    running.stdout.wait_for(&format!("signal {}\n", libc::SIGTERM));
     running.signal(libc::SIGUSR2);
     let ended = running.finish();
     // Above all no SIGPIPE, which is epitaph's own affair.
-    assert_eq!((ended.code, ended.stdout.as_str()), (Some(42), "ready\nsignal 15\nsignal 12\n"));
+    let expected = format!("ready\nsignal {}\nsignal {}\n", libc::SIGTERM, libc::SIGUSR2);
+    assert_eq!((ended.code, ended.stdout), (Some(42), expected));
 }
 
 fn a_stderr_that_is_a_file_is_appended_to(form: Form) {

@@ -1,8 +1,9 @@
 //! The verdict of each way to end that needs no memory pressure.
 
-use crate::init::{Finished, Form, Launch, Running, send};
-use crate::probe;
+use crate::init::{Form, Launch};
+use crate::probe::{probe, receiver};
 use crate::records;
+use crate::running::{Finished, Running, send};
 use serde_json::Value;
 
 in_both_forms! {
@@ -15,10 +16,6 @@ in_both_forms! {
     a_program_that_obeys_is_not_killed
     what_a_stuck_program_waits_for
     nobody_is_stuck_who_was_not_asked_to
-}
-
-fn probe(words: &[&str]) -> Vec<std::ffi::OsString> {
-    probe::command().into_iter().chain(words.iter().map(Into::into)).collect()
 }
 
 fn exit_of(ended: &Finished, code: i32, verdict: &str) -> Value {
@@ -103,7 +100,7 @@ fn a_program_that_obeys_is_not_killed(form: Form) {
 }
 
 fn what_a_stuck_program_waits_for(form: Form) {
-    let launch = Launch::new(form, probe(&["receive", &libc::SIGUSR2.to_string(), "42"]));
+    let launch = Launch::new(form, receiver());
     let running = launch.env("EPITAPH_STUCK_AFTER", "100ms").start().ready();
     running.signal(libc::SIGTERM);
     running.stderr.wait_for("\"epitaph\":\"stuck\"");
@@ -121,7 +118,7 @@ fn what_a_stuck_program_waits_for(form: Form) {
 
 fn nobody_is_stuck_who_was_not_asked_to(form: Form) {
     for stuck_after in ["0", "20s"] {
-        let launch = Launch::new(form, probe(&["receive", &libc::SIGUSR2.to_string(), "42"]));
+        let launch = Launch::new(form, receiver());
         let running = launch.env("EPITAPH_STUCK_AFTER", stuck_after).start().ready();
         running.signal(libc::SIGTERM);
         running.stdout.wait_for(&format!("signal {}\n", libc::SIGTERM));
