@@ -110,7 +110,12 @@ impl NotStarted {
             Some(libc::ENOENT | libc::ENOTDIR) => 127,
             _ => 126,
         };
-        NotStarted { code, why: format!("exec {} failed: {}", program.to_string_lossy(), reason(error)) }
+        // Somebody reads this, at any length and whatever is in it.
+        let text = program.to_string_lossy();
+        let mut letters = text.chars();
+        let name: String = letters.by_ref().take(100).flat_map(char::escape_debug).collect();
+        let more = if letters.next().is_some() { "…" } else { "" };
+        NotStarted { code, why: format!("exec {name}{more} failed: {}", reason(error)) }
     }
 
     fn no_identity(options: &Options, in_time: bool) -> NotStarted {
@@ -349,6 +354,17 @@ pub fn whoami(options: &Options, format: whoami::Format) -> (String, u8) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_strange_name_is_one_line_with_the_reason() {
+        let error = std::io::Error::from_raw_os_error(libc::ENOENT);
+        let why = |name: &str| NotStarted::exec(OsStr::new(name), &error).why;
+        assert_eq!(why("a\nb"), "exec a\\nb failed: No such file or directory");
+        assert_eq!(
+            why(&"\n".repeat(101)),
+            format!("exec {}… failed: No such file or directory", "\\n".repeat(100))
+        );
+    }
 
     #[test]
     fn not_started_survives_the_pipe() {

@@ -20,7 +20,11 @@ fuzz_target!(|data: &str| {
     let mut identity = Identity::default();
     let taken = identity.offer(Field::Image, value, Source::MetadataV4);
     for (name, value) in list.variables(&identity, before) {
-        assert!(!name.is_empty() && !name.contains(['=', '\0']) && !name.starts_with(|c: char| c.is_ascii_digit()));
+        assert!(
+            !name.is_empty()
+                && !name.contains(['=', '\0'])
+                && !name.starts_with(|c: char| c.is_ascii_digit())
+        );
         if name == "OTEL_RESOURCE_ATTRIBUTES" && taken.is_ok() {
             let head = before.trim().trim_end_matches(',');
             assert!(value == *identity.get(Field::Image).unwrap_or_default() || value.starts_with(head));

@@ -12,7 +12,10 @@ fuzz_target!(|data: &str| {
             assert!(url.starts_with("http://") && url.ends_with("/task") && url.len() <= 520);
             assert!(url.bytes().all(|byte| byte.is_ascii_graphic()) && !url.contains(['?', '#']));
             let authority = url.split('/').nth(2).unwrap_or_default();
-            assert!(authority.bytes().all(|byte| byte.is_ascii_hexdigit() || b".:[]".contains(&byte)), "{url}");
+            assert!(
+                authority.bytes().all(|byte| byte.is_ascii_hexdigit() || b".:[]".contains(&byte)),
+                "{url}"
+            );
         }
         Err(bad) => {
             let line = bad.to_string();

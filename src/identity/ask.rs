@@ -33,6 +33,13 @@ impl Trouble {
     }
 }
 
+impl Trouble {
+    /// Whether nobody answered at all.
+    pub fn is_away(&self) -> bool {
+        matches!(self, Trouble::Failed(Failure::TimedOut | Failure::Unreachable(_)))
+    }
+}
+
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
@@ -68,7 +75,7 @@ pub fn task_metadata(
     match patiently(client, &base.join(""), deadline, &|body| metadata::container(body, source)) {
         Ok(told) => heard.add(told),
         Err(trouble) => {
-            let is_away = matches!(trouble, Trouble::Failed(Failure::TimedOut | Failure::Unreachable(_)));
+            let is_away = trouble.is_away();
             heard.trouble = Some(trouble);
             if is_away {
                 return heard;

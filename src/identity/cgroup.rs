@@ -41,7 +41,7 @@ pub fn parse(cpuset: &str, cgroup: &str) -> Identity {
 
 /// The path in the line of the cpuset controller of version 1, mounted alone as it usually is.
 pub fn cpuset_line(cgroup: &str) -> Option<&str> {
-    cgroup.lines().find(|line| line.splitn(3, ':').nth(1) == Some("cpuset")).and_then(path_of)
+    cgroup.lines().find(|line| line.split(':').nth(1) == Some("cpuset")).and_then(path_of)
 }
 
 /// Whether one of the two texts shows that the ECS agent made the cgroup.

@@ -1,7 +1,7 @@
 //! The sources that have to be asked, in their order, and what all sources add up to.
 
 use super::ask::{self, Trouble};
-use super::http::{BadUrl, BaseUrl, Client, Failure};
+use super::http::{BadUrl, BaseUrl, Client};
 use super::local::{Local, take};
 use super::metadata::Told;
 use super::{Contradiction, Deadline, Field, Identity, Source, Surroundings};
@@ -99,6 +99,7 @@ struct InVain {
     whom: String,
     why: String,
     passes: bool,
+    is_away: bool,
     /// whether it was only likely that somebody answers there
     was_guess: bool,
 }
@@ -123,12 +124,13 @@ impl Search<'_> {
 
     fn trouble(&mut self, whom: &BaseUrl, trouble: &Trouble, was_guess: bool) {
         let (whom, why) = (whom.to_string(), trouble.to_string());
-        self.troubles.push(InVain { whom, why, passes: trouble.passes(), was_guess });
+        let (passes, is_away) = (trouble.passes(), trouble.is_away());
+        self.troubles.push(InVain { whom, why, passes, is_away, was_guess });
     }
 
     fn bad_url(&mut self, variable: &str, bad: &BadUrl) {
         let (whom, why) = (variable.to_owned(), bad.to_string());
-        self.troubles.push(InVain { whom, why, passes: false, was_guess: false });
+        self.troubles.push(InVain { whom, why, passes: false, is_away: false, was_guess: false });
     }
 
     /// Versions 4 and 3, which have a URL for this container, else version 2.
@@ -154,9 +156,8 @@ impl Search<'_> {
                 return;
             };
             // It is the same agent behind both: one that cannot be reached need not be asked again.
-            let is_away = matches!(trouble, Trouble::Failed(Failure::TimedOut | Failure::Unreachable(_)));
             self.trouble(&base, &trouble, false);
-            if is_away || self.is_sufficient() {
+            if trouble.is_away() || self.is_sufficient() {
                 return;
             }
         }
@@ -263,7 +264,7 @@ impl Search<'_> {
         if asked.is_empty() {
             asked.push("no source that can be asked names it".to_owned());
         }
-        let advice = if self.troubles.iter().any(|in_vain| in_vain.passes) {
+        let advice = if self.troubles.iter().any(|in_vain| in_vain.is_away) {
             "; is the endpoint reachable from this container, and --identity-timeout long enough?"
         } else {
             ""

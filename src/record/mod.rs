@@ -74,8 +74,8 @@ pub struct Record {
 impl Record {
     /// The line in `format`, at most [`LONGEST`] bytes with its line end.
     ///
-    /// What does not fit is left out: first the last entries of lists, then the identity beyond what
-    /// identifies the container, then the last fields.
+    /// What does not fit is left out: first the last entries of lists, then the ends of long texts, then the
+    /// identity beyond what identifies the container, then the last fields.
     pub fn render(&self, format: RecordFormat, dossier: &Dossier) -> Vec<u8> {
         let mut fields = self.fields.clone();
         let mut whole = self.kind.holds_whole_identity();
@@ -84,7 +84,9 @@ impl Record {
             if line.len() <= LONGEST || fields.is_empty() {
                 return line;
             }
-            if fields.iter_mut().any(|(_, value)| value.shorten()) {
+            if fields.iter_mut().any(|(_, value)| value.shorten())
+                || fields.iter_mut().any(|(_, value)| value.cut())
+            {
                 continue;
             }
             if whole {
@@ -194,6 +196,22 @@ mod tests {
         assert_eq!(value["processes"][0]["pid"], 1);
         assert_eq!(value["container_id"], ID);
         assert_eq!(value["exit"]["code"], 1);
+    }
+
+    #[test]
+    fn long_texts_are_cut_before_anything_is_lost() {
+        let exit =
+            Value::Object(vec![("code", 127_u64.into()), ("why", "é\u{1}".repeat(2000).as_str().into())]);
+        for format in [RecordFormat::Json, RecordFormat::Text] {
+            let line = record(vec![("exit", exit.clone())]).render(format, &dossier());
+            assert!(line.len() <= LONGEST);
+        }
+        let line = record(vec![("exit", exit)]).render(RecordFormat::Json, &dossier());
+        let value: serde_json::Value = serde_json::from_slice(&line).expect("JSON");
+        assert_eq!(value["exit"]["code"], 127);
+        let why = value["exit"]["why"].as_str().expect("a text");
+        assert!(why.len() <= 256 && why.len() > 250 && why.starts_with('é') && why.ends_with('…'), "{why}");
+        assert_eq!(value["image"], "a \"b\"=c");
     }
 
     #[test]

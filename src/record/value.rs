@@ -3,6 +3,9 @@
 use crate::options::RecordFormat;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+/// The longest text, in bytes, that stays whole in a record that is too long. A program's name may have 128 KiB.
+const LONG_TEXT: usize = 256;
+
 /// A value in a record. Keys of objects keep their order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
@@ -66,6 +69,22 @@ impl Value {
         match self {
             Value::List(values) => values.pop().is_some(),
             Value::Object(fields) => fields.iter_mut().any(|(_, value)| value.shorten()),
+            _ => false,
+        }
+    }
+
+    /// Cuts one text that is longer than [`LONG_TEXT`], and ends it in `…`; `false` when there is none.
+    pub(super) fn cut(&mut self) -> bool {
+        match self {
+            Value::Text(text) if text.len() > LONG_TEXT => {
+                const MARK: char = '…';
+                let room = LONG_TEXT - MARK.len_utf8();
+                text.truncate((0..=room).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0));
+                text.push(MARK);
+                true
+            }
+            Value::Object(fields) => fields.iter_mut().any(|(_, value)| value.cut()),
+            Value::List(values) => values.iter_mut().any(Value::cut),
             _ => false,
         }
     }

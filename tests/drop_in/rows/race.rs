@@ -123,14 +123,18 @@ fn once(init: &Init, options: &str, as_pid_1: bool, delay: Duration) -> Outcome 
     }
 }
 
-/// Whether the process blocks or catches SIGTERM.
+/// Whether the process blocks or catches SIGTERM, or has done so already when it forked.
+///
+/// sigtimedwait(2) takes what it waits for out of the mask, so the mask alone does not tell of tini and dumb-init.
 fn takes_sigterm(pid: i32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let has_forked = !children.is_empty();
     let mask = |key: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(key));
         line.and_then(|line| u64::from_str_radix(line.trim(), 16).ok()).unwrap_or(0)
     };
-    (mask("SigBlk:") | mask("SigCgt:")) >> (libc::SIGTERM - 1) & 1 == 1
+    (mask("SigBlk:") | mask("SigCgt:")) >> (libc::SIGTERM - 1) & 1 == 1 || has_forked
 }
 
 /// The figures, which change from run to run.

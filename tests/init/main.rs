@@ -1,0 +1,31 @@
+//! The built binary as its users have it: as PID 1 of a PID namespace, and as a subreaper.
+//!
+//! Each file holds the cases of one promise. What has to hold in both forms is one function and two tests.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, clippy::panic, missing_docs)]
+
+#[path = "../support/endpoint/mod.rs"]
+mod endpoint;
+#[path = "../support/init.rs"]
+#[macro_use]
+mod init;
+#[path = "../support/records.rs"]
+mod records;
+#[path = "../support/require.rs"]
+mod require;
+#[path = "../support/running.rs"]
+mod running;
+
+mod becoming;
+mod exits;
+mod identity;
+mod lines;
+mod orphans;
+mod patience;
+mod probe;
+mod quiet;
+mod settings;
+mod signals;
+mod state;
+mod streams;
+mod verdicts;

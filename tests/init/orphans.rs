@@ -1,0 +1,62 @@
+//! Processes that the program leaves behind.
+
+use crate::init::{Form, Launch};
+use crate::probe::probe;
+use crate::records;
+use crate::running::status;
+use serde_json::Value;
+
+in_both_forms! {
+    orphans_are_reaped_and_counted
+    a_reaped_orphan_is_warned_of_on_request
+    what_is_left_at_the_end_is_named
+    nothing_left_is_nothing_named
+}
+
+const ORPHANS: u64 = 300;
+
+fn orphans_are_reaped_and_counted(form: Form) {
+    let program = probe(&["orphans", &ORPHANS.to_string()]);
+    let running = Launch::new(form, program).start().ready();
+    let program = running.program();
+    assert!(status(program, "State").is_some_and(|state| state.starts_with('S')));
+    running.signal(libc::SIGTERM);
+    let ended = running.finish();
+    let exit = records::exit(&ended.stderr);
+    assert_eq!(exit["reaped"], ORPHANS, "{exit}");
+    assert_eq!(exit["left"], 0);
+    assert!(records::diagnostics(&ended.stderr).is_empty(), "{}", ended.stderr);
+}
+
+fn a_reaped_orphan_is_warned_of_on_request(form: Form) {
+    let program = probe(&["orphans", "1"]);
+    let running = Launch::new(form, program).options(["-w"]).start().ready();
+    running.stderr.wait_for("reaped process ");
+    running.signal(libc::SIGTERM);
+    let ended = running.finish();
+    assert_eq!(records::diagnostics(&ended.stderr).len(), 1, "{}", ended.stderr);
+}
+
+fn what_is_left_at_the_end_is_named(form: Form) {
+    let program = probe(&["linger"]);
+    let ended = Launch::new(form, program).run();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let record = records::record(&ended.stderr, "exit");
+    assert_eq!(record["exit"]["left"], 1);
+    let left = &record["exit"]["left_processes"];
+    assert_eq!(left.as_array().map(Vec::len), Some(1));
+    let name = std::env::current_exe().unwrap().file_name().unwrap().to_string_lossy().into_owned();
+    assert!(name.starts_with(left[0]["name"].as_str().unwrap()), "{left}");
+    assert_eq!(left[0]["threads"], 1);
+    assert!(left[0]["memory"].as_u64().is_some_and(|bytes| bytes > 0), "{left}");
+    assert_ne!(left[0]["pid"], record["pid"]);
+    if form == Form::PidOne {
+        assert_eq!(left[0]["ppid"], 1);
+    }
+}
+
+fn nothing_left_is_nothing_named(form: Form) {
+    let exit = records::exit(&Launch::new(form, ["true"]).run().stderr);
+    assert_eq!((&exit["left"], exit.get("left_processes")), (&Value::from(0), None));
+    assert_eq!(exit["reaped"], 0);
+}

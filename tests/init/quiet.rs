@@ -1,0 +1,130 @@
+//! What PID 1 does not do: wake up, start threads, open sockets.
+
+use crate::endpoint::{Endpoint, Task};
+use crate::identity::proc_tree;
+use crate::init::{Form, Launch, has_namespaces};
+use crate::probe::probe;
+use crate::records;
+use crate::require::require;
+use crate::running::{status, wait_for};
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+in_both_forms! {
+    idle_is_one_thread_that_never_wakes_up
+    no_socket_outside_of_ecs
+    sockets_in_the_child_alone
+}
+
+fn wake_ups(pid: i32) -> u64 {
+    let count = |key: &str| status(pid, key).and_then(|text| text.parse::<u64>().ok()).unwrap();
+    count("voluntary_ctxt_switches") + count("nonvoluntary_ctxt_switches")
+}
+
+/// What the descriptors of a process are open on.
+fn files(pid: i32) -> Vec<String> {
+    let links = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+    let target = |entry: std::fs::DirEntry| std::fs::read_link(entry.path()).ok();
+    links.filter_map(target).map(|target| target.to_string_lossy().into_owned()).collect()
+}
+
+fn idle_is_one_thread_that_never_wakes_up(form: Form) {
+    let program = probe(&["ready"]);
+    let running = Launch::new(form, program).start().ready();
+    let pid = running.pid();
+    // The news of the exec has to arrive first: until nothing has happened for a tenth of a second.
+    let mut last = (0, Instant::now());
+    wait_for("epitaph to settle", || {
+        let now = wake_ups(pid);
+        if now != last.0 {
+            last = (now, Instant::now());
+        }
+        (last.1.elapsed() > Duration::from_millis(100)).then_some(())
+    });
+    let before = wake_ups(pid);
+    // Not a wait for something but the time over which is measured.
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(wake_ups(pid) - before, 0, "wake-ups in 2 s");
+    assert_eq!(status(pid, "Threads").as_deref(), Some("1"));
+    // The next event, whatever it is, closes the pipe on which the child told who it is.
+    running.signal(libc::SIGCHLD);
+    wait_for("one more wake-up", || (wake_ups(pid) > before).then_some(()));
+    wait_for("sleep", || status(pid, "State")?.starts_with('S').then_some(()));
+    // Whatever files the test itself was started with, the program has them too.
+    let theirs = files(running.program());
+    let own: Vec<String> = files(pid).into_iter().filter(|file| !theirs.contains(file)).collect();
+    let is_known = |file: &String| file == "anon_inode:[signalfd]" || file.ends_with("/memory.events");
+    assert!(own.iter().all(is_known), "{own:?}");
+    running.signal(libc::SIGTERM);
+    assert_eq!(running.finish().code, Some(143));
+}
+
+/// Calls of each process in what `strace -f` wrote: a line is `PID call(…`.
+struct Trace {
+    calls: BTreeMap<i32, Vec<String>>,
+}
+
+impl Trace {
+    /// Runs `launch` under strace; `None` where that cannot be done.
+    fn of(launch: Launch) -> Option<(Trace, crate::running::Finished)> {
+        let works =
+            Command::new("strace").args(["-f", "-o", "/dev/null", "true"]).stderr(Stdio::null()).status();
+        let works = works.is_ok_and(|status| status.success());
+        require("strace", works.then_some(()).ok_or("strace(1) is not installed, or may not trace"))?;
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("trace");
+        let filter = "trace=%network,execve,fork,vfork,clone,clone3";
+        let ended = launch.under(["strace", "-f", "-qq", "-e", filter, "-o", file.to_str().unwrap()]).run();
+        let text = std::fs::read_to_string(&file).unwrap();
+        let mut calls: BTreeMap<i32, Vec<String>> = BTreeMap::new();
+        for line in text.lines() {
+            let (pid, call) = line.split_once(' ').unwrap();
+            calls.entry(pid.parse().unwrap()).or_default().push(call.trim_start().to_owned());
+        }
+        Some((Trace { calls }, ended))
+    }
+
+    /// The process that executed epitaph.
+    fn epitaph(&self) -> i32 {
+        let executes = |call: &String| call.starts_with("execve(\"") && call.contains("/epitaph\"");
+        let mut found = self.calls.iter().filter(|(_, calls)| calls.iter().any(executes));
+        *found.next().expect("a process that executed epitaph").0
+    }
+
+    /// The processes that called anything about sockets.
+    fn with_sockets(&self) -> BTreeSet<i32> {
+        let is_other = |call: &String| {
+            ["execve(", "fork(", "vfork(", "clone(", "clone3(", "<...", "+++", "---"]
+                .iter()
+                .any(|start| call.starts_with(start))
+        };
+        let has = |calls: &Vec<String>| calls.iter().any(|call| !is_other(call));
+        self.calls.iter().filter(|(_, calls)| has(calls)).map(|(pid, _)| *pid).collect()
+    }
+}
+
+fn no_socket_outside_of_ecs(form: Form) {
+    if !has_namespaces() {
+        return;
+    }
+    // In plain Docker, where the ID is known and a host could be guessed that knows more.
+    let proc = proc_tree("/", &format!("0::/system.slice/docker-{}.scope\n", "0123456789abcdef".repeat(4)));
+    let launch = Launch::new(form, ["/bin/true"]).proc(proc.path()).without_network();
+    let launch = launch.env("EPITAPH_INTROSPECTION", "");
+    let Some((trace, ended)) = Trace::of(launch) else { return };
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(trace.epitaph() > 0);
+    assert_eq!(trace.with_sockets(), BTreeSet::new());
+}
+
+fn sockets_in_the_child_alone(form: Form) {
+    let endpoint = Endpoint::start(Task::default());
+    let launch = Launch::new(form, ["/bin/true"]).env("ECS_CONTAINER_METADATA_URI_V4", endpoint.uri_v4());
+    let Some((trace, ended)) = Trace::of(launch) else { return };
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(records::record(&ended.stderr, "start")["task_arn"], Task::default().arn);
+    let (epitaph, with_sockets) = (trace.epitaph(), trace.with_sockets());
+    assert_eq!(with_sockets.len(), 1, "the child, which then becomes the program");
+    assert!(!with_sockets.contains(&epitaph), "PID 1 itself opened a socket");
+}
