@@ -164,9 +164,12 @@ fn blocked_by_all(init: &Init) -> String {
             return Some(format!("it ends the program: {}", crate::call::describe(status)));
         }
         let status = std::fs::read_to_string(format!("/proc/{}/status", child.trim())).ok()?;
-        let pending = status.lines().find_map(|line| line.strip_prefix("ShdPnd:"))?;
-        let bits = u64::from_str_radix(pending.trim(), 16).ok()?;
-        (bits >> 14 & 1 == 1).then(|| "it is pending for the program".to_owned())
+        let has = |key: &str| {
+            let mask = status.lines().find_map(|line| line.strip_prefix(key))?;
+            Some(u64::from_str_radix(mask.trim(), 16).ok()? >> 14 & 1 == 1)
+        };
+        // Pending for a moment is every signal; one that is blocked stays so.
+        (has("ShdPnd:")? && has("SigBlk:")?).then(|| "it is pending for the program".to_owned())
     });
     told.unwrap_or_else(|| "nothing happens".to_owned())
 }
