@@ -112,7 +112,7 @@ fn read(mut options: Options, args: impl Iterator<Item = OsString>) -> Result<Co
 /// What was asked of an init that will not be there.
 fn without_effect(options: &Options) -> Vec<&'static str> {
     let asked = [
-        (options.subreaper, "-s"),
+        (options.subreaper && options.persona != Persona::Catatonit, "-s"),
         (options.target == Target::Group && options.persona != Persona::DumbInit, "-g"),
         (options.parent_death_signal.is_some(), "-p"),
         (options.warn_on_reap, "-w"),
