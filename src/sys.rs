@@ -182,36 +182,47 @@ pub struct Ended {
     pub pid: Pid,
     /// how it ended
     pub status: ExitStatus,
-    /// user CPU time of it and of the children that it waited for, in milliseconds
+    /// what it used, when that was asked for
+    pub usage: Option<Usage>,
+}
+
+/// What a process and the children that it waited for have used.
+#[derive(Debug, Clone, Copy)]
+pub struct Usage {
+    /// user CPU time in milliseconds
     pub user_ms: u64,
-    /// system CPU time of the same
+    /// system CPU time in milliseconds
     pub system_ms: u64,
     /// the largest resident set of any of them, in bytes
     pub max_rss: u64,
 }
 
-/// Reaps one child that has ended, if there is one.
+/// Reaps one child that has ended, if there is one; `with_usage` costs a little more.
 ///
 /// wait4(2) itself rather than `nix`, whose `waitpid` fails after reaping a child that a real-time signal
 /// has killed.
-pub fn reap() -> Option<Ended> {
+pub fn reap(with_usage: bool) -> Option<Ended> {
     let mut status = 0;
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
-    // SAFETY: both pointers are valid for the call, and a rusage of all zeros is a valid one.
+    let place = if with_usage { usage.as_mut_ptr() } else { std::ptr::null_mut() };
+    // SAFETY: both pointers are valid for the call, or null, and a rusage of all zeros is a valid one.
     let (pid, usage) = unsafe {
-        let pid = libc::wait4(-1, &mut status, libc::WNOHANG, usage.as_mut_ptr());
+        let pid = libc::wait4(-1, &mut status, libc::WNOHANG, place);
         (pid, usage.assume_init())
     };
     // The widths of these fields differ between architectures and libcs.
     #[allow(clippy::unnecessary_cast)]
     let ms = |time: libc::timeval| time.tv_sec as u64 * 1000 + time.tv_usec as u64 / 1000;
     #[allow(clippy::unnecessary_cast)]
-    (pid > 0).then(|| Ended {
-        pid: Pid::from_raw(pid),
-        status: ExitStatus::from_raw(status),
+    let usage = || Usage {
         user_ms: ms(usage.ru_utime),
         system_ms: ms(usage.ru_stime),
         max_rss: usage.ru_maxrss as u64 * 1024,
+    };
+    (pid > 0).then(|| Ended {
+        pid: Pid::from_raw(pid),
+        status: ExitStatus::from_raw(status),
+        usage: with_usage.then(usage),
     })
 }
 
