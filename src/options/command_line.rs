@@ -99,8 +99,11 @@ fn read(mut options: Options, args: impl Iterator<Item = OsString>) -> Result<Co
             options.warnings.push(format!("--exec leaves no init behind, so this has no effect: {idle}"));
         }
     }
-    // tini documents `PROGRAM -- ARGS`, and its getopt takes the two dashes away.
-    if !saw_dashes && options.program.get(1).is_some_and(|first| first == "--") {
+    // tini documents `PROGRAM -- ARGS`, and its getopt takes the two dashes away, as catatonit's does.
+    if !saw_dashes
+        && persona != Persona::DumbInit
+        && options.program.get(1).is_some_and(|first| first == "--")
+    {
         options.program.remove(1);
     }
     Ok(Command::Run(Box::new(options)))
@@ -109,7 +112,7 @@ fn read(mut options: Options, args: impl Iterator<Item = OsString>) -> Result<Co
 /// What was asked of an init that will not be there.
 fn without_effect(options: &Options) -> Vec<&'static str> {
     let asked = [
-        (options.subreaper, "-s"),
+        (options.subreaper && options.persona != Persona::Catatonit, "-s"),
         (options.target == Target::Group && options.persona != Persona::DumbInit, "-g"),
         (options.parent_death_signal.is_some(), "-p"),
         (options.warn_on_reap, "-w"),
@@ -183,6 +186,7 @@ mod tests {
         assert_eq!(run("tini -- sh -- -c x").program, ["sh", "--", "-c", "x"]);
         assert_eq!(run("tini sh -c -- x").program, ["sh", "-c", "--", "x"]);
         assert_eq!(run("tini -e 3 sh -- x").program, ["sh", "x"]);
+        assert_eq!(run("dumb-init sh -- x").program, ["sh", "--", "x"]);
     }
 
     #[test]
