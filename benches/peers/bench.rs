@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use crate::init::Init;
-use crate::process::{Child, Command, Place, Stdio};
+use crate::support::measure::spawn::{Child, Command, Place, Stdio};
 use crate::table::Cell;
 use crate::workload;
 

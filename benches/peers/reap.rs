@@ -11,8 +11,9 @@ use std::io;
 
 use crate::bench::{Bench, named};
 use crate::init::Init;
-use crate::process::OneCpu;
-use crate::table::{Cell, Row, Spread, grouped};
+use crate::support::measure::Spread;
+use crate::support::measure::spawn::OneCpu;
+use crate::table::{Cell, Row, grouped};
 use crate::workload;
 
 /// Two rows: the backlog, in orphans per second of the init's CPU time, and single orphans, in microseconds.
