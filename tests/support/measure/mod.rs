@@ -3,6 +3,7 @@
 pub mod endpoint;
 pub mod idle;
 pub mod spawn;
+pub mod streams;
 
 /// What is said of many measurements of one thing.
 #[derive(Clone, Copy, Debug)]
