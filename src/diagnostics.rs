@@ -11,10 +11,14 @@ use std::sync::OnceLock;
 pub fn init(options: &Options) {
     // Fails only when it was done before.
     let _ = log::set_logger(&OnDemand);
-    log::set_max_level(match &options.log_filter {
-        None => options.verbosity,
-        Some(filter) => LOGGER.get_or_init(|| logger(options.verbosity, filter)).filter(),
-    });
+    log::set_max_level(options.verbosity);
+    let Some(filter) = &options.log_filter else { return };
+    // Checked here, since env_logger would print what is wrong by itself, and wait for a stderr that is full.
+    if let Err(error) = env_filter::Builder::new().try_parse(filter) {
+        log::warn!("ignored EPITAPH_LOG: {error}; expected a level or MODULE=LEVEL, such as debug");
+        return;
+    }
+    log::set_max_level(LOGGER.get_or_init(|| logger(options.verbosity, filter)).filter());
 }
 
 static LOGGER: OnceLock<Logger> = OnceLock::new();

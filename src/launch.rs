@@ -5,7 +5,7 @@
 
 use crate::identity::{Deadline, Field, Identity, Surroundings, local, resolve, whoami};
 use crate::options::{Options, RecordFormat, Signal};
-use crate::record::{Dossier, Frame, Kind, Record, Value, journal, stderr};
+use crate::record::{Dossier, Formats, Frame, Kind, Record, Value, journal, stderr};
 use crate::sys::{self, Environment};
 use nix::sys::signal::{SigSet, SigmaskHow};
 use std::ffi::{CString, OsStr, OsString};
@@ -155,19 +155,20 @@ pub fn launch(options: &Options, inherited: &Inherited, format: RecordFormat, mu
     // A reader of stderr or of the pipe that is gone must not end us before the program has begun.
     sys::set_ignored(libc::SIGPIPE, true);
     inherited.unblock();
+    let formats = Formats::new(format, options.journal.is_some());
     let began = Instant::now();
     let surroundings = Surroundings::of_process();
     let local = local(&surroundings);
     if local.ecs_is_evident {
         // The endpoint may take its time, and what is known by now is worth having if we are ended meanwhile.
-        report.add(&Dossier::of(&local.identity).encode());
+        report.add(&Dossier::of(&local.identity, formats).encode());
         report.send();
     }
     let outcome = resolve(&surroundings, local, Deadline::after(options.identity_timeout));
     outcome.log_warnings();
     let identity = outcome.identity;
     let identity_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let dossier = Dossier::of(&identity);
+    let dossier = Dossier::of(&identity, formats);
     report.add(&dossier.encode());
     if !outcome.try_again {
         report.add(&Frame::Resolved.encode(b""));

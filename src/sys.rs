@@ -182,36 +182,47 @@ pub struct Ended {
     pub pid: Pid,
     /// how it ended
     pub status: ExitStatus,
-    /// user CPU time of it and of the children that it waited for, in milliseconds
+    /// what it used, when that was asked for
+    pub usage: Option<Usage>,
+}
+
+/// What a process and the children that it waited for have used.
+#[derive(Debug, Clone, Copy)]
+pub struct Usage {
+    /// user CPU time in milliseconds
     pub user_ms: u64,
-    /// system CPU time of the same
+    /// system CPU time in milliseconds
     pub system_ms: u64,
     /// the largest resident set of any of them, in bytes
     pub max_rss: u64,
 }
 
-/// Reaps one child that has ended, if there is one.
+/// Reaps one child that has ended, if there is one; `with_usage` costs a little more.
 ///
 /// wait4(2) itself rather than `nix`, whose `waitpid` fails after reaping a child that a real-time signal
 /// has killed.
-pub fn reap() -> Option<Ended> {
+pub fn reap(with_usage: bool) -> Option<Ended> {
     let mut status = 0;
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
-    // SAFETY: both pointers are valid for the call, and a rusage of all zeros is a valid one.
+    let place = if with_usage { usage.as_mut_ptr() } else { std::ptr::null_mut() };
+    // SAFETY: both pointers are valid for the call, or null, and a rusage of all zeros is a valid one.
     let (pid, usage) = unsafe {
-        let pid = libc::wait4(-1, &mut status, libc::WNOHANG, usage.as_mut_ptr());
+        let pid = libc::wait4(-1, &mut status, libc::WNOHANG, place);
         (pid, usage.assume_init())
     };
     // The widths of these fields differ between architectures and libcs.
     #[allow(clippy::unnecessary_cast)]
     let ms = |time: libc::timeval| time.tv_sec as u64 * 1000 + time.tv_usec as u64 / 1000;
     #[allow(clippy::unnecessary_cast)]
-    (pid > 0).then(|| Ended {
-        pid: Pid::from_raw(pid),
-        status: ExitStatus::from_raw(status),
+    let usage = || Usage {
         user_ms: ms(usage.ru_utime),
         system_ms: ms(usage.ru_stime),
         max_rss: usage.ru_maxrss as u64 * 1024,
+    };
+    (pid > 0).then(|| Ended {
+        pid: Pid::from_raw(pid),
+        status: ExitStatus::from_raw(status),
+        usage: with_usage.then(usage),
     })
 }
 
@@ -260,6 +271,32 @@ pub fn write(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
 pub fn stderr_descriptor() -> BorrowedFd<'static> {
     // SAFETY: `reserve_standard_descriptors` saw to it that 2 is open, and nothing here closes it.
     unsafe { BorrowedFd::borrow_raw(libc::STDERR_FILENO) }
+}
+
+/// Gives up the controlling terminal on stdin, if there is one, as the leader of the session: TIOCNOTTY,
+/// ioctl_tty(2).
+///
+/// The kernel sends SIGHUP and SIGCONT to the foreground for that. Nobody has sent them, so they are taken back,
+/// unless one was pending before. All signals must be blocked.
+pub fn give_up_terminal() {
+    let mut before = std::mem::MaybeUninit::<libc::sigset_t>::zeroed();
+    // SAFETY: the sets are valid for all calls, and of all zeros a valid set; the argument of the ioctl is a
+    // number. A sigtimedwait(2) without information to fill in, and with no time, only looks.
+    unsafe {
+        libc::sigpending(before.as_mut_ptr());
+        if libc::ioctl(libc::STDIN_FILENO, libc::TIOCNOTTY as _, 0) < 0 {
+            return;
+        }
+        for signal in [libc::SIGHUP, libc::SIGCONT] {
+            if libc::sigismember(before.as_ptr(), signal) == 0 {
+                let mut set = std::mem::MaybeUninit::<libc::sigset_t>::zeroed();
+                libc::sigemptyset(set.as_mut_ptr());
+                libc::sigaddset(set.as_mut_ptr(), signal);
+                let no_time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+                libc::sigtimedwait(set.as_ptr(), std::ptr::null_mut(), &no_time);
+            }
+        }
+    }
 }
 
 /// Makes the terminal on stdin the controlling terminal of this session: TIOCSCTTY, ioctl_tty(2).

@@ -92,11 +92,35 @@ fn read(mut options: Options, args: impl Iterator<Item = OsString>) -> Result<Co
     if options.program.is_empty() && options.mode != Mode::Pause {
         return Ok(Command::Print { text: usage::text(persona), to_stderr: true, code: 1 });
     }
-    // tini documents `PROGRAM -- ARGS`, and its getopt takes the two dashes away.
-    if !saw_dashes && options.program.get(1).is_some_and(|first| first == "--") {
+    if options.mode == Mode::Exec {
+        let idle = without_effect(&options);
+        if !idle.is_empty() {
+            let idle = idle.join(", ");
+            options.warnings.push(format!("--exec leaves no init behind, so this has no effect: {idle}"));
+        }
+    }
+    // tini documents `PROGRAM -- ARGS`, and its getopt takes the two dashes away, as catatonit's does.
+    if !saw_dashes
+        && persona != Persona::DumbInit
+        && options.program.get(1).is_some_and(|first| first == "--")
+    {
         options.program.remove(1);
     }
     Ok(Command::Run(Box::new(options)))
+}
+
+/// What was asked of an init that will not be there.
+fn without_effect(options: &Options) -> Vec<&'static str> {
+    let asked = [
+        (options.subreaper && options.persona != Persona::Catatonit, "-s"),
+        (options.target == Target::Group && options.persona != Persona::DumbInit, "-g"),
+        (options.parent_death_signal.is_some(), "-p"),
+        (options.warn_on_reap, "-w"),
+        (!options.success_codes.is_empty(), "-e"),
+        (!options.rewrites.is_empty(), "-r"),
+        (options.kill_after.is_some(), "--kill-after"),
+    ];
+    asked.into_iter().filter_map(|(is_asked, name)| is_asked.then_some(name)).collect()
 }
 
 fn signal(text: &str) -> Result<Signal, &'static str> {
@@ -162,6 +186,7 @@ mod tests {
         assert_eq!(run("tini -- sh -- -c x").program, ["sh", "--", "-c", "x"]);
         assert_eq!(run("tini sh -c -- x").program, ["sh", "-c", "--", "x"]);
         assert_eq!(run("tini -e 3 sh -- x").program, ["sh", "x"]);
+        assert_eq!(run("dumb-init sh -- x").program, ["sh", "--", "x"]);
     }
 
     #[test]
@@ -185,6 +210,16 @@ mod tests {
         assert_eq!(
             options.rewrites,
             [(Signal::TERM, Signal::new(3)), (Signal::parse("HUP").expect("1"), None)]
+        );
+    }
+
+    #[test]
+    fn what_an_init_would_do_is_named_when_there_will_be_none() {
+        assert_eq!(run("epitaph --exec true").warnings, [""; 0]);
+        let warnings = run("epitaph -sg --exec -e 143 --kill-after 1s true").warnings;
+        assert_eq!(
+            warnings,
+            ["--exec leaves no init behind, so this has no effect: -s, -g, -e, --kill-after"]
         );
     }
 

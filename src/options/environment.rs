@@ -59,7 +59,7 @@ fn switch(text: &str) -> Option<bool> {
 pub(super) fn apply(options: &mut Options, env: &dyn Fn(&str) -> Option<OsString>) {
     let mut reader = Reader { env, warnings: Vec::new() };
     // tini looks at the presence of these two alone, whatever they hold.
-    options.subreaper = reader.is_set("TINI_SUBREAPER");
+    options.subreaper |= reader.is_set("TINI_SUBREAPER");
     if reader.is_set("TINI_KILL_PROCESS_GROUP") {
         options.target = Target::Group;
     }
@@ -141,6 +141,12 @@ mod tests {
             "{:?}",
             set.warnings
         );
+    }
+
+    #[test]
+    fn catatonit_is_a_subreaper_by_itself() {
+        assert!(options("catatonit", &[]).subreaper);
+        assert!(!options("tini", &[]).subreaper);
     }
 
     #[test]

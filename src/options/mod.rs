@@ -29,7 +29,7 @@ pub struct Options {
     pub program: Vec<OsString>,
     /// what is to be done with them
     pub mode: Mode,
-    /// `-s`: become a subreaper
+    /// `-s`: become a subreaper; catatonit does so by itself
     pub subreaper: bool,
     /// `-p`: the signal that ends us when our parent dies
     pub parent_death_signal: Option<Signal>,
@@ -139,7 +139,7 @@ impl Options {
             persona,
             program: Vec::new(),
             mode: Mode::Supervise,
-            subreaper: false,
+            subreaper: persona == Persona::Catatonit,
             parent_death_signal: None,
             verbosity: log::LevelFilter::Warn,
             log_filter: None,

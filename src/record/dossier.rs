@@ -30,13 +30,31 @@ struct Part {
 
 const COMMON: [Field; 3] = [Field::ContainerId, Field::TaskArn, Field::TaskId];
 
+/// The formats that records are needed in. PID 1 keeps the identity in no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Formats {
+    /// JSON: on stderr or in the journal
+    pub json: bool,
+    /// logfmt: on stderr
+    pub text: bool,
+}
+
+impl Formats {
+    /// Those for records in `format` on stderr, and for a journal if there is one.
+    pub fn new(format: RecordFormat, has_journal: bool) -> Formats {
+        Formats { json: has_journal || format == RecordFormat::Json, text: format == RecordFormat::Text }
+    }
+}
+
 impl Dossier {
     /// Renders `identity`.
-    pub fn of(identity: &Identity) -> Dossier {
+    pub fn of(identity: &Identity, formats: Formats) -> Dossier {
         let container_id = identity.get(Field::ContainerId).unwrap_or_default().as_bytes().to_vec();
+        let part =
+            |is_needed: bool, format| is_needed.then(|| Part::of(identity, format)).unwrap_or_default();
         Dossier {
-            json: Part::of(identity, RecordFormat::Json),
-            text: Part::of(identity, RecordFormat::Text),
+            json: part(formats.json, RecordFormat::Json),
+            text: part(formats.text, RecordFormat::Text),
             container_id,
             task_memory_limit: identity.task_memory_limit.unwrap_or(0),
         }
@@ -73,7 +91,7 @@ impl Dossier {
     }
 
     /// Takes what one frame carries; `false` when the frame is not one of a dossier.
-    pub fn absorb(&mut self, frame: Frame, bytes: &[u8]) -> bool {
+    pub fn absorb(&mut self, frame: Frame, bytes: Vec<u8>) -> bool {
         let place = match frame {
             Frame::JsonCommon => &mut self.json.common,
             Frame::JsonRest => &mut self.json.rest,
@@ -81,7 +99,7 @@ impl Dossier {
             Frame::TextRest => &mut self.text.rest,
             Frame::ContainerId => &mut self.container_id,
             Frame::TaskMemoryLimit => {
-                self.task_memory_limit = bytes.try_into().map_or(0, u64::from_le_bytes);
+                self.task_memory_limit = bytes.as_slice().try_into().map_or(0, u64::from_le_bytes);
                 return true;
             }
             Frame::Resolved
@@ -90,7 +108,7 @@ impl Dossier {
             | Frame::JournalLine
             | Frame::NotStarted => return false,
         };
-        *place = bytes.to_vec();
+        *place = bytes;
         true
     }
 }
@@ -220,6 +238,8 @@ mod tests {
     use super::*;
     use crate::identity::Source;
 
+    const BOTH: Formats = Formats { json: true, text: true };
+
     fn identity() -> Identity {
         let mut identity = Identity::default();
         let id = "0123456789abcdef0123456789abcdef-123456789";
@@ -232,12 +252,12 @@ mod tests {
 
     #[test]
     fn a_dossier_survives_a_pipe_that_gives_a_byte_at_a_time() {
-        let sent = Dossier::of(&identity());
+        let sent = Dossier::of(&identity(), BOTH);
         let (mut received, mut frames) = (Dossier::default(), Frames::default());
         for byte in sent.encode() {
             frames.push(&[byte]);
             while let Some((frame, bytes)) = frames.take() {
-                assert!(received.absorb(frame, &bytes));
+                assert!(received.absorb(frame, bytes));
             }
         }
         assert_eq!(received, sent);
@@ -247,7 +267,7 @@ mod tests {
 
     #[test]
     fn milliseconds_are_a_number_and_derived_values_have_no_source() {
-        let json = String::from_utf8(Dossier::of(&identity()).json.rest).expect("UTF-8");
+        let json = String::from_utf8(Dossier::of(&identity(), BOTH).json.rest).expect("UTF-8");
         assert_eq!(
             json,
             "\"family\":\"web\",\"network_wait_ms\":81,\"sources\":{\"container_id\":\"cgroup\",\"family\":\"metadata-v4\"}"
@@ -269,7 +289,7 @@ mod tests {
         for field in [Field::Image, Field::ImageId, Field::LogGroup, Field::LogStream, Field::Hostname] {
             identity.offer(field, &"\"".repeat(500), Source::MetadataV4).expect("a long value");
         }
-        let rest = Dossier::of(&identity).json.rest;
+        let rest = Dossier::of(&identity, BOTH).json.rest;
         assert!(rest.len() <= LONGEST_REST && rest.len() > 1000, "{}", rest.len());
         let rest = String::from_utf8(rest).expect("UTF-8");
         assert!(rest.contains("\"image\"") && !rest.contains("\"log_stream\""));

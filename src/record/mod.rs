@@ -8,7 +8,7 @@ pub mod journal;
 mod stderr;
 mod value;
 
-pub use dossier::{Dossier, Frame, Frames};
+pub use dossier::{Dossier, Formats, Frame, Frames};
 pub use stderr::{LogWriter, Stderr, stderr};
 pub use value::Value;
 
@@ -138,7 +138,7 @@ mod tests {
         let mut identity = Identity::default();
         identity.offer(Field::ContainerId, ID, Source::Cpuset).expect("an ID");
         identity.offer(Field::Image, "a \"b\"=c", Source::MetadataV4).expect("an image");
-        Dossier::of(&identity)
+        Dossier::of(&identity, Formats { json: true, text: true })
     }
 
     fn record(fields: Vec<(&'static str, Value)>) -> Record {

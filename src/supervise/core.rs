@@ -49,6 +49,7 @@ pub struct Core {
     target: Target,
     rewrites: Vec<(Signal, Option<Signal>)>,
     suspends_itself: bool,
+    has_own_session: bool,
     has_program: bool,
     kill_after: Option<Duration>,
     kill_at: Option<Instant>,
@@ -67,7 +68,8 @@ impl Core {
         Core {
             target: options.target,
             rewrites: options.rewrites.clone(),
-            suspends_itself: options.suspends_itself && options.isolation == Isolation::Session,
+            suspends_itself: options.suspends_itself || options.isolation == Isolation::None,
+            has_own_session: options.isolation == Isolation::Session,
             has_program,
             kill_after: options.kill_after,
             kill_at: None,
@@ -116,26 +118,33 @@ impl Core {
             return Vec::new();
         }
         if !self.has_program {
-            return if signal.asks_to_stop() { vec![Action::EndPause] } else { Vec::new() };
+            let ends = matches!(signal.number(), libc::SIGTERM | libc::SIGINT);
+            return if ends { vec![Action::EndPause] } else { Vec::new() };
         }
-        let sent = match self.rewrites.iter().rev().find(|(from, _)| *from == signal) {
+        let rewrite = self.rewrites.iter().rev().find(|(from, _)| *from == signal);
+        let is_rewritten = rewrite.is_some();
+        let sent = match rewrite {
             None => signal,
             Some((_, Some(to))) => *to,
-            Some((_, None)) => return Vec::new(),
+            Some((_, None)) => return self.suspend(signal).into_iter().collect(),
         };
         let mut actions = Vec::new();
         if signal.asks_to_stop() || sent.asks_to_stop() {
             actions.extend(self.stop_forwarded(Arrival { signal: sent, ..arrival }));
         }
-        if self.suspends_itself && signal.is_terminal_stop() && sent == signal {
-            // The program's session has no parent that could continue it, so the kernel would discard the
-            // terminal's own stop signals there; SIGSTOP is not discarded.
-            actions.push(Action::Send { signal: Signal::STOP, target: self.target });
-            actions.push(Action::Suspend);
-        } else {
-            actions.push(Action::Send { signal: sent, target: self.target });
-        }
+        // A session of its own has no parent that could continue it, so the kernel would discard the terminal's
+        // own stop signals there; SIGSTOP is not discarded. A rewriting, even to itself, is somebody's choice.
+        let is_discarded = self.suspends_itself && self.has_own_session && signal.is_terminal_stop();
+        let signal_sent = if is_discarded && !is_rewritten { Signal::STOP } else { sent };
+        actions.push(Action::Send { signal: signal_sent, target: self.target });
+        actions.extend(self.suspend(signal));
         actions
+    }
+
+    /// The shell that started us waits for us to stop, not for the program: after a stop signal from the
+    /// terminal we stop as well, unless the terminal has the program's group in the foreground and not ours.
+    fn suspend(&self, signal: Signal) -> Option<Action> {
+        (self.suspends_itself && signal.is_terminal_stop()).then_some(Action::Suspend)
     }
 
     fn stop_forwarded(&mut self, arrival: Arrival) -> Option<Action> {
@@ -279,18 +288,27 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_stop_suspends_dumb_init_with_its_session_only() {
-        let mut with_session = core("dumb-init true");
-        let stop = Action::Send { signal: Signal::STOP, target: Target::Group };
-        assert_eq!(with_session.on_signal(arrival(libc::SIGTSTP)), [stop, Action::Suspend]);
-        assert_eq!(sent(&mut core("dumb-init -c true"), libc::SIGTSTP), [libc::SIGTSTP]);
-        assert_eq!(sent(&mut core("epitaph true"), libc::SIGTSTP), [libc::SIGTSTP]);
+    fn a_terminal_stop_suspends_whoever_has_no_group_of_its_own_for_the_program() {
+        let arrives = |line: &str| core(line).on_signal(arrival(libc::SIGTSTP));
+        let send = |number, target| Action::Send { signal: Signal::new(number).expect("a signal"), target };
+        let (program, group) = (Target::Program, Target::Group);
+        assert_eq!(arrives("dumb-init true"), [send(libc::SIGSTOP, group), Action::Suspend]);
+        assert_eq!(arrives("dumb-init -c true"), [send(libc::SIGTSTP, program), Action::Suspend]);
+        assert_eq!(arrives("epitaph -c true"), [send(libc::SIGTSTP, program), Action::Suspend]);
+        assert_eq!(arrives("epitaph true"), [send(libc::SIGTSTP, program)]);
+        assert_eq!(arrives("dumb-init -r TSTP:0 true"), [Action::Suspend]);
+        assert_eq!(arrives("dumb-init -r TSTP:TERM true").last(), Some(&Action::Suspend));
+        let own = arrives("dumb-init -r TSTP:TSTP true");
+        assert_eq!(own, [send(libc::SIGTSTP, group), Action::Suspend]);
     }
 
     #[test]
-    fn pause_ends_on_a_stop_signal_alone() {
+    fn pause_ends_on_sigterm_and_sigint_alone() {
         let mut core = core("epitaph -P");
-        assert_eq!(core.on_signal(arrival(libc::SIGUSR1)), []);
+        for other in [libc::SIGUSR1, libc::SIGHUP, libc::SIGQUIT] {
+            assert_eq!(core.on_signal(arrival(other)), []);
+        }
         assert_eq!(core.on_signal(arrival(15)), [Action::EndPause]);
+        assert_eq!(core.on_signal(arrival(2)), [Action::EndPause]);
     }
 }

@@ -41,9 +41,11 @@ impl Supervisor {
             exit.push(("stop_signal", Value::from(stop.signal.to_string())));
             exit.push(("stop_ms", ms(at.saturating_duration_since(stop.at))));
         }
-        exit.push(("user_ms", Value::from(ended.user_ms)));
-        exit.push(("system_ms", Value::from(ended.system_ms)));
-        exit.push(("max_rss", Value::from(ended.max_rss)));
+        if let Some(usage) = ended.usage {
+            exit.push(("user_ms", Value::from(usage.user_ms)));
+            exit.push(("system_ms", Value::from(usage.system_ms)));
+            exit.push(("max_rss", Value::from(usage.max_rss)));
+        }
         exit.push(("reaped", Value::from(self.reaped)));
         // Every orphan of the program has become our child by now, if we are PID 1 or a subreaper; so without a
         // child there is none, and the process table need not be read.

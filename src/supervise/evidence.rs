@@ -97,13 +97,18 @@ impl Evidence {
         self.unrecorded.into_iter().chain(self.next_look).min()
     }
 
+    /// Stops looking by the clock where there is no limit: nothing is likely to be killed there, and what is, is
+    /// noticed at the next reap.
+    pub fn settle(&mut self) {
+        if self.poll.is_some() && self.cgroup.limit().is_none() {
+            self.poll = None;
+            self.next_look = None;
+        }
+    }
+
     /// Looks where nothing can be watched, when it is time to.
     pub fn on_time(&mut self, now: Instant) {
         if self.next_look.is_some_and(|at| at <= now) {
-            if self.poll.is_some() && self.cgroup.limit().is_none() {
-                // Nothing is likely to be killed without a limit; what is, is noticed at the next reap.
-                self.poll = None;
-            }
             self.look(now);
         }
     }

@@ -2,12 +2,33 @@
 
 use crate::options::Isolation;
 use nix::errno::Errno;
-use nix::unistd::{Pid, getpgrp, getpid, setpgid, setsid, tcgetpgrp, tcsetpgrp};
+use nix::unistd::{Pid, getpgrp, getpid, getsid, setpgid, setsid, tcgetpgrp, tcsetpgrp};
 use std::io::stdin;
 
+/// How the program is set apart, as decided before the fork.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    isolation: Isolation,
+    /// whether our group is in the foreground, so that the terminal is ours to pass on
+    holds_terminal: bool,
+}
+
+/// Decides, before the fork: after it the parent may have moved the child to its group already, and the child
+/// could no longer tell whether the terminal was ours.
+pub fn plan(isolation: Isolation) -> Plan {
+    let is_leader = || getsid(None).is_ok_and(|session| session == getpid());
+    if isolation == Isolation::Session && is_leader() {
+        // A terminal controls one session, so ours lets it go for the program's to take.
+        crate::sys::give_up_terminal();
+    }
+    // Only who holds the terminal may pass it on: a background job that takes it would stop the shell.
+    let holds_terminal = tcgetpgrp(stdin()).is_ok_and(|foreground| foreground == getpgrp());
+    Plan { isolation, holds_terminal }
+}
+
 /// In the child, with signals still blocked, so that SIGTTOU cannot stop it here.
-pub fn in_child(isolation: Isolation) {
-    match isolation {
+pub fn in_child(plan: Plan) {
+    match plan.isolation {
         Isolation::None => {}
         Isolation::Session => {
             if let Err(error) = setsid() {
@@ -20,12 +41,10 @@ pub fn in_child(isolation: Isolation) {
             }
         }
         Isolation::Group => {
-            // Only who holds the terminal may pass it on: a background job that takes it would stop the shell.
-            let holds_terminal = tcgetpgrp(stdin()).is_ok_and(|foreground| foreground == getpgrp());
             if let Err(error) = setpgid(Pid::from_raw(0), Pid::from_raw(0)) {
                 log::warn!("a process group of its own for the program failed: {error}");
             }
-            if holds_terminal
+            if plan.holds_terminal
                 && let Err(error) = tcsetpgrp(stdin(), getpid())
                 && !matches!(error, Errno::ENOTTY | Errno::ENXIO | Errno::EBADF | Errno::EIO)
             {
@@ -36,8 +55,8 @@ pub fn in_child(isolation: Isolation) {
 }
 
 /// In the parent: the same group, so that it exists from the fork on, whichever side runs first.
-pub fn in_parent(isolation: Isolation, child: Pid) {
-    if isolation == Isolation::Group {
+pub fn in_parent(plan: Plan, child: Pid) {
+    if plan.isolation == Isolation::Group {
         // EACCES: the child was faster and has executed the program already. ESRCH: it has ended.
         let _ = setpgid(child, child);
     }

@@ -1,7 +1,7 @@
 //! The identity that came too late for the start: a helper goes on asking.
 
 use crate::identity::{Deadline, Surroundings, local, resolve};
-use crate::record::{Dossier, Frame};
+use crate::record::{Dossier, Formats, Frame};
 use std::fs::File;
 use std::io::Write;
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub const LAST_TRY: Duration = Duration::from_millis(300);
 
 /// What the helper does: asks until all is known or nothing more can be, and sends it up `pipe`. `pause_first`
 /// when somebody has just asked in vain.
-pub fn search(mut pipe: File, mut pause_first: bool) -> u8 {
+pub fn search(mut pipe: File, formats: Formats, mut pause_first: bool) -> u8 {
     let end = Deadline::after(PATIENCE);
     let mut pause = PAUSE.0;
     loop {
@@ -35,26 +35,26 @@ pub fn search(mut pipe: File, mut pause_first: bool) -> u8 {
             pause = (pause * 2).min(PAUSE.1);
         }
         pause_first = true;
-        if attempt(&mut pipe, end.at_most(ATTEMPT)) {
+        if attempt(&mut pipe, formats, end.at_most(ATTEMPT)) {
             return 0;
         }
     }
 }
 
 /// One attempt, sent up `pipe` when it leaves nothing to learn. Returns whether it did.
-pub fn attempt(pipe: &mut File, deadline: Deadline) -> bool {
+pub fn attempt(pipe: &mut File, formats: Formats, deadline: Deadline) -> bool {
     let surroundings = Surroundings::of_process();
     let outcome = resolve(&surroundings, local(&surroundings), deadline);
     if outcome.try_again {
         return false;
     }
     outcome.log_warnings();
-    let mut frames = Dossier::of(&outcome.identity).encode();
+    let mut frames = Dossier::of(&outcome.identity, formats).encode();
     frames.extend(Frame::Resolved.encode(b""));
     pipe.write_all(&frames).is_ok()
 }
 
 /// The last try before the exit record.
-pub fn last_try(mut pipe: File) -> u8 {
-    u8::from(!attempt(&mut pipe, Deadline::after(LAST_TRY)))
+pub fn last_try(mut pipe: File, formats: Formats) -> u8 {
+    u8::from(!attempt(&mut pipe, formats, Deadline::after(LAST_TRY)))
 }

@@ -59,16 +59,17 @@ fn start(options: &Options, inherited: &Inherited, format: RecordFormat) -> std:
     let signals = Signals::open()?;
     let (report, report_end) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
     let (ready, ready_end) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+    let plan = isolate::plan(options.isolation);
     match sys::fork()? {
         Fork::Child => {
             drop(ready_end);
-            isolate::in_child(options.isolation);
+            isolate::in_child(plan);
             let report = Report::to(File::from(report_end), File::from(ready));
             sys::exit_now(i32::from(launch(options, inherited, format, report)))
         }
         Fork::Parent(child) => {
             drop((report_end, ready));
-            isolate::in_parent(options.isolation, child);
+            isolate::in_parent(plan, child);
             let program = Program { pid: child, report: File::from(report) };
             let supervisor = Supervisor::new(options, format, signals, Some(program));
             // The end of this pipe is the word that the child waits for.
@@ -132,6 +133,9 @@ struct Supervisor {
     terminates_rest: bool,
     success_codes: Vec<u8>,
 }
+
+/// From how many orphans at once on their usage is not asked for.
+const STORM: u64 = 8;
 
 /// What poll(2) has found.
 #[derive(Debug, Clone, Copy)]
@@ -219,18 +223,20 @@ impl Supervisor {
             .chain([evidence.and_then(Evidence::next_deadline)])
             .flatten()
             .min();
-        let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-        fds.extend(evidence.and_then(Evidence::watch).map(|watch| PollFd::new(watch, PollFlags::POLLPRI)));
+        let watch = evidence.and_then(Evidence::watch);
         // Once the child is about to execute the program and knows who it is, the pipe's end tells nothing that
         // cannot wait for the next event.
         let report = self.report.as_ref().filter(|_| !(self.executed && self.resolved));
-        let pipes = [report, self.late.as_ref()].into_iter().flatten();
-        fds.extend(pipes.map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)));
-        fds.extend(stderr().has_pending().then(|| PollFd::new(sys::stderr_descriptor(), PollFlags::POLLOUT)));
-        if fds.len() == 1 && deadline.is_none() {
+        let has_pending = stderr().has_pending();
+        if watch.is_none() && report.is_none() && self.late.is_none() && !has_pending && deadline.is_none() {
             // Reading waits by itself, which saves a system call for each signal.
             return Ready { signals: true, memory: false };
         }
+        let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+        fds.extend(watch.map(|watch| PollFd::new(watch, PollFlags::POLLPRI)));
+        let pipes = [report, self.late.as_ref()].into_iter().flatten();
+        fds.extend(pipes.map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)));
+        fds.extend(has_pending.then(|| PollFd::new(sys::stderr_descriptor(), PollFlags::POLLOUT)));
         // poll(2) counts whole milliseconds; rounded down, the last one would be spent spinning.
         let left = deadline.map(|at| at.saturating_duration_since(Instant::now()) + Duration::from_millis(1));
         let timeout =
@@ -256,7 +262,9 @@ impl Supervisor {
             evidence.killed(pid, Some(pid) == self.program, now);
         }
         let mut reaped = 0;
-        while let Some(ended) = sys::reap() {
+        // What a process has used is worth knowing of the program alone, and costs time with each of a storm of
+        // orphans. Should the program end in the middle of one, its usage is not known.
+        while let Some(ended) = sys::reap(reaped < STORM) {
             let pid = ended.pid;
             if Some(pid) == self.program {
                 self.program = None;
@@ -326,11 +334,17 @@ impl Supervisor {
         while let Some((frame, bytes)) = self.frames.take() {
             match frame {
                 Frame::Resolved => self.resolved = true,
-                Frame::Executing => self.executed = true,
+                Frame::Executing => {
+                    self.executed = true;
+                    // Now PID 1 has time, and the program is on its way.
+                    if let Some(evidence) = &mut self.evidence {
+                        evidence.settle();
+                    }
+                }
                 Frame::StderrLine => drop(stderr().write_record(bytes)),
                 Frame::JournalLine => self.write_journal(bytes),
                 Frame::NotStarted => self.not_started = Some(NotStarted::from_frame(&bytes)),
-                other => drop(self.dossier.absorb(other, &bytes)),
+                other => drop(self.dossier.absorb(other, bytes)),
             }
         }
         if self.report.is_none() {

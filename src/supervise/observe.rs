@@ -3,7 +3,7 @@
 use super::evidence::memory_value;
 use super::helper::Purpose;
 use super::{Supervisor, late, read_frames};
-use crate::record::{Frame, Kind, Value};
+use crate::record::{Formats, Frame, Kind, Value};
 use crate::sys;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -47,10 +47,10 @@ impl Supervisor {
         if self.resolved || !self.executed || self.not_started.is_some() || self.program.is_none() {
             return;
         }
-        let pause_first = self.waits_for_identity;
+        let (formats, pause_first) = (self.formats(), self.waits_for_identity);
         // The helper gives up by itself, with a warning.
         let time = late::PATIENCE + Duration::from_secs(10);
-        self.late = self.spawn_searcher(time, |pipe| late::search(pipe, pause_first));
+        self.late = self.spawn_searcher(time, |pipe| late::search(pipe, formats, pause_first));
     }
 
     fn spawn_searcher(&mut self, time: Duration, search: impl FnOnce(File) -> u8) -> Option<File> {
@@ -65,6 +65,10 @@ impl Supervisor {
         runs.then_some(read)
     }
 
+    fn formats(&self) -> Formats {
+        Formats::new(self.format, self.journal.is_some())
+    }
+
     /// Takes what the helper has found.
     pub(super) fn take_late_frames(&mut self) {
         if self.late.is_none() {
@@ -75,7 +79,7 @@ impl Supervisor {
             if frame == Frame::Resolved {
                 self.resolved = true;
             } else {
-                self.dossier.absorb(frame, &bytes);
+                self.dossier.absorb(frame, bytes);
             }
         }
         if self.resolved {
@@ -92,7 +96,8 @@ impl Supervisor {
         if !is_unknown || self.core.is_in_a_hurry(now, late::LAST_TRY) {
             return;
         }
-        self.late = self.spawn_searcher(late::LAST_TRY, late::last_try);
+        let formats = self.formats();
+        self.late = self.spawn_searcher(late::LAST_TRY, |pipe| late::last_try(pipe, formats));
         let deadline = now + late::LAST_TRY;
         while let Some(pipe) = &self.late {
             let Some(left) = deadline.checked_duration_since(Instant::now()) else { break };
@@ -119,7 +124,7 @@ impl Supervisor {
                 // Whatever comes now is too late for the program; children still have to be reaped.
                 drop(self.signals.read());
             }
-            while let Some(ended) = sys::reap() {
+            while let Some(ended) = sys::reap(false) {
                 if let Some((purpose, done)) = self.helpers.ended(&ended) {
                     self.helper_ended(purpose, done);
                 } else {

@@ -1,0 +1,65 @@
+//! The inits: the real ones, and epitaph called by their names.
+
+use crate::call::Call;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+/// The names under which a row can be run. The last two have no original of their own to be compared with:
+/// docker-init is tini, and epitaph's habits are tini's.
+pub const NAMES: [&str; 6] = ["tini", "tini-static", "dumb-init", "catatonit", "docker-init", "epitaph"];
+
+/// Those with an original.
+pub const ORIGINALS: [&str; 4] = ["tini", "tini-static", "dumb-init", "catatonit"];
+
+/// One init.
+#[derive(Debug, Clone)]
+pub struct Init {
+    /// what it is called as
+    pub name: &'static str,
+    /// where it is
+    pub path: PathBuf,
+    /// whether it is ours
+    pub is_epitaph: bool,
+}
+
+impl Init {
+    /// A call of it.
+    pub fn call(&self) -> Call {
+        Call::new(&self.path)
+    }
+}
+
+/// All of them.
+pub struct Inits {
+    /// the originals that are installed here
+    pub originals: Vec<Init>,
+    /// epitaph by every name
+    pub ours: Vec<Init>,
+    _links: TempDir,
+}
+
+impl Inits {
+    /// Looks for the originals, and makes the links to epitaph.
+    pub fn find() -> Inits {
+        let originals = ORIGINALS.iter().filter_map(|name| {
+            let path = ["/usr/bin", "/sbin", "/usr/local/bin", "/bin"].map(|dir| Path::new(dir).join(name));
+            let path = path.into_iter().find(|path| path.exists())?;
+            Some(Init { name, path, is_epitaph: false })
+        });
+        let originals = originals.collect();
+        let links = tempfile::Builder::new().prefix("epitaph-drop-in-").tempdir().unwrap();
+        let ours = NAMES.iter().map(|name| {
+            let path = links.path().join(name);
+            symlink(epitaph(), &path).unwrap();
+            Init { name, path, is_epitaph: true }
+        });
+        Inits { originals, ours: ours.collect(), _links: links }
+    }
+}
+
+/// The binary under test. Another build of it, such as the static release one, can be named.
+fn epitaph() -> PathBuf {
+    std::env::var_os("EPITAPH_TEST_BINARY")
+        .map_or_else(|| env!("CARGO_BIN_EXE_epitaph").into(), |path| std::fs::canonicalize(path).unwrap())
+}
