@@ -1,5 +1,7 @@
 //! What the tests of this room share, those in tests/cgroups too: trees of /proc and /sys.
 #![allow(clippy::unwrap_used, clippy::panic)]
+// The tests here and those in tests/cgroups each use a part of it.
+#![allow(dead_code)]
 
 use std::fs;
 use std::path::Path;

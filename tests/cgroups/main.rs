@@ -11,6 +11,5 @@ mod memory;
 #[path = "../support/mod.rs"]
 mod support;
 #[path = "../../src/forensics/testing.rs"]
-#[allow(dead_code)]
 mod testing;
 mod watch;
