@@ -51,7 +51,7 @@ impl Dossier {
     pub fn of(identity: &Identity, formats: Formats) -> Dossier {
         let container_id = identity.get(Field::ContainerId).unwrap_or_default().as_bytes().to_vec();
         let part =
-            |is_needed: bool, format| is_needed.then(|| Part::of(identity, format)).unwrap_or_default();
+            |is_needed: bool, format| if is_needed { Part::of(identity, format) } else { Part::default() };
         Dossier {
             json: part(formats.json, RecordFormat::Json),
             text: part(formats.text, RecordFormat::Text),
