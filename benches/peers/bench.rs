@@ -42,7 +42,8 @@ pub struct Bench {
     pub places: Vec<Place>,
     /// How much is measured.
     pub scale: Scale,
-    streams: Streams,
+    /// The streams that all programs share.
+    pub streams: Streams,
     cut_short: RefCell<Vec<String>>,
 }
 

@@ -73,7 +73,7 @@ pub fn early(bench: &Bench) -> io::Result<Vec<Row>> {
             let reached =
                 reached(running).map_err(|error| io::Error::other(format!("{}: {error}", init.name)))?;
             lost[index] += u32::from(!reached);
-            bench.drain();
+            bench.streams.drain();
         }
     }
     let cells = |figure: &dyn Fn(f64) -> f64| {
