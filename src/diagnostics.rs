@@ -44,6 +44,7 @@ impl Log for OnDemand {
     fn flush(&self) {}
 }
 
+#[inline(never)]
 fn logger(verbosity: LevelFilter, filter: &str) -> Logger {
     let mut builder = Builder::new();
     builder.filter_level(verbosity);

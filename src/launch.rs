@@ -151,6 +151,7 @@ fn reason(error: &std::io::Error) -> String {
 ///
 /// The order is a promise, see `docs/design.md`: signals through, local identity, endpoint, identity to PID 1,
 /// environment, start record, dispositions, exec.
+#[inline(never)]
 pub fn launch(options: &Options, inherited: &Inherited, format: RecordFormat, mut report: Report) -> u8 {
     // A reader of stderr or of the pipe that is gone must not end us before the program has begun.
     sys::set_ignored(libc::SIGPIPE, true);
@@ -326,6 +327,7 @@ fn exec_file(path: &[u8], args: &[CString], environment: &Environment) -> std::i
 ///
 /// Until the exec, SIGTERM, SIGINT, SIGQUIT and SIGHUP end the process with 128 + n, as PID 1 too, for which
 /// the kernel knows no default action. What ignores them was asked to by `nohup` or the like.
+#[inline(never)]
 pub fn exec_mode(options: &Options, inherited: &Inherited, format: RecordFormat) -> u8 {
     for number in [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGHUP] {
         if sys::ignores(number) {
@@ -342,6 +344,7 @@ pub fn exec_mode(options: &Options, inherited: &Inherited, format: RecordFormat)
 
 /// `--whoami`: resolves afresh. Returns what there is to print, and the exit code: 0 when the container ID is
 /// known, else 3.
+#[inline(never)]
 pub fn whoami(options: &Options, format: whoami::Format) -> (String, u8) {
     let surroundings = Surroundings::of_process();
     let outcome = resolve(&surroundings, local(&surroundings), Deadline::after(options.identity_timeout));

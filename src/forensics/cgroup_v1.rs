@@ -2,23 +2,22 @@
 //!
 //! Formats: Documentation/admin-guide/cgroup-v1/memory.rst in the kernel's source.
 
-use super::files::read_text;
+use super::files::Directory;
 use super::memory::{Memory, UNLIMITED, parse_keyed, parse_limit, parse_number};
-use std::path::Path;
 
 /// Every cgroup with the controller has it, the root too.
 pub(super) const USAGE: &str = "memory.usage_in_bytes";
 
-pub(super) fn read(directory: &Path) -> Memory {
-    let number = |name| read_text(&directory.join(name), parse_number);
+pub(super) fn read(directory: &Directory) -> Memory {
+    let number = |name| directory.read_text(name, parse_number);
     Memory { limit: limit(directory), usage: number(USAGE), ..read_counters(directory) }
 }
 
 /// What only rises: the peak, the kills and the limit hits.
-pub(super) fn read_counters(directory: &Path) -> Memory {
+pub(super) fn read_counters(directory: &Directory) -> Memory {
     Memory {
         cgroup: 1,
-        peak: read_text(&directory.join("memory.max_usage_in_bytes"), parse_number),
+        peak: directory.read_text("memory.max_usage_in_bytes", parse_number),
         oom_kills: oom_kills(directory),
         limit_hits: limit_hits(directory),
         ..Memory::default()
@@ -29,19 +28,19 @@ pub(super) fn read_counters(directory: &Path) -> Memory {
 ///
 /// That is `hierarchical_memory_limit` in `memory.stat`, which knows those that are not visible from inside too,
 /// and leaves out those that do not apply (`memory.use_hierarchy` 0). So nothing else is looked at where it is.
-pub(super) fn limit(directory: &Path) -> Option<u64> {
-    match read_text(&directory.join("memory.stat"), parse_hierarchical_limit) {
+pub(super) fn limit(directory: &Directory) -> Option<u64> {
+    match directory.read_text("memory.stat", parse_hierarchical_limit) {
         Some(limit) => Some(limit).filter(|limit| *limit < UNLIMITED),
-        None => read_text(&directory.join("memory.limit_in_bytes"), parse_limit),
+        None => directory.read_text("memory.limit_in_bytes", parse_limit),
     }
 }
 
-pub(super) fn limit_hits(directory: &Path) -> Option<u64> {
-    read_text(&directory.join("memory.failcnt"), parse_number)
+pub(super) fn limit_hits(directory: &Directory) -> Option<u64> {
+    directory.read_text("memory.failcnt", parse_number)
 }
 
-pub(super) fn oom_kills(directory: &Path) -> Option<u64> {
-    read_text(&directory.join("memory.oom_control"), parse_oom_control)
+pub(super) fn oom_kills(directory: &Directory) -> Option<u64> {
+    directory.read_text("memory.oom_control", parse_oom_control)
 }
 
 /// The kill counter in `memory.oom_control`; `None` before Linux 4.13, which had none.

@@ -2,7 +2,7 @@
 //!
 //! Formats: Documentation/admin-guide/cgroup-v2.rst in the kernel's source, "Memory Interface Files".
 
-use super::files::{BUFFER, read_text};
+use super::files::{BUFFER, Directory, read_text};
 use super::memory::{Counters, Memory, parse_keyed, parse_limit, parse_number, smallest};
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -17,21 +17,23 @@ use std::path::Path;
 /// hit and even if it was the whole machine that ran out: a kill for the limit of the task is counted too.
 pub(super) const EVENTS: &str = "memory.events";
 
-pub(super) fn read(directory: &Path, ancestors: usize) -> Memory {
+const LIMIT: &str = "memory.max";
+
+pub(super) fn read(directory: &Directory, ancestors: usize) -> Memory {
     Memory {
         limit: limit(directory, ancestors),
-        usage: read_text(&directory.join("memory.current"), parse_number),
+        usage: directory.read_text("memory.current", parse_number),
         ..read_counters(directory)
     }
 }
 
 /// What only rises: the peak, the kills and the limit hits.
-pub(super) fn read_counters(directory: &Path) -> Memory {
+pub(super) fn read_counters(directory: &Directory) -> Memory {
     let events = events(directory);
     Memory {
         cgroup: 2,
         // since Linux 5.19
-        peak: read_text(&directory.join("memory.peak"), parse_number),
+        peak: directory.read_text("memory.peak", parse_number),
         oom_kills: events.oom_kills,
         limit_hits: events.limit_hits,
         ..Memory::default()
@@ -39,16 +41,14 @@ pub(super) fn read_counters(directory: &Path) -> Memory {
 }
 
 /// The smallest of the cgroup's own limit and those of the cgroups above that can be seen.
-pub(super) fn limit(directory: &Path, ancestors: usize) -> Option<u64> {
-    directory.ancestors().take(ancestors + 1).map(own_limit).fold(None, smallest)
+pub(super) fn limit(directory: &Directory, ancestors: usize) -> Option<u64> {
+    let own = directory.read_text(LIMIT, parse_limit);
+    let above = directory.path.ancestors().skip(1).take(ancestors);
+    above.map(|above| read_text(&above.join(LIMIT), parse_limit)).fold(own, smallest)
 }
 
-fn own_limit(directory: &Path) -> Option<u64> {
-    read_text(&directory.join("memory.max"), parse_limit)
-}
-
-pub(super) fn events(directory: &Path) -> Counters {
-    read_text(&directory.join(EVENTS), |text| Some(parse_events(text))).unwrap_or_default()
+pub(super) fn events(directory: &Directory) -> Counters {
+    directory.read_text(EVENTS, |text| Some(parse_events(text))).unwrap_or_default()
 }
 
 /// Takes `oom_kill`, and `max` for the limit hits: how often a charge was about to go over `memory.max`.

@@ -1,10 +1,11 @@
 //! Reading small files of the kernel without the heap.
 
+use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read};
 use std::ops::ControlFlow;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 
 /// How much is read of a small file, in bytes. The largest, `memory.stat` of version 1, has some 1,500, and what
 /// matters of it stands in the first 600.
@@ -39,10 +40,57 @@ fn read_to(path: &Path, take: &mut dyn FnMut(&[u8])) -> Option<()> {
     // One read: the kernel gives a small file whole, and a second one only to be told that it has ended would be
     // a system call more for every file there is.
     let filled = read(&mut file, &mut buffer)?;
+    take(whole_lines(&buffer, filled)?);
+    Some(())
+}
+
+/// A directory of small files that are read more than once. Each stays open from its first reading on: to open a
+/// file costs more than to read it.
+#[derive(Debug)]
+pub(super) struct Directory {
+    pub(super) path: PathBuf,
+    open: RefCell<Vec<(&'static str, File)>>,
+}
+
+impl Directory {
+    pub(super) fn new(path: PathBuf) -> Directory {
+        Directory { path, open: RefCell::new(Vec::new()) }
+    }
+
+    /// As [`read_text`], of the file `name`.
+    pub(super) fn read_text<T>(
+        &self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let (mut parse, mut result) = (Some(parse), None);
+        self.read_to(name, &mut |bytes| {
+            let text = std::str::from_utf8(bytes).ok();
+            result = parse.take().zip(text).and_then(|(parse, text)| parse(text));
+        });
+        result
+    }
+
+    /// Not inlined, as [`read_to`].
+    #[inline(never)]
+    fn read_to(&self, name: &'static str, take: &mut dyn FnMut(&[u8])) -> Option<()> {
+        let mut files = self.open.borrow_mut();
+        if !files.iter().any(|(known, _)| *known == name) {
+            files.push((name, open(&self.path.join(name))?));
+        }
+        let (_, file) = files.iter().find(|(known, _)| *known == name)?;
+        let mut buffer = [0; BUFFER];
+        let filled = file.read_at(&mut buffer, 0).ok()?;
+        take(whole_lines(&buffer, filled)?);
+        Some(())
+    }
+}
+
+/// What was read, without the half line at the end where the file is longer than the buffer.
+fn whole_lines(buffer: &[u8; BUFFER], filled: usize) -> Option<&[u8]> {
     let text = buffer.get(..filled)?;
     let end = if filled < BUFFER { filled } else { text.iter().rposition(|byte| *byte == b'\n')? };
-    take(text.get(..end)?);
-    Some(())
+    text.get(..end)
 }
 
 /// Calls `each` for the lines of a file, without their line ends, until it breaks; `None` where the file

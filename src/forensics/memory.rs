@@ -1,5 +1,6 @@
 //! The memory cgroup of this container: finding it from inside, and reading it.
 
+use super::files::Directory;
 use super::locate::{self, Hierarchy};
 use super::{Watch, cgroup_v1, cgroup_v2, files};
 use std::ffi::OsStr;
@@ -61,11 +62,11 @@ pub struct Counters {
 
 /// The memory cgroup that this process was in when it was found.
 ///
-/// Holds a path, no descriptor: each reading opens, reads and closes some six small files.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Keeps some five small files of the cgroup open from their first reading on.
+#[derive(Debug)]
 pub struct MemoryCgroup {
     hierarchy: Hierarchy,
-    directory: PathBuf,
+    directory: Directory,
     /// how many of the directories above are cgroups too
     ancestors: usize,
 }
@@ -143,8 +144,10 @@ impl MemoryCgroup {
     fn lists_us(&self) -> bool {
         let own = std::process::id();
         let is_own = |line: &str| line.parse() == Ok(own);
-        files::read_text(&self.directory.join("cgroup.procs"), |text| text.lines().any(is_own).then_some(()))
-            .is_some()
+        files::read_text(&self.directory.path.join("cgroup.procs"), |text| {
+            text.lines().any(is_own).then_some(())
+        })
+        .is_some()
     }
 
     fn at(root: &Path, hierarchy: Hierarchy, point: &[u8], below: &[u8]) -> Option<MemoryCgroup> {
@@ -156,7 +159,7 @@ impl MemoryCgroup {
         let mut directory = root.join(OsStr::from_bytes(point));
         let parts = || below.split(|byte| *byte == b'/').filter(|part| !part.is_empty());
         directory.extend(parts().map(OsStr::from_bytes));
-        MemoryCgroup { hierarchy, directory, ancestors: parts().count() }
+        MemoryCgroup { hierarchy, directory: Directory::new(directory), ancestors: parts().count() }
     }
 
     fn has_memory(&self) -> bool {
@@ -164,7 +167,7 @@ impl MemoryCgroup {
             Hierarchy::V1Memory => cgroup_v1::USAGE,
             Hierarchy::Unified => cgroup_v2::EVENTS,
         };
-        files::read_text(&self.directory.join(name), |_| Some(())).is_some()
+        files::read_text(&self.directory.path.join(name), |_| Some(())).is_some()
     }
 
     /// Reads what only rises, the rest unknown: the state before the program starts, for [`Memory::since`].
@@ -213,7 +216,7 @@ impl MemoryCgroup {
     /// The file that tells of a kill the moment it happens; `None` on version 1, which has none that could be
     /// watched through a read-only mount. See [`Watch`].
     pub fn events_path(&self) -> Option<PathBuf> {
-        (self.hierarchy == Hierarchy::Unified).then(|| self.directory.join(cgroup_v2::EVENTS))
+        (self.hierarchy == Hierarchy::Unified).then(|| self.directory.path.join(cgroup_v2::EVENTS))
     }
 
     /// Opens [`events_path`](Self::events_path) for watching.

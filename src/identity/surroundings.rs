@@ -97,7 +97,7 @@ impl Surroundings {
     pub(super) fn may_have_container_mounts(&self) -> bool {
         match &self.environment {
             Environment::OfProcess => {
-                let files = [c"/etc/hostname", c"/etc/hosts", c"/etc/resolv.conf"];
+                let files = [c"/etc/hostname", c"/etc/resolv.conf"];
                 files.iter().any(|file| sys::is_mount_root(file).unwrap_or(true))
             }
             Environment::Given(_) => true,

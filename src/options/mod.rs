@@ -176,6 +176,9 @@ impl Options {
 }
 
 /// Reads the command line `args`, the program's own name first, over the environment that `env` looks up.
+///
+/// Not inlined: the stack that it needs would be PID 1's for life.
+#[inline(never)]
 pub fn parse(args: Vec<OsString>, env: &dyn Fn(&str) -> Option<OsString>) -> Command {
     let mut args = args.into_iter();
     let argv0 = args.next().unwrap_or_default();

@@ -97,10 +97,11 @@ impl Evidence {
         self.unrecorded.into_iter().chain(self.next_look).min()
     }
 
-    /// Stops looking by the clock where there is no limit: nothing is likely to be killed there, and what is, is
-    /// noticed at the next reap.
+    /// Opens what will be read at the end, and stops looking by the clock where there is no limit: nothing is likely
+    /// to be killed there, and what is, is noticed at the next reap.
     pub fn settle(&mut self) {
-        if self.poll.is_some() && self.cgroup.limit().is_none() {
+        let limit = self.cgroup.read().limit;
+        if self.poll.is_some() && limit.is_none() {
             self.poll = None;
             self.next_look = None;
         }

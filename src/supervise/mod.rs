@@ -29,6 +29,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{Pid, getpid};
 use std::fs::File;
 use std::io::{ErrorKind, Read};
+use std::mem::ManuallyDrop;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -44,7 +45,10 @@ pub fn run(options: &Options, inherited: &Inherited, format: RecordFormat) -> u8
         start(options, inherited, format)
     };
     match result {
-        Ok(mut supervisor) => supervisor.supervise(),
+        Ok(supervisor) => {
+            // The process ends next, and the kernel takes everything back faster than we could give it.
+            ManuallyDrop::new(supervisor).supervise()
+        }
         Err(error) => {
             // Nothing has been started yet, and nothing can be.
             log::error!("cannot start a process: {error}");
@@ -146,6 +150,7 @@ struct Ready {
 
 impl Supervisor {
     /// From here on PID 1 does not give up: whatever fails is logged and survived.
+    #[inline(never)]
     fn new(
         options: &Options,
         format: RecordFormat,
@@ -362,6 +367,9 @@ impl Supervisor {
     }
 
     /// The program has ended: what is left to do, and the exit code.
+    ///
+    /// Not inlined: the stack that it needs would be PID 1's for life.
+    #[inline(never)]
     fn end(&mut self) -> u8 {
         self.helpers.end(Purpose::Identity);
         let Some((ended, at)) = self.ended.clone() else { return 0 };

@@ -149,7 +149,7 @@ fn a_real_private_namespace() {
     let host = if cgroup.version == 1 { "/.. /sys/fs/cgroup/memory " } else { "/.. /sys/fs/cgroup " };
     assert!(outside.contains(host), "{outside}");
     let tree = Tree::new().file("proc/self/cgroup", membership).file("proc/self/mountinfo", outside);
-    assert_eq!(MemoryCgroup::find(tree.link("sys", "/sys").path()), None);
+    assert!(MemoryCgroup::find(tree.link("sys", "/sys").path()).is_none());
 }
 
 /// The container's own cgroup bound to the usual place, in the host's cgroup namespace: Docker's way on version 1.
