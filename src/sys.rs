@@ -267,6 +267,12 @@ pub fn write(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
         .map_err(|_| io::Error::last_os_error())
 }
 
+/// Descriptor 0, whatever it is open on. (`std::io::stdin` makes a buffer of 8 KB that PID 1 would keep.)
+pub fn stdin_descriptor() -> BorrowedFd<'static> {
+    // SAFETY: `reserve_standard_descriptors` saw to it that 0 is open, and nothing here closes it.
+    unsafe { BorrowedFd::borrow_raw(libc::STDIN_FILENO) }
+}
+
 /// Descriptor 2, whatever it is open on.
 pub fn stderr_descriptor() -> BorrowedFd<'static> {
     // SAFETY: `reserve_standard_descriptors` saw to it that 2 is open, and nothing here closes it.

@@ -1,9 +1,9 @@
 //! The process group, session and terminal of the program.
 
 use crate::options::Isolation;
+use crate::sys::stdin_descriptor as stdin;
 use nix::errno::Errno;
 use nix::unistd::{Pid, getpgrp, getpid, getsid, setpgid, setsid, tcgetpgrp, tcsetpgrp};
-use std::io::stdin;
 
 /// How the program is set apart, as decided before the fork.
 #[derive(Debug, Clone, Copy)]
