@@ -176,9 +176,12 @@ fn idle_pid_1_takes_little_in_an_ecs_task_too() {
         .env("AWS_REGION", "eu-central-1")
         .env("HOSTNAME", "ip-10-0-2-100.eu-central-1.compute.internal");
     let ended = takes_little("in an ECS task", launch);
-    // What PID 1 kept all the time is the whole identity.
+    // What PID 1 kept all the time is the whole identity, but for what is in no record and what only the introspection
+    // API tells, which is not asked where the endpoint has told the rest.
+    let untold = [Field::ClusterArn, Field::InstanceArn];
     let exit = records::record(&ended.stderr, "exit");
-    let absent: Vec<_> = Field::ALL.iter().filter(|field| exit[field.name()].is_null()).collect();
+    let absent: Vec<_> =
+        Field::ALL.iter().filter(|field| exit[field.name()].is_null() && !untold.contains(field)).collect();
     assert!(absent.is_empty(), "{absent:?}: {}", ended.stderr);
 }
 
