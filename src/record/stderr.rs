@@ -17,7 +17,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How many lines PID 1 keeps for a stderr that has no room.
+/// How many records PID 1 keeps for a stderr that has no room, and how many lines at most with diagnostics.
 const QUEUE: usize = 16;
 
 /// How long others than PID 1 wait for room.
@@ -112,14 +112,27 @@ impl Stderr {
                 }
             }
         };
-        if queue.len() >= QUEUE {
-            // The newest goes: what came first explains what came later.
+        if !make_room(queue, pending.is_record) {
             self.lost += u64::from(pending.is_record);
             return false;
         }
         queue.push_back(pending);
         self.flush();
         true
+    }
+}
+
+/// Whether one more line may wait. A record takes the place of diagnostics, of which there can be any number; of
+/// records the newest is left out: what came first explains what came later.
+fn make_room(queue: &mut VecDeque<Pending>, is_record: bool) -> bool {
+    if queue.len() < QUEUE {
+        return true;
+    }
+    // A line that is half written has to be finished.
+    let spare = queue.iter().rposition(|waiting| !waiting.is_record && waiting.written == 0);
+    match spare.filter(|_| is_record) {
+        Some(place) => queue.remove(place).is_some(),
+        None => false,
     }
 }
 
@@ -187,5 +200,30 @@ impl io::Write for LogWriter {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(queue: &mut VecDeque<Pending>, line: &str, is_record: bool) -> bool {
+        let has_room = make_room(queue, is_record);
+        if has_room {
+            queue.push_back(Pending { line: line.as_bytes().to_vec(), written: 0, is_record });
+        }
+        has_room
+    }
+
+    #[test]
+    fn records_take_the_place_of_diagnostics_and_never_of_records() {
+        let mut queue = VecDeque::new();
+        assert!((0..QUEUE).all(|_| put(&mut queue, "diagnostics", false)));
+        assert!(!put(&mut queue, "one more", false));
+        queue[0].written = 3;
+        assert!((0..QUEUE - 1).all(|_| put(&mut queue, "record", true)));
+        assert!(!put(&mut queue, "too many", true), "a line that is half written stays");
+        assert_eq!(queue.len(), QUEUE);
+        assert_eq!(queue.iter().filter(|waiting| waiting.is_record).count(), QUEUE - 1);
     }
 }

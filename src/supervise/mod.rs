@@ -202,6 +202,9 @@ impl Supervisor {
             let ready = self.wait();
             // A child's end that comes after this reading makes the signalfd readable again, so none is missed.
             let batch = if ready.signals { self.signals.read() } else { Batch::default() };
+            // The identity first, so that whatever is written next has it.
+            self.take_frames();
+            self.take_late_frames();
             if batch.children {
                 self.reap(batch.killed);
             }
@@ -209,9 +212,6 @@ impl Supervisor {
                 // Signals of this batch came too late to stop anything.
                 break;
             }
-            // The identity first, so that the records of the signals have it.
-            self.take_frames();
-            self.take_late_frames();
             self.act_on(&batch);
             self.observe_memory(ready.memory);
             self.on_time();

@@ -17,7 +17,7 @@ const LAST_WORDS: Duration = Duration::from_millis(250);
 const APPEND: Duration = Duration::from_secs(1);
 
 /// How long a helper may look at the process table and write about it.
-const TABLE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(2));
+const TABLE: (Duration, Duration) = (Duration::from_millis(1500), Duration::from_secs(3));
 
 /// The most that waits for the journal, in bytes.
 const BACKLOG: usize = 64 * 1024;
