@@ -267,6 +267,12 @@ pub fn write(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
         .map_err(|_| io::Error::last_os_error())
 }
 
+/// Descriptor 0, whatever it is open on. `std::io::stdin` would come with a buffer of 8 KB.
+pub fn stdin_descriptor() -> BorrowedFd<'static> {
+    // SAFETY: as for `stderr_descriptor`.
+    unsafe { BorrowedFd::borrow_raw(libc::STDIN_FILENO) }
+}
+
 /// Descriptor 2, whatever it is open on.
 pub fn stderr_descriptor() -> BorrowedFd<'static> {
     // SAFETY: `reserve_standard_descriptors` saw to it that 2 is open, and nothing here closes it.

@@ -3,15 +3,13 @@
 use std::cell::RefCell;
 use std::env;
 use std::ffi::OsString;
-use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
-
 use crate::init::Init;
-use crate::process::{Child, Command, Place, Stdio};
+use crate::support::measure::spawn::{Child, Command, Place, Stdio};
+use crate::support::measure::streams::Streams;
 use crate::table::Cell;
 use crate::workload;
 
@@ -44,8 +42,8 @@ pub struct Bench {
     pub places: Vec<Place>,
     /// How much is measured.
     pub scale: Scale,
-    null: File,
-    sink: (PipeReader, PipeWriter),
+    /// The streams that all programs share.
+    pub streams: Streams,
     cut_short: RefCell<Vec<String>>,
 }
 
@@ -66,12 +64,13 @@ impl Bench {
     /// # Errors
     /// The error of the system call that failed.
     pub fn new(inits: Vec<Init>, scale: Scale) -> io::Result<Self> {
-        let sink = io::pipe()?;
-        // Only our end: the programs' end is another open file description and stays as they expect it.
-        fcntl(&sink.0, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        let null = File::options().read(true).write(true).open("/dev/null")?;
-        let mut bench =
-            Self { inits, places: vec![Place::Ordinary], scale, null, sink, cut_short: RefCell::default() };
+        let mut bench = Self {
+            inits,
+            places: vec![Place::Ordinary],
+            scale,
+            streams: Streams::new()?,
+            cut_short: RefCell::default(),
+        };
         match bench.exec_time(&Command::new(&["/bin/true".into()], &[], Place::Pid1)?) {
             Ok(_) => bench.places.insert(0, Place::Pid1),
             Err(error) => eprintln!(
@@ -121,7 +120,7 @@ impl Bench {
     /// # Errors
     /// That it could not be started, or ended with another code than 0.
     pub fn exec_time(&self, command: &Command) -> io::Result<f64> {
-        Ok(self.finish(command)?.0)
+        Ok(self.streams.run(command)?.0)
     }
 
     /// What a command writes to stdout and stderr; it may not be more than a pipe holds, 64 KB.
@@ -129,26 +128,7 @@ impl Bench {
     /// # Errors
     /// As [`Bench::exec_time`].
     pub fn output(&self, command: &Command) -> io::Result<Vec<u8>> {
-        Ok(self.finish(command)?.1)
-    }
-
-    fn finish(&self, command: &Command) -> io::Result<(f64, Vec<u8>)> {
-        let begin = Instant::now();
-        let status = command.spawn(self.stdio())?.wait()?;
-        let time = begin.elapsed();
-        let said = self.drain();
-        if status.success() {
-            return Ok((time.as_secs_f64() * 1e6, said));
-        }
-        Err(io::Error::other(format!("{status}; it said: {}", String::from_utf8_lossy(&said))))
-    }
-
-    /// What programs wrote to the shared pipe since the last call.
-    pub fn drain(&self) -> Vec<u8> {
-        let mut said = Vec::new();
-        // It always ends with WouldBlock: we hold a writing end ourselves.
-        let _ = (&self.sink.0).read_to_end(&mut said);
-        said
+        Ok(self.streams.run(command)?.1)
     }
 
     /// Starts a workload under an init and waits until it is ready.
@@ -165,7 +145,7 @@ impl Bench {
         let mut running = self.launch(init, place, words, env)?;
         let mut ready = [0; workload::READY.len()];
         running.answers.read_exact(&mut ready).map_err(|error| {
-            let said = self.drain();
+            let said = self.streams.drain();
             io::Error::new(
                 error.kind(),
                 format!("{}: {error}; it said: {}", init.name, String::from_utf8_lossy(&said)),
@@ -190,14 +170,8 @@ impl Bench {
         let command = Command::new(&init.argv(&program, place), env, place)?;
         let (answers, stdout) = io::pipe()?;
         let (input, stdin) = io::pipe()?;
-        let stdio = Stdio { stdin: input.as_fd(), stdout: stdout.as_fd(), ..self.stdio() };
+        let stdio = Stdio { stdin: input.as_fd(), stdout: stdout.as_fd(), ..self.streams.stdio() };
         Ok(Running { child: command.spawn(stdio)?, answers, stdin, place })
-    }
-
-    /// Nothing to read, and a pipe for what is said: a write to it costs what it costs in a container,
-    /// and nobody is waiting at its other end.
-    fn stdio(&self) -> Stdio<'_> {
-        Stdio { stdin: self.null.as_fd(), stdout: self.sink.1.as_fd(), stderr: self.sink.1.as_fd() }
     }
 
     /// One cell for each init: `missing` where it is not installed, else what `cell` makes of its figures.

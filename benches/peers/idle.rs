@@ -1,14 +1,13 @@
 //! What an init takes while its program sleeps: memory, threads, wake-ups. All inits in the same seconds.
 
-use std::fs;
 use std::io;
 use std::thread;
-use std::time::{Duration, Instant};
 
 use crate::bench::{Bench, Running, named};
-use crate::endpoint::Endpoint;
 use crate::init::{EPITAPH, Init};
-use crate::process::Place;
+use crate::support::measure::endpoint::Endpoint;
+use crate::support::measure::idle::{proc_number, settle, switches};
+use crate::support::measure::spawn::Place;
 use crate::table::{Cell, Row};
 use crate::workload;
 
@@ -84,34 +83,4 @@ pub fn rows(bench: &Bench, endpoint: &Endpoint) -> io::Result<Vec<Row>> {
     let label = format!("Wake-ups in {} s idle, {}", bench.scale.idle.as_secs(), named(best));
     rows.push(Row::plain(label, cells(best, false, |idle| idle.wake_ups)));
     Ok(rows)
-}
-
-/// Waits until the init has done what it does after the start of its program: until it has slept for a
-/// tenth of a second.
-fn settle(pid: libc::pid_t) -> io::Result<()> {
-    let deadline = Instant::now() + Duration::from_secs(5);
-    let mut last = switches(pid)?;
-    while Instant::now() < deadline {
-        thread::sleep(Duration::from_millis(100));
-        let now = switches(pid)?;
-        if now == last {
-            return Ok(());
-        }
-        last = now;
-    }
-    Err(io::Error::other(format!("init {pid} does not come to rest")))
-}
-
-/// How often it gave up the CPU or had it taken: each wake-up ends with one of the two.
-fn switches(pid: libc::pid_t) -> io::Result<f64> {
-    Ok(proc_number(pid, "status", "voluntary_ctxt_switches:")?
-        + proc_number(pid, "status", "nonvoluntary_ctxt_switches:")?)
-}
-
-/// The number after `key` in a file of /proc/PID (proc(5)); sizes are in KB there.
-fn proc_number(pid: libc::pid_t, file: &str, key: &str) -> io::Result<f64> {
-    let path = format!("/proc/{pid}/{file}");
-    let text = fs::read_to_string(&path)?;
-    let value = text.lines().find_map(|line| line.strip_prefix(key)?.split_whitespace().next()?.parse().ok());
-    value.ok_or_else(|| io::Error::other(format!("{path} has no {key}")))
 }

@@ -16,14 +16,14 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod bench;
-mod endpoint;
 mod idle;
 mod init;
 mod options;
-mod process;
 mod reap;
 mod signal;
 mod start;
+#[path = "../../tests/support/mod.rs"]
+mod support;
 mod table;
 mod watchdog;
 mod workload;
@@ -35,10 +35,12 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use bench::{Bench, Scale};
-use endpoint::Endpoint;
-use init::{Init, Needs};
+use init::Init;
 use options::{Options, Request};
-use process::{Command, Place};
+use support::archive::is_static;
+use support::measure::endpoint::Endpoint;
+use support::measure::spawn::{Command, Place};
+use support::static_binary::static_binary;
 use table::{Cell, Row};
 use watchdog::Watchdog;
 
@@ -67,7 +69,10 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<(), String> {
     let epitaph = match &options.epitaph {
         Some(path) => path.clone(),
-        None => init::build_epitaph()?,
+        None => {
+            eprintln!("building: the static epitaph");
+            static_binary()?.to_owned()
+        }
     };
     let text = |error: std::io::Error| error.to_string();
     let epitaph = fs::canonicalize(&epitaph).map_err(|error| format!("{}: {error}", epitaph.display()))?;
@@ -143,10 +148,7 @@ fn files(bench: &Bench) -> Vec<Row> {
         ),
         Row::plain(
             "Needs at run time",
-            of(&|_, path| match init::needs(path).ok()? {
-                Needs::Nothing => Some(Cell::text("nothing")),
-                Needs::Libc => Some(Cell::text("libc")),
-            }),
+            of(&|_, path| Some(Cell::text(if is_static(path).ok()? { "nothing" } else { "libc" }))),
         ),
     ]
 }

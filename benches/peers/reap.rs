@@ -11,8 +11,9 @@ use std::io;
 
 use crate::bench::{Bench, named};
 use crate::init::Init;
-use crate::process::OneCpu;
-use crate::table::{Cell, Row, Spread, grouped};
+use crate::support::measure::Spread;
+use crate::support::measure::spawn::OneCpu;
+use crate::table::{Cell, Row, grouped};
 use crate::workload;
 
 /// Two rows: the backlog, in orphans per second of the init's CPU time, and single orphans, in microseconds.
@@ -59,7 +60,7 @@ fn round_of(bench: &Bench, init: &Init) -> io::Result<(f64, Vec<f64>)> {
     running.child.freeze()?;
     running.go()?;
     let failed = |error: io::Error| {
-        let said = bench.drain();
+        let said = bench.streams.drain();
         io::Error::other(format!("{}: {error}; it said: {}", init.name, String::from_utf8_lossy(&said)))
     };
     let rate = scale.backlog as f64 * 1e9 / running.number().map_err(failed)? as f64;

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use crate::bench::{Bench, Running, named};
 use crate::init::Init;
-use crate::process::{OneCpu, Place, exact_sleeps, now_ns};
-use crate::table::{Cell, Row, Spread};
+use crate::support::measure::Spread;
+use crate::support::measure::spawn::{OneCpu, Place, exact_sleeps, now_ns};
+use crate::table::{Cell, Row};
 use crate::workload;
 
 /// From just before `kill(init, SIGUSR1)` until the program has it, in microseconds; all inits run at the
@@ -72,7 +73,7 @@ pub fn early(bench: &Bench) -> io::Result<Vec<Row>> {
             let reached =
                 reached(running).map_err(|error| io::Error::other(format!("{}: {error}", init.name)))?;
             lost[index] += u32::from(!reached);
-            bench.drain();
+            bench.streams.drain();
         }
     }
     let cells = |figure: &dyn Fn(f64) -> f64| {

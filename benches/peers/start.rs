@@ -4,10 +4,11 @@ use std::ffi::OsString;
 use std::io;
 
 use crate::bench::{Bench, named};
-use crate::endpoint::Endpoint;
 use crate::init::{EPITAPH, Init};
-use crate::process::{Command, Place};
-use crate::table::{Cell, Row, Spread, grouped};
+use crate::support::measure::Spread;
+use crate::support::measure::endpoint::Endpoint;
+use crate::support::measure::spawn::{Command, Place};
+use crate::table::{Cell, Row, grouped};
 
 const WARM_UP: usize = 10;
 

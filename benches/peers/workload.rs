@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::ptr;
 use std::slice;
 
-use crate::process::{clock_ns, exact_sleeps, now_ns, vfork};
+use crate::support::measure::spawn::{clock_ns, exact_sleeps, now_ns, vfork};
 
 /// The hidden first argument; the workload's name and its numbers follow.
 pub const FLAG: &str = "--workload";

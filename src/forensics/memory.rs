@@ -250,6 +250,4 @@ pub(super) fn smallest(one: Option<u64>, other: Option<u64>) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod real_tests;
-#[cfg(test)]
 mod tests;

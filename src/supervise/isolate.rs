@@ -1,9 +1,9 @@
 //! The process group, session and terminal of the program.
 
 use crate::options::Isolation;
+use crate::sys;
 use nix::errno::Errno;
 use nix::unistd::{Pid, getpgrp, getpid, getsid, setpgid, setsid, tcgetpgrp, tcsetpgrp};
-use std::io::stdin;
 
 /// How the program is set apart, as decided before the fork.
 #[derive(Debug, Clone, Copy)]
@@ -19,10 +19,10 @@ pub fn plan(isolation: Isolation) -> Plan {
     let is_leader = || getsid(None).is_ok_and(|session| session == getpid());
     if isolation == Isolation::Session && is_leader() {
         // A terminal controls one session, so ours lets it go for the program's to take.
-        crate::sys::give_up_terminal();
+        sys::give_up_terminal();
     }
     // Only who holds the terminal may pass it on: a background job that takes it would stop the shell.
-    let holds_terminal = tcgetpgrp(stdin()).is_ok_and(|foreground| foreground == getpgrp());
+    let holds_terminal = tcgetpgrp(sys::stdin_descriptor()).is_ok_and(|foreground| foreground == getpgrp());
     Plan { isolation, holds_terminal }
 }
 
@@ -34,7 +34,7 @@ pub fn in_child(plan: Plan) {
             if let Err(error) = setsid() {
                 log::warn!("setsid for the program failed: {error}");
             }
-            if let Err(error) = crate::sys::take_terminal()
+            if let Err(error) = sys::take_terminal()
                 && !matches!(error.raw_os_error(), Some(libc::ENOTTY | libc::EBADF | libc::EIO | libc::EPERM))
             {
                 log::warn!("the program cannot have the terminal: {error}");
@@ -45,7 +45,7 @@ pub fn in_child(plan: Plan) {
                 log::warn!("a process group of its own for the program failed: {error}");
             }
             if plan.holds_terminal
-                && let Err(error) = tcsetpgrp(stdin(), getpid())
+                && let Err(error) = tcsetpgrp(sys::stdin_descriptor(), getpid())
                 && !matches!(error, Errno::ENOTTY | Errno::ENXIO | Errno::EBADF | Errno::EIO)
             {
                 log::warn!("the foreground of the terminal for the program failed: {error}");
@@ -64,8 +64,8 @@ pub fn in_parent(plan: Plan, child: Pid) {
 
 /// Takes the terminal back from the program's group, which has ended.
 pub fn take_terminal_back(program: Pid) {
-    if tcgetpgrp(stdin()).is_ok_and(|foreground| foreground == program) {
+    if tcgetpgrp(sys::stdin_descriptor()).is_ok_and(|foreground| foreground == program) {
         // Fails where our own group is outside of our PID namespace; whoever is there takes it back itself.
-        let _ = tcsetpgrp(stdin(), getpgrp());
+        let _ = tcsetpgrp(sys::stdin_descriptor(), getpgrp());
     }
 }

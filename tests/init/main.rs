@@ -15,6 +15,8 @@ mod records;
 mod require;
 #[path = "../support/running.rs"]
 mod running;
+#[path = "../support/trace.rs"]
+mod trace;
 
 mod becoming;
 mod exits;

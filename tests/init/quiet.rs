@@ -5,10 +5,9 @@ use crate::identity::proc_tree;
 use crate::init::{Form, Launch, has_namespaces};
 use crate::probe::probe;
 use crate::records;
-use crate::require::require;
 use crate::running::{status, wait_for};
-use std::collections::{BTreeMap, BTreeSet};
-use std::process::{Command, Stdio};
+use crate::trace::Trace;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 in_both_forms! {
@@ -54,54 +53,11 @@ fn idle_is_one_thread_that_never_wakes_up(form: Form) {
     // Whatever files the test itself was started with, the program has them too.
     let theirs = files(running.program());
     let own: Vec<String> = files(pid).into_iter().filter(|file| !theirs.contains(file)).collect();
-    let is_known = |file: &String| file == "anon_inode:[signalfd]" || file.ends_with("/memory.events");
+    let is_counter = |file: &str| file.starts_with("/sys/fs/cgroup/") && file.contains("/memory.");
+    let is_known = |file: &String| file == "anon_inode:[signalfd]" || is_counter(file);
     assert!(own.iter().all(is_known), "{own:?}");
     running.signal(libc::SIGTERM);
     assert_eq!(running.finish().code, Some(143));
-}
-
-/// Calls of each process in what `strace -f` wrote: a line is `PID call(…`.
-struct Trace {
-    calls: BTreeMap<i32, Vec<String>>,
-}
-
-impl Trace {
-    /// Runs `launch` under strace; `None` where that cannot be done.
-    fn of(launch: Launch) -> Option<(Trace, crate::running::Finished)> {
-        let works =
-            Command::new("strace").args(["-f", "-o", "/dev/null", "true"]).stderr(Stdio::null()).status();
-        let works = works.is_ok_and(|status| status.success());
-        require("strace", works.then_some(()).ok_or("strace(1) is not installed, or may not trace"))?;
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("trace");
-        let filter = "trace=%network,execve,fork,vfork,clone,clone3";
-        let ended = launch.under(["strace", "-f", "-qq", "-e", filter, "-o", file.to_str().unwrap()]).run();
-        let text = std::fs::read_to_string(&file).unwrap();
-        let mut calls: BTreeMap<i32, Vec<String>> = BTreeMap::new();
-        for line in text.lines() {
-            let (pid, call) = line.split_once(' ').unwrap();
-            calls.entry(pid.parse().unwrap()).or_default().push(call.trim_start().to_owned());
-        }
-        Some((Trace { calls }, ended))
-    }
-
-    /// The process that executed epitaph.
-    fn epitaph(&self) -> i32 {
-        let executes = |call: &String| call.starts_with("execve(\"") && call.contains("/epitaph\"");
-        let mut found = self.calls.iter().filter(|(_, calls)| calls.iter().any(executes));
-        *found.next().expect("a process that executed epitaph").0
-    }
-
-    /// The processes that called anything about sockets.
-    fn with_sockets(&self) -> BTreeSet<i32> {
-        let is_other = |call: &String| {
-            ["execve(", "fork(", "vfork(", "clone(", "clone3(", "<...", "+++", "---"]
-                .iter()
-                .any(|start| call.starts_with(start))
-        };
-        let has = |calls: &Vec<String>| calls.iter().any(|call| !is_other(call));
-        self.calls.iter().filter(|(_, calls)| has(calls)).map(|(pid, _)| *pid).collect()
-    }
 }
 
 fn no_socket_outside_of_ecs(form: Form) {

@@ -208,23 +208,40 @@ fn shared_libraries(program: &Path) -> Result<Vec<PathBuf>, String> {
     Ok(listed.split_whitespace().filter(|word| word.starts_with('/')).map(PathBuf::from).collect())
 }
 
-/// Whether an ELF program asks for no dynamic loader: it has no `PT_INTERP` program header (elf(5)).
+/// Whether an ELF program asks for no dynamic loader and no shared library: it has no `PT_INTERP` program header, and
+/// `DT_NEEDED` is not in its dynamic section, if it has one (elf(5)). A static program that can be loaded anywhere has
+/// one, for its relocations.
 ///
 /// # Errors
 ///
 /// When it cannot be read or is not a 64-bit little-endian ELF file.
 pub fn is_static(program: &Path) -> Result<bool, String> {
-    const PT_INTERP: u64 = 3;
+    const PT_DYNAMIC: usize = 2;
+    const PT_INTERP: usize = 3;
+    const DT_NEEDED: usize = 1;
     let file = read(program)?;
-    let number = |at: usize, size: usize| -> Option<u64> {
+    let number = |at: usize, size: usize| -> Option<usize> {
         let bytes = file.get(at..at.checked_add(size)?)?;
-        Some(bytes.iter().rev().fold(0, |number, byte| (number << 8) | u64::from(*byte)))
+        Some(bytes.iter().rev().fold(0, |number, byte| (number << 8) | usize::from(*byte)))
     };
-    let headers = || -> Option<Vec<u64>> {
+    let judge = || -> Option<bool> {
         file.starts_with(b"\x7fELF\x02\x01").then_some(())?;
         let (start, size, count) = (number(32, 8)?, number(54, 2)?, number(56, 2)?);
-        (0..count).map(|index| number(usize::try_from(start + index * size).ok()?, 4)).collect()
+        for header in (0..count).map(|index| start + index * size) {
+            match number(header, 4)? {
+                PT_INTERP => return Some(false),
+                PT_DYNAMIC => {
+                    let (section, length) = (number(header + 8, 8)?, number(header + 32, 8)?);
+                    for entry in (section..section + length).step_by(16) {
+                        if number(entry, 8)? == DT_NEEDED {
+                            return Some(false);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        Some(true)
     };
-    let types = headers().ok_or_else(|| format!("{}: not a 64-bit ELF program", program.display()))?;
-    Ok(!types.contains(&PT_INTERP))
+    judge().ok_or_else(|| format!("{}: not a 64-bit ELF program", program.display()))
 }

@@ -14,6 +14,7 @@
 pub mod archive;
 pub mod docker;
 pub mod endpoint;
+pub mod measure;
 pub mod process;
 pub mod qemu;
 pub mod require;

@@ -30,7 +30,12 @@ pub fn require<T, E: Display>(part: &str, found: Result<T, E>) -> Option<T> {
         std::env::var_os(REQUIRE_ALL).is_none_or(|set| set != "1"),
         "{REQUIRE_ALL}=1, and {test} cannot run without {part}: {reason}"
     );
-    // Past the print macros, whose output the test harness keeps to itself while a test passes.
-    let _ = std::io::stderr().write_all(format!("SKIPPED {part}: {reason} [{test}]\n").as_bytes());
+    say(&format!("SKIPPED {part}: {reason} [{test}]"));
     None
+}
+
+/// Says a line on stderr, past the print macros, whose output the test harness keeps to itself while a test passes. One
+/// write, so that the lines of other tests do not come between.
+pub fn say(line: &str) {
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }

@@ -1,18 +1,16 @@
-//! Against the kernel of this machine: cgroups of whichever version has the memory controller, with real OOM kills.
-#![allow(clippy::unwrap_used, clippy::panic)]
+//! Finding the memory cgroup, reading it, and the verdicts on real OOM kills.
 
-use super::{Memory, MemoryCgroup};
-use crate::forensics::testing::{RealCgroup, Tree, skip};
-use crate::forensics::{Facts, KillTally, Outcome, Signal, Verdict, judge};
+use crate::cgroup::{MIB, RealCgroup};
+use crate::support::require::require;
+use crate::testing::Tree;
+use epitaph::forensics::{Facts, KillTally, Memory, MemoryCgroup, Outcome, Signal, Verdict, judge};
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-const MIB: u64 = 1 << 20;
-
 /// The cgroup that another process is in, found as if by itself: its own /proc files, and this machine's /sys.
-fn found_by(pid: u32) -> (Tree, Option<MemoryCgroup>) {
+pub fn found_by(pid: u32) -> (Tree, Option<MemoryCgroup>) {
     let own = |name| fs::read(format!("/proc/{pid}/{name}")).unwrap();
     let tree = Tree::new()
         .file("proc/self/cgroup", own("cgroup"))
@@ -53,10 +51,7 @@ fn judged(
 #[test]
 fn real_kills() {
     let limit = 24 * MIB;
-    let cgroup = match RealCgroup::with_limit(limit) {
-        Ok(cgroup) => cgroup,
-        Err(reason) => return skip("real_kills", &reason),
-    };
+    let Some(cgroup) = require("a memory cgroup", RealCgroup::with_limit(limit)) else { return };
     let mut waiting = cgroup.sleeper();
     let counter = if cgroup.version == 1 { "memory.oom_control" } else { "memory.events" };
     let (_tree, found) = found_by(waiting.id());
@@ -108,10 +103,7 @@ fn real_kills() {
 
 #[test]
 fn a_real_limit_above_is_seen_and_its_kill_counted_below() {
-    let outer = match RealCgroup::with_limit(24 * MIB) {
-        Ok(cgroup) => cgroup,
-        Err(reason) => return skip("a_real_limit_above_is_seen_and_its_kill_counted_below", &reason),
-    };
+    let Some(outer) = require("a memory cgroup", RealCgroup::with_limit(24 * MIB)) else { return };
     let inner = outer.nested(96 * MIB);
     let mut waiting = inner.sleeper();
     let (_tree, found) = found_by(waiting.id());
@@ -128,11 +120,7 @@ fn a_real_limit_above_is_seen_and_its_kill_counted_below() {
 /// and with the mounts from outside that a container mostly does not have.
 #[test]
 fn a_real_private_namespace() {
-    let name = "a_real_private_namespace";
-    let cgroup = match RealCgroup::with_limit(24 * MIB) {
-        Ok(cgroup) => cgroup,
-        Err(reason) => return skip(name, &reason),
-    };
+    let Some(cgroup) = require("a memory cgroup", RealCgroup::with_limit(24 * MIB)) else { return };
     let place = Tree::new().unreadable("cgroup");
     let point = place.path().join("cgroup").into_os_string().into_string().unwrap();
     let kind = if cgroup.version == 1 { "cgroup -o ro,memory" } else { "cgroup2 -o ro" };
@@ -143,7 +131,8 @@ fn a_real_private_namespace() {
     );
     let output = Command::new("sh").args(["-c", &script]).stderr(Stdio::inherit()).output().unwrap();
     if !output.status.success() {
-        return skip(name, "no cgroup namespace, or nothing can be mounted in it");
+        require::<(), _>("a cgroup namespace", Err("there is none, or nothing can be mounted in it"));
+        return;
     }
     let text = String::from_utf8(output.stdout).unwrap();
     let (membership, mounts) = text.split_once("---\n").unwrap();
@@ -166,11 +155,7 @@ fn a_real_private_namespace() {
 /// The container's own cgroup bound to the usual place, in the host's cgroup namespace: Docker's way on version 1.
 #[test]
 fn a_real_bind_mount() {
-    let name = "a_real_bind_mount";
-    let cgroup = match RealCgroup::with_limit(24 * MIB) {
-        Ok(cgroup) => cgroup,
-        Err(reason) => return skip(name, &reason),
-    };
+    let Some(cgroup) = require("a memory cgroup", RealCgroup::with_limit(24 * MIB)) else { return };
     let place = Tree::new().unreadable("cgroup");
     let point = place.path().join("cgroup").into_os_string().into_string().unwrap();
     let own = cgroup.path.display();
@@ -180,7 +165,8 @@ fn a_real_bind_mount() {
     );
     let output = Command::new("sh").args(["-c", &script]).stderr(Stdio::inherit()).output().unwrap();
     if !output.status.success() {
-        return skip(name, "nothing can be mounted");
+        require::<(), _>("mount namespaces", Err("nothing can be mounted"));
+        return;
     }
     let text = String::from_utf8(output.stdout).unwrap();
     let (membership, mounts) = text.split_once("---\n").unwrap();

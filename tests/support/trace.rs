@@ -1,0 +1,52 @@
+//! Who calls anything about sockets, as strace(1) sees it.
+#![allow(dead_code)]
+
+use crate::init::Launch;
+use crate::require::require;
+use crate::running::Finished;
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::{Command, Stdio};
+
+/// Calls of each process in what `strace -f` wrote: a line is `PID call(…`.
+pub struct Trace {
+    calls: BTreeMap<i32, Vec<String>>,
+}
+
+impl Trace {
+    /// Runs `launch` under strace; `None` where that cannot be done.
+    pub fn of(launch: Launch) -> Option<(Trace, Finished)> {
+        let works =
+            Command::new("strace").args(["-f", "-o", "/dev/null", "true"]).stderr(Stdio::null()).status();
+        let works = works.is_ok_and(|status| status.success());
+        require("strace", works.then_some(()).ok_or("strace(1) is not installed, or may not trace"))?;
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("trace");
+        let filter = "trace=%network,execve,fork,vfork,clone,clone3";
+        let ended = launch.under(["strace", "-f", "-qq", "-e", filter, "-o", file.to_str().unwrap()]).run();
+        let text = std::fs::read_to_string(&file).unwrap();
+        let mut calls: BTreeMap<i32, Vec<String>> = BTreeMap::new();
+        for line in text.lines() {
+            let (pid, call) = line.split_once(' ').unwrap();
+            calls.entry(pid.parse().unwrap()).or_default().push(call.trim_start().to_owned());
+        }
+        Some((Trace { calls }, ended))
+    }
+
+    /// The process that executed epitaph.
+    pub fn epitaph(&self) -> i32 {
+        let executes = |call: &String| call.starts_with("execve(\"") && call.contains("/epitaph\"");
+        let mut found = self.calls.iter().filter(|(_, calls)| calls.iter().any(executes));
+        *found.next().expect("a process that executed epitaph").0
+    }
+
+    /// The processes that called anything about sockets.
+    pub fn with_sockets(&self) -> BTreeSet<i32> {
+        let is_other = |call: &String| {
+            ["execve(", "fork(", "vfork(", "clone(", "clone3(", "<...", "+++", "---"]
+                .iter()
+                .any(|start| call.starts_with(start))
+        };
+        let has = |calls: &Vec<String>| calls.iter().any(|call| !is_other(call));
+        self.calls.iter().filter(|(_, calls)| has(calls)).map(|(pid, _)| *pid).collect()
+    }
+}
