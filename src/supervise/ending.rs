@@ -47,15 +47,17 @@ impl Supervisor {
             exit.push(("max_rss", Value::from(usage.max_rss)));
         }
         exit.push(("reaped", Value::from(self.reaped)));
-        // Every orphan of the program has become our child by now, if we are PID 1 or a subreaper; so without a
-        // child there is none, and the process table need not be read.
+        // Where orphans come to us, all have by now; so without a child there is none, and the process table need
+        // not be read. Elsewhere nobody knows where they are.
         let left = if sys::has_children() {
             let own = table::own_pid();
             table::of_container(Path::new("/"), own, &self.helpers.pids(), LOOK_AROUND)
         } else {
             Vec::new()
         };
-        exit.push(("left", Value::from(left.len() as u64)));
+        if self.adopts {
+            exit.push(("left", Value::from(left.len() as u64)));
+        }
         exit.push(("records_lost", Value::from(stderr().lost())));
         if !left.is_empty() {
             exit.push(("left_processes", table::value(&left)));

@@ -38,14 +38,15 @@ use std::time::{Duration, Instant};
 ///
 /// The order is a promise, see `docs/design.md`.
 pub fn run(options: &Options, inherited: &Inherited, format: RecordFormat) -> u8 {
-    prepare(options);
+    let adopts = prepare(options);
     let result = if options.mode == Mode::Pause {
         Signals::open().map(|signals| Supervisor::new(options, format, signals, None))
     } else {
         start(options, inherited, format)
     };
     match result {
-        Ok(supervisor) => {
+        Ok(mut supervisor) => {
+            supervisor.adopts = adopts;
             // The process ends next, and the kernel takes everything back faster than we could give it.
             ManuallyDrop::new(supervisor).supervise()
         }
@@ -84,7 +85,8 @@ fn start(options: &Options, inherited: &Inherited, format: RecordFormat) -> std:
     }
 }
 
-fn prepare(options: &Options) {
+/// Returns whether orphans come to us.
+fn prepare(options: &Options) -> bool {
     if let Some(signal) = options.parent_death_signal
         && let Err(error) = sys::set_parent_death_signal(signal.number())
     {
@@ -96,12 +98,14 @@ fn prepare(options: &Options) {
     {
         log::warn!("cannot become a child subreaper: {error}");
     }
-    if !is_pid_1 && !nix::sys::prctl::get_child_subreaper().unwrap_or(false) {
+    let adopts = is_pid_1 || nix::sys::prctl::get_child_subreaper().unwrap_or(false);
+    if !adopts {
         log::warn!(
             "epitaph is neither PID 1 nor a child subreaper, so orphans do not come to it and it cannot reap them; \
              use -s or TINI_SUBREAPER, or run it as PID 1"
         );
     }
+    adopts
 }
 
 /// A child that is to become the program, or has.
@@ -130,6 +134,8 @@ struct Supervisor {
     executed: bool,
     not_started: Option<NotStarted>,
     started: Instant,
+    /// whether orphans come to us: as PID 1, or as a subreaper
+    adopts: bool,
     reaped: u64,
     format: RecordFormat,
     waits_for_identity: bool,
@@ -188,6 +194,7 @@ impl Supervisor {
             executed: false,
             not_started: None,
             started: Instant::now(),
+            adopts: true,
             reaped: 0,
             format,
             waits_for_identity: !options.identity_timeout.is_zero(),

@@ -31,6 +31,18 @@ extern "C" fn main(argc: libc::c_int, argv: *const *const libc::c_char) -> libc:
     let words: Vec<OsString> = args.into_iter().skip(1).collect();
     match words.first() {
         Some(first) if first == probe::MARK => probe::main(&words[1..]),
-        _ => runner::main(&words),
+        _ => {
+            begin_afresh();
+            runner::main(&words)
+        }
     }
+}
+
+/// Whoever runs the tests may ignore or block signals (`nohup`, a job in the background of a shell without job
+/// control); the inits would inherit it, and show it.
+fn begin_afresh() {
+    for signal in 1..=31 {
+        epitaph::sys::set_ignored(signal, false);
+    }
+    let _ = nix::sys::signal::SigSet::empty().thread_set_mask();
 }
