@@ -94,7 +94,8 @@ struct Known {
 /// What is known of this container. Empty at first; see [`Identity::offer`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Identity {
-    known: [Option<Known>; Field::COUNT],
+    /// Boxed: it is large, and passed on a lot between fork and exec.
+    known: Box<[Option<Known>; Field::COUNT]>,
     /// The memory limit of the whole task in bytes, as the endpoint told it.
     pub task_memory_limit: Option<u64>,
 }

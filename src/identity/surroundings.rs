@@ -120,8 +120,8 @@ impl Surroundings {
 
     /// The first 256 KiB of a file as text, what is not UTF-8 replaced; empty when it cannot be read.
     pub(super) fn read(&self, path: &str) -> String {
-        // The size of a file in /proc is not known beforehand; most fit into one page.
-        let mut bytes = Vec::with_capacity(4096);
+        // The size of a file in /proc is not known beforehand; most are short.
+        let mut bytes = Vec::with_capacity(1024);
         let read = File::open(self.place(Path::new(path)))
             .and_then(|file| file.take(LONGEST_FILE).read_to_end(&mut bytes));
         match read {

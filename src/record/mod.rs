@@ -77,8 +77,12 @@ impl Record {
     /// What does not fit is left out: first the last entries of lists, then the ends of long texts, then the
     /// identity beyond what identifies the container, then the last fields.
     pub fn render(&self, format: RecordFormat, dossier: &Dossier) -> Vec<u8> {
-        let mut fields = self.fields.clone();
         let mut whole = self.kind.holds_whole_identity();
+        let line = self.line(format, dossier, &self.fields, whole);
+        if line.len() <= LONGEST {
+            return line;
+        }
+        let mut fields = self.fields.clone();
         loop {
             let line = self.line(format, dossier, &fields, whole);
             if line.len() <= LONGEST || fields.is_empty() {
