@@ -152,6 +152,10 @@ impl Supervisor {
 
     /// The last record, and what has to be done for it to arrive.
     pub(super) fn record_exit(&mut self, ended: &Ended, at: Instant, code: u8) {
+        if let Some(evidence) = &mut self.evidence {
+            // A kill that the program outlived by a moment only has been noticed by nobody yet.
+            evidence.look(at);
+        }
         self.record_kill(at, true);
         stderr().drain(LAST_WORDS);
         let exit = self.exit_fields(ended, at, code);
