@@ -26,7 +26,7 @@ impl Supervisor {
         }
         self.record_kill(now, false);
         let Some(evidence) = &mut self.evidence else { return };
-        if evidence.take_pressure() {
+        if evidence.take_pressure(now) {
             let memory = evidence.memory(self.dossier.task_memory_limit());
             self.record_table(Kind::MemoryPressure, vec![("memory", memory_value(&memory))], LARGEST);
         }
