@@ -120,8 +120,8 @@ impl Supervisor {
                 drop(self.signals.read());
             }
             while let Some(ended) = sys::reap() {
-                if let Some((purpose, done)) = self.helpers.ended(&ended) {
-                    self.helper_ended(purpose, done);
+                if let Some((purpose, code)) = self.helpers.ended(&ended) {
+                    self.helper_ended(purpose, code);
                 } else {
                     self.reaped += 1;
                 }

@@ -38,6 +38,14 @@ impl Journal {
     pub fn new(directory: PathBuf) -> Journal {
         Journal { directory, started: SystemTime::now(), path: None, waiting: Vec::new(), failed: false }
     }
+
+    /// A helper was ended at its work, so it had no chance to warn.
+    fn took_too_long(&mut self) {
+        if let Some(path) = self.path.as_ref().filter(|_| !self.failed) {
+            log::warn!("the journal {} cannot be written: it took longer than a second", path.display());
+        }
+        self.failed = true;
+    }
 }
 
 impl Supervisor {
@@ -96,13 +104,15 @@ impl Supervisor {
         });
     }
 
-    /// A helper has ended; `done` when it did what it was for.
-    pub(super) fn helper_ended(&mut self, purpose: Purpose, done: bool) {
+    /// A helper has ended, with this exit code or before it had one.
+    pub(super) fn helper_ended(&mut self, purpose: Purpose, code: Option<i32>) {
         if purpose != Purpose::Journal {
             return;
         }
-        if let Some(journal) = &mut self.journal {
-            journal.failed |= !done;
+        match (&mut self.journal, code) {
+            (Some(journal), Some(code)) => journal.failed |= code != 0,
+            (Some(journal), None) => journal.took_too_long(),
+            (None, _) => {}
         }
         self.append_to_journal(false);
     }
@@ -172,5 +182,10 @@ impl Supervisor {
         self.wait_for_helper(Purpose::Journal, deadline);
         self.append_to_journal(true);
         self.wait_for_helper(Purpose::Journal, deadline);
+        if self.helpers.any(Purpose::Journal)
+            && let Some(journal) = &mut self.journal
+        {
+            journal.took_too_long();
+        }
     }
 }
