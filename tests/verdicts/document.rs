@@ -1,6 +1,7 @@
 //! `docs/verdicts.md`: the table with what was found.
 
-use crate::cases::{CASES, Case};
+use crate::case::Case;
+use crate::cases::CASES;
 use crate::found::Found;
 use std::fmt::Write;
 

@@ -1,13 +1,16 @@
 //! The cases on cgroup v1, in a real Docker engine.
 
-use crate::cases::{CASES, Case, LARGE, Step};
+use crate::case::{Case, LARGE, Step};
+use crate::cases::CASES;
 use crate::found::{Found, hog};
 use crate::running;
 use crate::support::archive::Tree;
 use crate::support::docker::{Engine, Stream};
+use crate::support::process;
 use crate::support::require::require;
 use crate::support::static_binary::static_binary;
 use serde_json::Value;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -19,7 +22,12 @@ const HIERARCHY: &str = "/sys/fs/cgroup/memory";
 /// The engine with the image; a skip where there is none, or where it uses version 2.
 pub fn engine() -> Option<&'static Engine> {
     let v1 = Path::new(HIERARCHY).join("memory.limit_in_bytes").exists();
-    require("cgroup v1", v1.then_some(()).ok_or("the memory controller is not in version 1 here"))?;
+    if !v1 {
+        // No error ever: no machine has both versions, and the other one is in the virtual machine.
+        let _ =
+            std::io::stderr().write_all(b"SKIPPED cgroup v1: the memory controller is in version 2 here\n");
+        return None;
+    }
     let epitaph = require("static binary", static_binary())?;
     let engine = require("docker", Engine::shared())?;
     let tree = || {
@@ -107,9 +115,9 @@ impl Drop for Above {
         let all = std::fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten();
         for hierarchy in all.map(|entry| entry.path()).chain(["/sys/fs/cgroup".into()]) {
             let own = hierarchy.join(name);
-            if own.exists() {
-                running::wait_for("a cgroup to be empty", || std::fs::remove_dir(&own).ok());
-            }
+            let removed = || (!own.exists() || std::fs::remove_dir(&own).is_ok()).then_some(());
+            let removed = process::wait_until("a cgroup to be empty", SOON, removed);
+            assert!(removed.is_ok() || std::thread::panicking(), "{}: {removed:?}", own.display());
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What was found in one kind of cgroup, and whether it is right.
 
-use crate::cases::{CASES, Case, LARGE, record};
+use crate::case::{Case, LARGE, record};
+use crate::cases::CASES;
 use crate::records;
 use crate::support::process;
 use crate::support::static_binary::target_directory;

@@ -66,7 +66,8 @@ fn mark() {
 fn cgroup_files() -> [String; 2] {
     let own = std::fs::read_to_string("/proc/self/cgroup").expect("/proc");
     if own.lines().any(|line| line.contains(":memory:")) {
-        return ["usage_in_bytes", "limit_in_bytes"].map(|name| format!("/sys/fs/cgroup/memory/memory.{name}"));
+        return ["usage_in_bytes", "limit_in_bytes"]
+            .map(|name| format!("/sys/fs/cgroup/memory/memory.{name}"));
     }
     let path = own.lines().find_map(|line| line.strip_prefix("0::")).expect("a cgroup of version 2");
     ["current", "max"].map(|name| format!("/sys/fs/cgroup{}/memory.{name}", path.trim_end_matches('/')))

@@ -1,6 +1,7 @@
 //! The cases on cgroup v2, in the virtual machine: all of them in one boot.
 
-use crate::cases::{CASES, Case, LARGE, Step};
+use crate::case::{Case, LARGE, Step};
+use crate::cases::CASES;
 use crate::found::{Found, hog};
 use crate::support::qemu::{Boot, Machine};
 use crate::support::require::require;

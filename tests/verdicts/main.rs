@@ -10,6 +10,7 @@ mod running;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod case;
 mod cases;
 mod document;
 mod engine;
@@ -17,7 +18,8 @@ mod found;
 mod journal;
 mod machine;
 
-use cases::{CASES, Case};
+use case::Case;
+use cases::CASES;
 use found::{Place, check_all};
 use machine::Namespace;
 
@@ -77,7 +79,7 @@ fn a_kill_is_recorded_within_100_ms_on_v2() {
             if !case.records.contains(&"oom_kill") {
                 continue;
             }
-            let record = cases::record(&found.as_ref().unwrap().records(), "oom_kill");
+            let record = case::record(&found.as_ref().unwrap().records(), "oom_kill");
             let time = humantime::parse_rfc3339(record["time"].as_str().unwrap()).unwrap();
             let time = time.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
             // The record's time is in whole milliseconds, rounded down.
