@@ -19,6 +19,9 @@ const APPEND: Duration = Duration::from_secs(1);
 /// How long a helper may look at the process table and write about it.
 const TABLE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(2));
 
+/// How long the end may wait for such a helper.
+const LAST_TABLE: Duration = Duration::from_millis(100);
+
 /// The most that waits for the journal, in bytes.
 const BACKLOG: usize = 64 * 1024;
 
@@ -162,6 +165,11 @@ impl Supervisor {
 
     /// The last record, and what has to be done for it to arrive.
     pub(super) fn record_exit(&mut self, ended: &Ended, at: Instant, code: u8) {
+        // What is being written of the time just before the end explains it best, and would end with us.
+        self.wait_for_helper(Purpose::Record, Instant::now() + LAST_TABLE);
+        if self.helpers.any(Purpose::Record) {
+            stderr().count_lost(1);
+        }
         if let Some(evidence) = &mut self.evidence {
             // A kill that the program outlived by a moment only has been noticed by nobody yet.
             evidence.look(at);
