@@ -79,7 +79,11 @@ fn run_case(engine: &Engine, case: &Case) -> Found {
                 let is_start = |line: &str| line.contains(r#""epitaph":"start""#);
                 let start = container.wait_for_line(Stream::Stderr, SOON, is_start);
                 let start: Value = serde_json::from_str(&start).unwrap();
-                container.exec(&["kill", "-9", &start["pid"].to_string()]);
+                let pid = start["pid"].to_string();
+                // How it ends itself tells nothing: with the program the container ends, and takes it along.
+                let mut kill = engine.command();
+                kill.args(["exec", container.id(), "kill", "-9", &pid]);
+                process::output(&mut kill, SOON).unwrap();
             }
             // Not `docker exec`: its process would need more memory than may be left.
             Step::Go => std::fs::write(format!("/proc/{}/root/go", container.pid()), "").unwrap(),
