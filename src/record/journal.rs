@@ -3,8 +3,8 @@
 use crate::sys::{self, Fork};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use std::fs::{DirBuilder, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Seek, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -24,6 +24,7 @@ pub fn path(directory: &Path, started: SystemTime, container_id: Option<&str>, h
 }
 
 /// Appends whole lines to the file, which is made with mode 0640 in directories of mode 0750 when it is not there.
+/// A line that finds no room is not there in part either.
 /// With `sync` returns only when they are on the disk.
 ///
 /// # Errors
@@ -34,11 +35,34 @@ pub fn append(path: &Path, lines: &[u8], sync: bool) -> io::Result<()> {
     }
     let mut file = OpenOptions::new().append(true).create(true).mode(0o640).open(path)?;
     // One write for all: others may append to the same file, and O_APPEND keeps each write in one piece.
-    let written = file.write(lines)?;
-    if let Some(rest) = lines.get(written..).filter(|rest| !rest.is_empty()) {
-        file.write_all(rest)?;
+    let mut written = 0;
+    while let Some(rest) = lines.get(written..).filter(|rest| !rest.is_empty()) {
+        let result = match file.write(rest) {
+            Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+            other => other,
+        };
+        match result {
+            Ok(count) => written += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => {
+                take_back_half_a_line(&mut file, lines.get(..written).unwrap_or_default());
+                return Err(error);
+            }
+        }
     }
     if sync { file.sync_data() } else { Ok(()) }
+}
+
+/// The disk is full: what had still room of a line would be glued to the next one. `written` is what we appended
+/// last. Nothing is done where that is not the end of the file any more.
+fn take_back_half_a_line(file: &mut File, written: &[u8]) {
+    let half = written.iter().rev().take_while(|byte| **byte != b'\n').count();
+    let end = file.stream_position().ok();
+    let length = file.metadata().ok().map(|metadata| metadata.len());
+    if let Some(end) = end.filter(|end| half > 0 && Some(*end) == length) {
+        // There is nobody to tell who does not learn of the full disk anyway.
+        let _ = file.set_len(end.saturating_sub(half as u64));
+    }
 }
 
 /// How long [`append_bounded`] waits.

@@ -13,6 +13,12 @@ const VICTIM_WAIT: Duration = Duration::from_millis(50);
 /// How often at most the counter is read because of reaping, where nothing watches it.
 const REAP_LOOK: Duration = Duration::from_millis(100);
 
+/// How long a record of memory pressure waits, from the limit hit or the last kill on.
+///
+/// It takes a helper process, and to fork in a cgroup that is full makes the kernel look for a victim. Where it
+/// would find one anyway it does so meanwhile; where it finds memory to take back, there is room for the helper then.
+const PRESSURE_WAIT: Duration = Duration::from_millis(50);
+
 /// The pause between two records of memory pressure: the first, and the longest.
 const PRESSURE_PAUSE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3600));
 
@@ -56,7 +62,8 @@ pub struct Evidence {
 
 #[derive(Debug)]
 struct Pressure {
-    is_new: bool,
+    /// when the record of a limit hit is due
+    due: Option<Instant>,
     quiet_until: Option<Instant>,
     pause: Duration,
 }
@@ -83,7 +90,7 @@ impl Evidence {
             victim: None,
             other_victim: None,
             limit_hits: before.limit_hits,
-            pressure: Pressure { is_new: false, quiet_until: None, pause: PRESSURE_PAUSE.0 },
+            pressure: Pressure { due: None, quiet_until: None, pause: PRESSURE_PAUSE.0 },
         })
     }
 
@@ -94,7 +101,7 @@ impl Evidence {
 
     /// When [`Evidence::on_time`] wants to be called next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.unrecorded.into_iter().chain(self.next_look).min()
+        self.unrecorded.into_iter().chain(self.next_look).chain(self.pressure.due).min()
     }
 
     /// Opens what will be read at the end, and stops looking by the clock where there is no limit: nothing is likely
@@ -134,12 +141,13 @@ impl Evidence {
             && tally.observe(now.saturating_duration_since(self.started), counter) > 0
         {
             self.unrecorded = now.checked_add(VICTIM_WAIT);
+            self.pressure.due = self.pressure.due.and(now.checked_add(PRESSURE_WAIT));
         }
         if let Some(hits) = counters.limit_hits
             && self.limit_hits.replace(hits).is_some_and(|before| before < hits)
             && self.pressure.quiet_until.is_none_or(|until| until <= now)
         {
-            self.pressure.is_new = true;
+            self.pressure.due = now.checked_add(PRESSURE_WAIT);
             self.pressure.quiet_until = now.checked_add(self.pressure.pause);
             self.pressure.pause = (self.pressure.pause * 2).min(PRESSURE_PAUSE.1);
         }
@@ -189,8 +197,17 @@ impl Evidence {
     }
 
     /// Whether the limit was hit and that is to be recorded now.
-    pub fn take_pressure(&mut self) -> bool {
-        std::mem::take(&mut self.pressure.is_new)
+    pub fn take_pressure(&mut self, now: Instant) -> bool {
+        let is_due = |pressure: &Pressure| pressure.due.is_some_and(|due| due <= now);
+        if is_due(&self.pressure) {
+            // A kill since the last look puts it off.
+            self.look(now);
+        }
+        let due = is_due(&self.pressure);
+        if due {
+            self.pressure.due = None;
+        }
+        due
     }
 
     /// The state now, the counters since the start, the limit no larger than the task's.

@@ -67,8 +67,9 @@ impl Helpers {
         self.0.iter().any(|helper| helper.purpose == purpose)
     }
 
-    /// Takes note of a child that has ended. Returns what it was for, when it was a helper, and whether it did it.
-    pub fn ended(&mut self, ended: &Ended) -> Option<(Purpose, bool)> {
+    /// Takes note of a child that has ended. Returns what it was for, when it was a helper, and its exit code: 0 when
+    /// it did it, `None` when it was ended before.
+    pub fn ended(&mut self, ended: &Ended) -> Option<(Purpose, Option<i32>)> {
         let place = self.0.iter().position(|helper| helper.pid == ended.pid)?;
         let helper = self.0.swap_remove(place);
         let code = ended.status.code();
@@ -76,7 +77,7 @@ impl Helpers {
             // Ended before its time, it has written nothing.
             stderr().count_lost(code.map_or(1, |code| u64::try_from(code).unwrap_or(1)));
         }
-        Some((helper.purpose, code == Some(0)))
+        Some((helper.purpose, code))
     }
 
     /// When [`Helpers::on_time`] wants to be called next.

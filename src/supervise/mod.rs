@@ -281,8 +281,8 @@ impl Supervisor {
             if Some(pid) == self.program {
                 self.program = None;
                 self.ended = Some((ended, now));
-            } else if let Some((purpose, done)) = self.helpers.ended(&ended) {
-                self.helper_ended(purpose, done);
+            } else if let Some((purpose, code)) = self.helpers.ended(&ended) {
+                self.helper_ended(purpose, code);
             } else {
                 reaped += 1;
                 let level = if self.warn_on_reap { log::Level::Warn } else { log::Level::Debug };

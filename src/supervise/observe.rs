@@ -26,7 +26,7 @@ impl Supervisor {
         }
         self.record_kill(now, false);
         let Some(evidence) = &mut self.evidence else { return };
-        if evidence.take_pressure() {
+        if evidence.take_pressure(now) {
             let memory = evidence.memory(self.dossier.task_memory_limit());
             self.record_table(Kind::MemoryPressure, vec![("memory", memory_value(&memory))], LARGEST);
         }
@@ -125,8 +125,8 @@ impl Supervisor {
                 drop(self.signals.read());
             }
             while let Some(ended) = sys::reap(false) {
-                if let Some((purpose, done)) = self.helpers.ended(&ended) {
-                    self.helper_ended(purpose, done);
+                if let Some((purpose, code)) = self.helpers.ended(&ended) {
+                    self.helper_ended(purpose, code);
                 } else {
                     self.reaped += 1;
                 }

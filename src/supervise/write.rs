@@ -19,6 +19,9 @@ const APPEND: Duration = Duration::from_secs(1);
 /// How long a helper may look at the process table and write about it.
 const TABLE: (Duration, Duration) = (Duration::from_millis(1500), Duration::from_secs(3));
 
+/// How long the end may wait for such a helper.
+const LAST_TABLE: Duration = Duration::from_millis(100);
+
 /// The most that waits for the journal, in bytes.
 const BACKLOG: usize = 64 * 1024;
 
@@ -37,6 +40,14 @@ impl Journal {
     /// The journal below `directory`.
     pub fn new(directory: PathBuf) -> Journal {
         Journal { directory, started: SystemTime::now(), path: None, waiting: Vec::new(), failed: false }
+    }
+
+    /// A helper was ended at its work, so it had no chance to warn.
+    fn took_too_long(&mut self) {
+        if let Some(path) = self.path.as_ref().filter(|_| !self.failed) {
+            log::warn!("the journal {} cannot be written: it took longer than a second", path.display());
+        }
+        self.failed = true;
     }
 }
 
@@ -96,13 +107,15 @@ impl Supervisor {
         });
     }
 
-    /// A helper has ended; `done` when it did what it was for.
-    pub(super) fn helper_ended(&mut self, purpose: Purpose, done: bool) {
+    /// A helper has ended, with this exit code or before it had one.
+    pub(super) fn helper_ended(&mut self, purpose: Purpose, code: Option<i32>) {
         if purpose != Purpose::Journal {
             return;
         }
-        if let Some(journal) = &mut self.journal {
-            journal.failed |= !done;
+        match (&mut self.journal, code) {
+            (Some(journal), Some(code)) => journal.failed |= code != 0,
+            (Some(journal), None) => journal.took_too_long(),
+            (None, _) => {}
         }
         self.append_to_journal(false);
     }
@@ -152,6 +165,15 @@ impl Supervisor {
 
     /// The last record, and what has to be done for it to arrive.
     pub(super) fn record_exit(&mut self, ended: &Ended, at: Instant, code: u8) {
+        // What is being written of the time just before the end explains it best, and would end with us.
+        self.wait_for_helper(Purpose::Record, Instant::now() + LAST_TABLE);
+        if self.helpers.any(Purpose::Record) {
+            stderr().count_lost(1);
+        }
+        if let Some(evidence) = &mut self.evidence {
+            // A kill that the program outlived by a moment only has been noticed by nobody yet.
+            evidence.look(at);
+        }
         self.record_kill(at, true);
         stderr().drain(LAST_WORDS);
         let exit = self.exit_fields(ended, at, code);
@@ -168,5 +190,10 @@ impl Supervisor {
         self.wait_for_helper(Purpose::Journal, deadline);
         self.append_to_journal(true);
         self.wait_for_helper(Purpose::Journal, deadline);
+        if self.helpers.any(Purpose::Journal)
+            && let Some(journal) = &mut self.journal
+        {
+            journal.took_too_long();
+        }
     }
 }

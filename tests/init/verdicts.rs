@@ -16,6 +16,7 @@ in_both_forms! {
     a_program_that_obeys_is_not_killed
     what_a_stuck_program_waits_for
     nobody_is_stuck_who_was_not_asked_to
+    a_record_on_its_way_is_not_lost_at_the_end
 }
 
 fn exit_of(ended: &Finished, code: i32, verdict: &str) -> Value {
@@ -124,5 +125,18 @@ fn nobody_is_stuck_who_was_not_asked_to(form: Form) {
         running.stdout.wait_for(&format!("signal {}\n", libc::SIGTERM));
         running.signal(libc::SIGUSR2);
         assert_eq!(records::kinds(&running.finish().stderr), ["start", "stop", "exit"]);
+    }
+}
+
+fn a_record_on_its_way_is_not_lost_at_the_end(form: Form) {
+    let term = libc::SIGTERM.to_string();
+    for _ in 0..5 {
+        // Both at once: the table is looked at while the program is being killed.
+        let launch = Launch::new(form, probe(&["deaf", &term])).options(["--kill-after", "50ms"]);
+        let running = launch.env("EPITAPH_STUCK_AFTER", "50ms").start().ready();
+        running.signal(libc::SIGTERM);
+        let ended = running.finish();
+        assert_eq!(records::kinds(&ended.stderr), ["start", "stop", "stuck", "exit"]);
+        exit_of(&ended, 137, "kill_after");
     }
 }
