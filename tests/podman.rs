@@ -77,7 +77,8 @@ fn podman_stop_reaches_the_program() {
     let code = podman.succeed(podman.command().args(["inspect", "--format={{.State.ExitCode}}", name]));
     assert_eq!(code, "7", "{:?}", logs());
     let records = records(&String::from_utf8(logs().stderr).unwrap());
-    let exit = records.iter().find(|record| record["epitaph"] == "exit").unwrap();
+    let exit = records.iter().find(|record| record["epitaph"] == "exit");
+    let exit = exit.unwrap_or_else(|| panic!("no record of the end: {records:?}"));
     assert_eq!(exit["exit"]["code"], 7, "{exit}");
     assert_eq!(exit["exit"]["verdict"], "stopped", "{exit}");
 }
