@@ -1,0 +1,171 @@
+//! epitaph as the init of Podman: `podman run --init` gives an image that knows nothing of epitaph its identity.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+mod support;
+
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use support::archive::Tree;
+use support::process;
+use support::require::require;
+use support::static_binary::static_binary;
+use tempfile::TempDir;
+
+/// For one call of `podman`, which takes well below a second on an idle machine.
+const CALL_BOUND: Duration = Duration::from_secs(60);
+/// After how many seconds `podman stop` would kill; what heeds the signal has ended long before.
+const GRACE: &str = "30";
+const IMAGE: &str = "plain";
+
+#[test]
+fn podman_init_gives_an_unchanged_image_its_id() {
+    let Some(podman) = require("podman", Podman::new()) else { return };
+    let Some(()) = require("busybox", podman.import()) else { return };
+    let Some(init) = require("static binary", init_path()) else { return };
+    for (number, options) in [
+        &[][..],
+        &["--cgroupns=private", "--hostname=web"],
+        &["--cgroupns=host"],
+        &["--read-only", "--user=65534:65534", "--cap-drop=ALL"],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let id_file = podman.directory.path().join(format!("id-{number}"));
+        let id_option = format!("--cidfile={}", id_file.display());
+        let mut run = podman.run(&["--rm", "--init", &init, &id_option]);
+        let output = call(run.args(options).args([IMAGE, "/bin/env"]));
+        assert_eq!(output.status.code(), Some(0), "{options:?}: {output:?}");
+        let id = std::fs::read_to_string(id_file).unwrap();
+        assert_eq!(id.len(), 64, "{id}");
+
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        let given = stdout.lines().find_map(|line| line.strip_prefix("DOCKER_CONTAINER_ID="));
+        assert_eq!(given, Some(id.as_str()), "{options:?}: {stdout}");
+        let records = records(&String::from_utf8(output.stderr).unwrap());
+        let kinds: Vec<&Value> = records.iter().map(|record| &record["epitaph"]).collect();
+        assert_eq!(kinds, ["start", "exit"], "{options:?}");
+        for record in &records {
+            assert_eq!(record["container_id"], id, "{options:?}: {record}");
+        }
+    }
+}
+
+#[test]
+fn podman_stop_reaches_the_program() {
+    let Some(podman) = require("podman", Podman::new()) else { return };
+    let Some(()) = require("busybox", podman.import()) else { return };
+    let Some(init) = require("static binary", init_path()) else { return };
+    let script = "trap 'exit 7' TERM; echo ready; sleep 1000 & wait";
+    let name = "stopped";
+    let mut run = podman.run(&["--detach", "--name", name, "--init", &init]);
+    podman.succeed(run.args([IMAGE, "/bin/sh", "-c", script]));
+    let logs = || call(podman.command().args(["logs", name]));
+    process::wait_until("the program's line", CALL_BOUND, || {
+        String::from_utf8_lossy(&logs().stdout).contains("ready").then_some(())
+    })
+    .unwrap_or_else(|error| panic!("{error}: {:?}", logs()));
+
+    let asked = Instant::now();
+    podman.succeed(podman.command().args(["stop", "--time", GRACE, name]));
+    assert!(asked.elapsed() < Duration::from_secs(GRACE.parse().unwrap()), "it was killed: {:?}", logs());
+    let code = podman.succeed(podman.command().args(["inspect", "--format={{.State.ExitCode}}", name]));
+    assert_eq!(code, "7", "{:?}", logs());
+    let records = records(&String::from_utf8(logs().stderr).unwrap());
+    let exit = records.iter().find(|record| record["epitaph"] == "exit");
+    let exit = exit.unwrap_or_else(|| panic!("no record of the end: {records:?}"));
+    assert_eq!(exit["exit"]["code"], 7, "{exit}");
+    assert_eq!(exit["exit"]["verdict"], "stopped", "{exit}");
+}
+
+fn init_path() -> Result<String, &'static str> {
+    Ok(format!("--init-path={}", static_binary()?.display()))
+}
+
+/// The records in a program's stderr that holds nothing else.
+fn records(stderr: &str) -> Vec<Value> {
+    let parsed = stderr.lines().map(serde_json::from_str).collect::<Result<_, _>>();
+    parsed.unwrap_or_else(|error| panic!("not a record: {error}\n{stderr}"))
+}
+
+#[track_caller]
+fn call(command: &mut Command) -> Output {
+    process::output(command, CALL_BOUND).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A Podman with storage, state and configuration of its own in a directory that is deleted at the end.
+struct Podman {
+    program: PathBuf,
+    runtime: PathBuf,
+    directory: TempDir,
+}
+
+impl Podman {
+    /// One without images and containers. There is nothing to start: Podman has no daemon.
+    fn new() -> Result<Self, String> {
+        let owner = std::fs::metadata("/proc/self").map_err(|error| format!("/proc/self: {error}"))?.uid();
+        if owner != 0 {
+            return Err("Podman needs root here".to_owned());
+        }
+        let program = process::find_program("podman", "podman")?;
+        // Not the default, crun: it refuses a hierarchy of cgroup v1 that has v2 controllers beside it.
+        let runtime = process::find_program("runc", "runc")?;
+        // Not below TMPDIR: a container's console socket has the path's length, and at most 107 bytes (unix(7)).
+        let directory = tempfile::Builder::new().prefix("epitaph-podman-").tempdir_in("/tmp");
+        let directory = directory.map_err(|error| format!("/tmp: {error}"))?;
+        // Locks in shared memory have one name for all of root's Podmans (`lock_type` in containers.conf(5)).
+        std::fs::write(directory.path().join("containers.conf"), "[engine]\nlock_type = \"file\"\n")
+            .map_err(|error| error.to_string())?;
+        Ok(Self { program, runtime, directory })
+    }
+
+    /// A call of the `podman` program, to which the caller adds the subcommand.
+    fn command(&self) -> Command {
+        let at = |name: &str| self.directory.path().join(name);
+        let mut command = Command::new(&self.program);
+        command.env_remove("CONTAINER_HOST").env("CONTAINERS_CONF", at("containers.conf"));
+        for (option, path) in [("--root", "data"), ("--runroot", "run"), ("--tmpdir", "tmp")] {
+            command.arg(option).arg(at(path));
+        }
+        command.arg("--runtime").arg(&self.runtime);
+        // Neither a service manager nor a journal is needed.
+        command.args(["--storage-driver=vfs", "--cgroup-manager=cgroupfs", "--events-backend=none"]);
+        command
+    }
+
+    /// `podman run` without a network, and with limits that are no higher than anywhere: raising them, as Podman does
+    /// by itself, takes a capability (CAP_SYS_RESOURCE in capabilities(7)) that root may lack.
+    fn run(&self, options: &[&str]) -> Command {
+        let mut command = self.command();
+        command.args(["run", "--network=none", "--log-driver=k8s-file"]);
+        command.args(["--ulimit=nofile=1024:1024", "--ulimit=nproc=16384:16384"]).args(options);
+        command
+    }
+
+    /// What `command` writes on stdout.
+    #[track_caller]
+    fn succeed(&self, command: &mut Command) -> String {
+        process::stdout(command, CALL_BOUND).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Makes the image: busybox, and nothing of epitaph.
+    fn import(&self) -> Result<(), String> {
+        let archive = self.directory.path().join("plain.tar");
+        std::fs::write(&archive, Tree::default().busybox()?.to_tar()).unwrap();
+        self.succeed(self.command().arg("import").arg(archive).arg(IMAGE));
+        Ok(())
+    }
+}
+
+impl Drop for Podman {
+    fn drop(&mut self) {
+        // No panic: this also runs while a test unwinds. What is running would keep its mounts in the directory.
+        let remove = ["rm", "--all", "--force", "--time=0"];
+        let _ = process::output(self.command().args(remove), CALL_BOUND);
+    }
+}
