@@ -138,6 +138,31 @@ pub(super) fn for_each_line(path: &Path, each: &mut dyn FnMut(&[u8]) -> ControlF
     Some(())
 }
 
+/// Calls `each` for the numbers of a file that holds nothing else, in pieces as small as the buffer, until it breaks.
+#[inline(never)]
+pub(super) fn for_each_number(path: &Path, each: &mut dyn FnMut(i32) -> ControlFlow<()>) -> Option<()> {
+    let mut file = open(path)?;
+    let mut buffer = [0; 256];
+    let mut number: Option<i32> = None;
+    loop {
+        let filled = read(&mut file, &mut buffer)?;
+        for byte in buffer.get(..filled)? {
+            if byte.is_ascii_digit() {
+                let digit = i32::from(byte - b'0');
+                number = Some(number.unwrap_or(0).saturating_mul(10).saturating_add(digit));
+            } else if number.take().is_some_and(|number| each(number).is_break()) {
+                return Some(());
+            }
+        }
+        if filled == 0 {
+            if let Some(number) = number {
+                let _ = each(number);
+            }
+            return Some(());
+        }
+    }
+}
+
 /// `O_NONBLOCK` so that not even a FIFO in the place of the file could make PID 1 wait.
 fn open(path: &Path) -> Option<File> {
     OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path).ok()

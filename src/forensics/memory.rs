@@ -8,6 +8,9 @@ use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+/// One process ID a line.
+const PROCS: &str = "cgroup.procs";
+
 /// From here on a limit is none. Version 1 says 9223372036854771712 (with pages of 4 KiB) where there is no limit.
 pub(super) const UNLIMITED: u64 = 1 << 62;
 
@@ -144,10 +147,8 @@ impl MemoryCgroup {
     fn lists_us(&self) -> bool {
         let own = std::process::id();
         let is_own = |line: &str| line.parse() == Ok(own);
-        files::read_text(&self.directory.path.join("cgroup.procs"), |text| {
-            text.lines().any(is_own).then_some(())
-        })
-        .is_some()
+        files::read_text(&self.directory.path.join(PROCS), |text| text.lines().any(is_own).then_some(()))
+            .is_some()
     }
 
     fn at(root: &Path, hierarchy: Hierarchy, point: &[u8], below: &[u8]) -> Option<MemoryCgroup> {
@@ -211,6 +212,11 @@ impl MemoryCgroup {
             Hierarchy::V1Memory => cgroup_v1::oom_kills(&self.directory),
             Hierarchy::Unified => cgroup_v2::events(&self.directory).oom_kills,
         }
+    }
+
+    /// The file that lists the processes of the cgroup, those in cgroups below left aside.
+    pub fn procs_path(&self) -> PathBuf {
+        self.directory.path.join(PROCS)
     }
 
     /// The file that tells of a kill the moment it happens; `None` on version 1, which has none that could be

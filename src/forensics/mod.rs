@@ -26,6 +26,6 @@ mod testing;
 pub use cgroup_v2::Watch;
 pub use kills::{KillTally, Kills, OUTLIVED};
 pub use memory::{Counters, Memory, MemoryCgroup};
-pub use processes::{Limits, Process, Snapshot, largest, name_of, snapshot};
+pub use processes::{Limits, Process, Snapshot, largest, largest_listed, name_of, snapshot};
 pub use short_name::ShortName;
 pub use verdict::{Facts, Judgement, Outcome, Signal, Stop, Verdict, Victim, judge};

@@ -7,8 +7,9 @@
 //! Formats: proc_pid_stat(5), proc_pid_statm(5), proc_pid_wchan(5).
 
 use super::ShortName;
-use super::files::{read_bytes, read_text};
+use super::files::{for_each_number, read_bytes, read_text};
 use std::cmp::Reverse;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -88,6 +89,32 @@ pub fn snapshot(root: &Path, limits: Limits) -> Snapshot {
 pub fn largest(processes: &mut [Process], count: usize) -> &[Process] {
     processes.sort_unstable_by_key(|process| (Reverse(process.memory), process.pid));
     processes.get(..count).unwrap_or(processes)
+}
+
+/// The `count` largest of those whose process IDs `procs` lists (`cgroup.procs`), the largest first.
+///
+/// For PID 1 while memory is short: whatever a helper would take of it could be what makes the kernel kill. Keeps no
+/// more than `count`, and looks at no more after `limits.time` or `limits.processes`.
+pub fn largest_listed(root: &Path, procs: &Path, count: usize, limits: Limits) -> Vec<Process> {
+    let started = Instant::now();
+    let mut largest: Vec<Process> = Vec::with_capacity(count + 1);
+    let mut seen = 0;
+    let Some(page) = page_size() else { return largest };
+    let _ = for_each_number(procs, &mut |pid| {
+        seen += 1;
+        if seen > limits.processes || started.elapsed() >= limits.time {
+            return ControlFlow::Break(());
+        }
+        if !limits.exclude.contains(&pid)
+            && let Some(process) = read_process(&root.join(format!("proc/{pid}")), page)
+        {
+            let place = largest.partition_point(|other| other.memory >= process.memory);
+            largest.insert(place, process);
+            largest.truncate(count);
+        }
+        ControlFlow::Continue(())
+    });
+    largest
 }
 
 /// What a process calls itself; `None` if it is gone. A zombie has a name until it is reaped: look with

@@ -1,6 +1,10 @@
 //! The memory of the container, watched while the program runs.
 
-use crate::forensics::{Counters, KillTally, Kills, Memory, MemoryCgroup, ShortName, Watch, name_of};
+use super::table;
+use crate::forensics::{
+    Counters, KillTally, Kills, Limits, Memory, MemoryCgroup, Process, ShortName, Watch, largest_listed,
+    name_of,
+};
 use crate::record::Value;
 use nix::unistd::Pid;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -18,6 +22,9 @@ const REAP_LOOK: Duration = Duration::from_millis(100);
 /// It takes a helper process, and to fork in a cgroup that is full makes the kernel look for a victim. Where it
 /// would find one anyway it does so meanwhile; where it finds memory to take back, there is room for the helper then.
 const PRESSURE_WAIT: Duration = Duration::from_millis(50);
+
+/// How long PID 1 may look for the largest processes.
+const LARGEST_TIME: Duration = Duration::from_millis(20);
 
 /// The pause between two records of memory pressure: the first, and the longest.
 const PRESSURE_PAUSE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3600));
@@ -208,6 +215,13 @@ impl Evidence {
             self.pressure.due = None;
         }
         due
+    }
+
+    /// The `count` largest processes of the container but ourselves.
+    pub fn largest(&self, count: usize) -> Vec<Process> {
+        let own = [table::own_pid()];
+        let limits = Limits { processes: 1000, time: LARGEST_TIME, exclude: &own };
+        largest_listed(&self.root, &self.cgroup.procs_path(), count, limits)
     }
 
     /// The state now, the counters since the start, the limit no larger than the task's.

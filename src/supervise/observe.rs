@@ -2,7 +2,7 @@
 
 use super::evidence::memory_value;
 use super::helper::Purpose;
-use super::{Supervisor, late, read_frames};
+use super::{Supervisor, late, read_frames, table};
 use crate::record::{Formats, Frame, Kind, Value};
 use crate::sys;
 use nix::fcntl::OFlag;
@@ -28,7 +28,12 @@ impl Supervisor {
         let Some(evidence) = &mut self.evidence else { return };
         if evidence.take_pressure(now) {
             let memory = evidence.memory(self.dossier.task_memory_limit());
-            self.record_table(Kind::MemoryPressure, vec![("memory", memory_value(&memory))], LARGEST);
+            // Not in a helper: in a cgroup that is full, the memory of a fork can be what makes the kernel kill.
+            let processes = evidence.largest(LARGEST);
+            self.write(
+                Kind::MemoryPressure,
+                vec![("memory", memory_value(&memory)), ("processes", table::value(&processes))],
+            );
         }
     }
 

@@ -131,25 +131,18 @@ impl Supervisor {
 
     /// The program is stuck: a helper looks at what everybody is doing.
     pub(super) fn record_stuck(&mut self) {
-        self.record_table(Kind::Stuck, Vec::new(), usize::MAX);
-    }
-
-    /// Writes a record with the `most` largest processes, in a helper.
-    pub(super) fn record_table(&mut self, kind: Kind, mut fields: Vec<(&'static str, Value)>, most: usize) {
         if self.format == RecordFormat::Off && self.journal.is_none() {
             return;
         }
         let init = table::own_pid();
-        let record = self.record(kind, Vec::new());
+        let record = self.record(Kind::Stuck, Vec::new());
         let mut others = self.helpers.pids();
         let (format, dossier) = (self.format, &self.dossier);
         let journal = self.journal.as_ref().and_then(|journal| journal.path.clone());
         self.helpers.spawn(Purpose::Record, TABLE.1, || {
             others.push(table::own_pid());
-            let mut processes = table::of_container(Path::new("/"), init, &others, TABLE.0);
-            processes.truncate(most);
-            fields.push(("processes", table::value(&processes)));
-            let record = Record { fields, ..record };
+            let processes = table::of_container(Path::new("/"), init, &others, TABLE.0);
+            let record = Record { fields: vec![("processes", table::value(&processes))], ..record };
             let mut lost = 0;
             if format != RecordFormat::Off && !stderr().write_record(record.render(format, dossier)) {
                 lost += 1;

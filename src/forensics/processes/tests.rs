@@ -1,7 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use super::{
-    Limits, Stat, largest, name_of, page_size, parse_stat, parse_statm, parse_wait_channel, snapshot,
+    Limits, Stat, largest, largest_listed, name_of, page_size, parse_stat, parse_statm, parse_wait_channel,
+    snapshot,
 };
 use crate::forensics::ShortName;
 use crate::forensics::testing::{Tree, wait_for};
@@ -183,4 +184,26 @@ fn real_processes() {
     assert_eq!(name_of(root, dead_pid), None);
     sleeper.kill().unwrap();
     sleeper.wait().unwrap();
+}
+
+#[test]
+fn the_largest_of_a_list_longer_than_the_buffer() {
+    let mut tree = Tree::new();
+    let mut list = String::new();
+    for pid in 1000..1200 {
+        list.push_str(&format!("{pid}\n"));
+        // 1199 is listed, but gone.
+        if pid != 1199 {
+            let (stat, statm) =
+                (stat(pid, "p", 'S', 1, 0, 1, 1), format!("9 {} 1 1 0 1 0\n", (pid * 7) % 1201));
+            tree = tree.files(&format!("proc/{pid}"), &[("stat", &stat), ("statm", &statm)]);
+        }
+    }
+    let tree = tree.files("sys", &[("cgroup.procs", &list)]);
+    let mut all: Vec<i32> = (1000..1199).filter(|pid| *pid != 1029).collect();
+    all.sort_by_key(|pid| std::cmp::Reverse((pid * 7) % 1201));
+    let limits = Limits { exclude: &[1029], ..ALL };
+    let found = largest_listed(tree.path(), &tree.path().join("sys/cgroup.procs"), 5, limits);
+    assert_eq!(found.iter().map(|process| process.pid).collect::<Vec<_>>(), all[..5]);
+    assert!(largest_listed(tree.path(), &tree.path().join("nothing"), 5, limits).is_empty());
 }
