@@ -19,8 +19,8 @@ const REAP_LOOK: Duration = Duration::from_millis(100);
 
 /// How long a record of memory pressure waits, from the limit hit or the last kill on.
 ///
-/// It takes a helper process, and to fork in a cgroup that is full makes the kernel look for a victim. Where it
-/// would find one anyway it does so meanwhile; where it finds memory to take back, there is room for the helper then.
+/// Reading of processes takes the kernel a little memory, and in a cgroup that is full any may make it look for a
+/// victim. Where it would find one anyway it does so meanwhile; where it finds memory to take back, there is room then.
 const PRESSURE_WAIT: Duration = Duration::from_millis(50);
 
 /// How long PID 1 may look for the largest processes.
