@@ -5,7 +5,7 @@ use crate::identity::{TELL, VARIABLE, assert_told, proc_of, told};
 use crate::init::{Form, Launch, has_namespaces};
 use crate::probe::receiver;
 use crate::records;
-use crate::running::{Finished, LIMIT, status, wait_for};
+use crate::running::{Finished, LIMIT, children, send, status, wait_for};
 use std::time::{Duration, Instant};
 
 in_both_forms! {
@@ -13,6 +13,7 @@ in_both_forms! {
     sigterm_while_the_endpoint_is_silent
     a_budget_of_zero_does_not_wait
     an_identity_that_comes_after_the_start
+    the_helper_dies_with_epitaph_and_with_the_program
     one_last_try_before_the_exit_record
     an_endpoint_that_comes_late
     answers_that_pass
@@ -100,6 +101,30 @@ fn an_identity_that_comes_after_the_start(form: Form) {
     assert_eq!(records::record(&ended.stderr, "start").get("task_arn"), None);
     assert_eq!(records::exit(&ended.stderr)["reaped"], 0, "and not for an orphan");
     assert_eq!(records::exit(&ended.stderr)["left"], 0);
+}
+
+fn the_helper_dies_with_epitaph_and_with_the_program(form: Form) {
+    let task = Task::default();
+    for ends_epitaph in [true, false] {
+        let endpoint = silent(&task);
+        let launch = Launch::new(form, receiver()).env(VARIABLE, endpoint.uri_v4());
+        let running = launch.options(["--identity-timeout", "0"]).start().ready();
+        let (program, helper) = wait_for("the program and the helper", || {
+            let mut children = children(running.pid());
+            // The helper is forked after the program.
+            children.sort_unstable();
+            <[i32; 2]>::try_from(children).ok().map(Into::into)
+        });
+        send(if ends_epitaph { running.pid() } else { program }, libc::SIGKILL);
+        wait_for("the helper's end", || {
+            let state = status(helper, "State").unwrap_or_default();
+            (state.is_empty() || state.starts_with('Z') || state.starts_with('X')).then_some(())
+        });
+        if status(program, "State").is_some_and(|state| !state.starts_with('Z')) {
+            send(program, libc::SIGKILL);
+        }
+        running.finish();
+    }
 }
 
 fn one_last_try_before_the_exit_record(form: Form) {
