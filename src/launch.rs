@@ -10,7 +10,7 @@ use crate::sys::{self, Environment};
 use nix::sys::signal::{SigSet, SigmaskHow};
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -63,15 +63,14 @@ impl Inherited {
 #[derive(Debug, Default)]
 pub struct Report {
     pipe: Option<File>,
-    ready: Option<File>,
     /// frames that are not sent yet: each write wakes PID 1
     frames: Vec<u8>,
 }
 
 impl Report {
-    /// Frames go into `pipe`; the end of `ready` is PID 1's word that it is ready for the program.
-    pub fn to(pipe: File, ready: File) -> Report {
-        Report { pipe: Some(pipe), ready: Some(ready), frames: Vec::new() }
+    /// Frames go into `pipe`.
+    pub fn to(pipe: File) -> Report {
+        Report { pipe: Some(pipe), frames: Vec::new() }
     }
 
     fn add(&mut self, frames: &[u8]) {
@@ -86,12 +85,6 @@ impl Report {
             self.pipe = None;
         }
         self.frames.clear();
-    }
-
-    fn wait_until_ready(&mut self) {
-        if let Some(mut ready) = self.ready.take() {
-            let _ = ready.read(&mut [0]);
-        }
     }
 }
 
@@ -152,20 +145,25 @@ fn reason(error: &std::io::Error) -> String {
 /// The order is a promise, see `docs/design.md`: signals through, local identity, endpoint, identity to PID 1,
 /// environment, start record, dispositions, exec.
 #[inline(never)]
-pub fn launch(options: &Options, inherited: &Inherited, format: RecordFormat, mut report: Report) -> u8 {
+pub fn launch(
+    options: &Options,
+    inherited: &Inherited,
+    format: RecordFormat,
+    surroundings: &Surroundings,
+    mut report: Report,
+) -> u8 {
     // A reader of stderr or of the pipe that is gone must not end us before the program has begun.
     sys::set_ignored(libc::SIGPIPE, true);
     inherited.unblock();
     let formats = Formats::new(format, options.journal.is_some());
     let began = Instant::now();
-    let surroundings = Surroundings::of_process();
-    let local = local(&surroundings);
+    let local = local(surroundings);
     if local.ecs_is_evident {
         // The endpoint may take its time, and what is known by now is worth having if we are ended meanwhile.
         report.add(&Dossier::of(&local.identity, formats).encode());
         report.send();
     }
-    let outcome = resolve(&surroundings, local, Deadline::after(options.identity_timeout));
+    let outcome = resolve(surroundings, local, Deadline::after(options.identity_timeout));
     outcome.log_warnings();
     let identity = outcome.identity;
     let identity_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -182,7 +180,6 @@ pub fn launch(options: &Options, inherited: &Inherited, format: RecordFormat, mu
     start_record(options, identity_ms).write(options, format, &dossier, &mut report);
     report.add(&Frame::Executing.encode(b""));
     report.send();
-    report.wait_until_ready();
     inherited.restore_dispositions();
     let error = exec(&options.program, &environment);
     // What follows happens only when there is no program.
@@ -339,7 +336,7 @@ pub fn exec_mode(options: &Options, inherited: &Inherited, format: RecordFormat)
             log::warn!("{name} cannot stop epitaph before the program runs: {error}");
         }
     }
-    launch(options, inherited, format, Report::default())
+    launch(options, inherited, format, &Surroundings::of_process(), Report::default())
 }
 
 /// `--whoami`: resolves afresh. Returns what there is to print, and the exit code: 0 when the container ID is

@@ -11,6 +11,7 @@ use std::os::fd::{BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
+use std::time::Duration;
 
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
@@ -158,6 +159,42 @@ pub fn signal_set(mask: u64) -> SigSet {
     }
 }
 
+/// A signal that was taken from the queue of those that are blocked: a part of `siginfo_t`, sigaction(2).
+#[derive(Debug, Clone, Copy)]
+pub struct Taken {
+    /// its number
+    pub signo: i32,
+    /// why it was sent; for SIGCHLD, what happened to the child
+    pub code: i32,
+    /// who sent it, 0 where that is nobody in our PID namespace; for SIGCHLD, the child
+    pub pid: i32,
+    /// for SIGCHLD, the exit code or the signal that ended the child
+    pub status: i32,
+}
+
+/// Waits for any signal, all of which must be blocked, and takes it: sigtimedwait(2). `None` when `time`, if there is
+/// one, was over before or a stop interrupted the waiting.
+pub fn wait_for_signal(time: Option<Duration>) -> Option<Taken> {
+    let mut set = std::mem::MaybeUninit::<libc::sigset_t>::zeroed();
+    let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+    let time = time.map(|time| libc::timespec {
+        tv_sec: time.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+        // Below a thousand million, which every width holds.
+        tv_nsec: time.subsec_nanos() as _,
+    });
+    let time = time.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: the pointers are valid for the calls, or null for no time limit; a siginfo_t of all zeros is a valid one,
+    // and si_pid and si_status may be read whatever the signal: what another kind of signal has there is a number too.
+    unsafe {
+        libc::sigfillset(set.as_mut_ptr());
+        if libc::sigtimedwait(set.as_ptr(), info.as_mut_ptr(), time) < 0 {
+            return None;
+        }
+        let info = info.assume_init();
+        Some(Taken { signo: info.si_signo, code: info.si_code, pid: info.si_pid(), status: info.si_status() })
+    }
+}
+
 /// Whether the process ignores `signal`.
 pub fn ignores(signal: i32) -> bool {
     let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
@@ -197,33 +234,34 @@ pub struct Usage {
     pub max_rss: u64,
 }
 
-/// Reaps one child that has ended, if there is one; `with_usage` costs a little more.
+/// Reaps one child that has ended, if there is one.
 ///
 /// wait4(2) itself rather than `nix`, whose `waitpid` fails after reaping a child that a real-time signal
 /// has killed.
-pub fn reap(with_usage: bool) -> Option<Ended> {
-    let mut status = 0;
+pub fn reap() -> Option<Ended> {
+    wait4(std::ptr::null_mut())
+}
+
+/// The same with what the child has used, which costs a little more.
+pub fn reap_with_usage() -> Option<Ended> {
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
-    let place = if with_usage { usage.as_mut_ptr() } else { std::ptr::null_mut() };
-    // SAFETY: both pointers are valid for the call, or null, and a rusage of all zeros is a valid one.
-    let (pid, usage) = unsafe {
-        let pid = libc::wait4(-1, &mut status, libc::WNOHANG, place);
-        (pid, usage.assume_init())
-    };
+    let ended = wait4(usage.as_mut_ptr())?;
+    // SAFETY: a rusage of all zeros is a valid one, and the kernel has filled it.
+    let usage = unsafe { usage.assume_init() };
     // The widths of these fields differ between architectures and libcs.
     #[allow(clippy::unnecessary_cast)]
     let ms = |time: libc::timeval| time.tv_sec as u64 * 1000 + time.tv_usec as u64 / 1000;
     #[allow(clippy::unnecessary_cast)]
-    let usage = || Usage {
-        user_ms: ms(usage.ru_utime),
-        system_ms: ms(usage.ru_stime),
-        max_rss: usage.ru_maxrss as u64 * 1024,
-    };
-    (pid > 0).then(|| Ended {
-        pid: Pid::from_raw(pid),
-        status: ExitStatus::from_raw(status),
-        usage: with_usage.then(usage),
-    })
+    let max_rss = usage.ru_maxrss as u64 * 1024;
+    let usage = Usage { user_ms: ms(usage.ru_utime), system_ms: ms(usage.ru_stime), max_rss };
+    Some(Ended { usage: Some(usage), ..ended })
+}
+
+fn wait4(usage: *mut libc::rusage) -> Option<Ended> {
+    let mut status = 0;
+    // SAFETY: `status` is valid for the call, and so is `usage`, or it is null.
+    let pid = unsafe { libc::wait4(-1, &mut status, libc::WNOHANG, usage) };
+    (pid > 0).then(|| Ended { pid: Pid::from_raw(pid), status: ExitStatus::from_raw(status), usage: None })
 }
 
 /// write(2) that fails with `WouldBlock` rather than wait, whatever the descriptor's own flags.

@@ -4,13 +4,21 @@
 
 use super::files::Directory;
 use super::memory::{Memory, UNLIMITED, parse_keyed, parse_limit, parse_number};
+use std::cell::Cell;
 
 /// Every cgroup with the controller has it, the root too.
 pub(super) const USAGE: &str = "memory.usage_in_bytes";
 
-pub(super) fn read(directory: &Directory) -> Memory {
+/// The limit that applies, and the cgroup's own limit as it was then.
+///
+/// The kernel adds up the counters of all CPUs and of all cgroups below to write `memory.stat`. So that is read again
+/// only when the own limit, which costs nothing to read, has changed.
+#[derive(Debug, Default)]
+pub(super) struct LastLimit(Cell<Option<(Option<u64>, Option<u64>)>>);
+
+pub(super) fn read(directory: &Directory, last: &LastLimit) -> Memory {
     let number = |name| directory.read_text(name, parse_number);
-    Memory { limit: limit(directory), usage: number(USAGE), ..read_counters(directory) }
+    Memory { limit: limit(directory, last), usage: number(USAGE), ..read_counters(directory) }
 }
 
 /// What only rises: the peak, the kills and the limit hits.
@@ -27,12 +35,19 @@ pub(super) fn read_counters(directory: &Directory) -> Memory {
 /// The smallest of the cgroup's own limit and those of the cgroups above.
 ///
 /// That is `hierarchical_memory_limit` in `memory.stat`, which knows those that are not visible from inside too,
-/// and leaves out those that do not apply (`memory.use_hierarchy` 0). So nothing else is looked at where it is.
-pub(super) fn limit(directory: &Directory) -> Option<u64> {
-    match directory.read_text("memory.stat", parse_hierarchical_limit) {
-        Some(limit) => Some(limit).filter(|limit| *limit < UNLIMITED),
-        None => directory.read_text("memory.limit_in_bytes", parse_limit),
+/// and leaves out those that do not apply (`memory.use_hierarchy` 0). So nothing else counts where it is. A limit
+/// above that changes while the own one stays is not noticed.
+pub(super) fn limit(directory: &Directory, last: &LastLimit) -> Option<u64> {
+    let own = directory.read_text("memory.limit_in_bytes", parse_limit);
+    if let Some((_, limit)) = last.0.get().filter(|(then, _)| *then == own) {
+        return limit;
     }
+    let limit = match directory.read_text("memory.stat", parse_hierarchical_limit) {
+        Some(limit) => Some(limit).filter(|limit| *limit < UNLIMITED),
+        None => own,
+    };
+    last.0.set(Some((own, limit)));
+    limit
 }
 
 pub(super) fn limit_hits(directory: &Directory) -> Option<u64> {

@@ -44,6 +44,15 @@ fn read_to(path: &Path, take: &mut dyn FnMut(&[u8])) -> Option<()> {
     Some(())
 }
 
+/// `Path::join` in one allocation, which is given back as it was. Where the path grows while it is made, the heap grows
+/// by a path with each, and PID 1 keeps it.
+pub(super) fn join(directory: &Path, name: &str) -> PathBuf {
+    let mut path = PathBuf::with_capacity(directory.as_os_str().len() + 1 + name.len());
+    path.push(directory);
+    path.push(name);
+    path
+}
+
 /// A directory of small files that are read more than once. Each stays open from its first reading on: to open a
 /// file costs more than to read it.
 #[derive(Debug)]
@@ -55,6 +64,11 @@ pub(super) struct Directory {
 impl Directory {
     pub(super) fn new(path: PathBuf) -> Directory {
         Directory { path, open: RefCell::new(Vec::new()) }
+    }
+
+    /// The path of the file `name`.
+    pub(super) fn place(&self, name: &str) -> PathBuf {
+        join(&self.path, name)
     }
 
     /// As [`read_text`], of the file `name`.
@@ -76,7 +90,7 @@ impl Directory {
     fn read_to(&self, name: &'static str, take: &mut dyn FnMut(&[u8])) -> Option<()> {
         let mut files = self.open.borrow_mut();
         if !files.iter().any(|(known, _)| *known == name) {
-            files.push((name, open(&self.path.join(name))?));
+            files.push((name, open(&self.place(name))?));
         }
         let (_, file) = files.iter().find(|(known, _)| *known == name)?;
         let mut buffer = [0; BUFFER];

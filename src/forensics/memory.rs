@@ -72,26 +72,55 @@ pub struct MemoryCgroup {
     directory: Directory,
     /// how many of the directories above are cgroups too
     ancestors: usize,
+    last_limit: cgroup_v1::LastLimit,
 }
 
 impl MemoryCgroup {
-    /// Finds the memory cgroup of this process; `root` is `/` but in tests.
+    /// Finds the memory cgroup of this process by the content of `/proc/self/cgroup`; `root` is `/` but in tests.
     ///
-    /// `None` without /proc, where the cgroup is not mounted or not visible, and where it has no memory controller
+    /// `None` without that, where the cgroup is not mounted or not visible, and where it has no memory controller
     /// (as the root of version 2 has none). Where the controller is in version 1, a mount of version 2 beside it has
     /// none and does not count.
     ///
     /// Of several mounts that show the cgroup the last is taken: a later mount at the same place hides an earlier.
-    pub fn find(root: &Path) -> Option<MemoryCgroup> {
-        let (hierarchy, path) = Self::membership(&root.join("proc/self/cgroup"))?;
-        if let Some(cgroup) = Self::at_usual_place(root, hierarchy, &path) {
-            return Some(cgroup);
-        }
+    pub fn find(root: &Path, membership: &[u8]) -> Option<MemoryCgroup> {
+        // In version 1 whatever is in the hierarchy has the controller.
+        let has_memory =
+            |cgroup: &MemoryCgroup| cgroup.hierarchy == Hierarchy::V1Memory || cgroup.has_memory();
+        let usual =
+            Self::at_usual_places(root, membership)?.find(|cgroup| cgroup.is_ours() && has_memory(cgroup));
+        usual.or_else(|| Self::by_mountinfo(root, membership))
+    }
+
+    /// The directory that is nearly always the memory cgroup of this process, and what
+    /// [`read_counters`](Self::read_counters) tells there. [`is_ours`](Self::is_ours) says whether it is right.
+    pub fn presume(root: &Path, membership: &[u8]) -> Option<(MemoryCgroup, Memory)> {
+        Self::at_usual_places(root, membership)?.find_map(|cgroup| {
+            let counters = cgroup.read_counters();
+            counters.oom_kills.is_some().then_some((cgroup, counters))
+        })
+    }
+
+    /// Looks where the hierarchy is nearly always mounted: mountinfo, which can have hundreds of lines, need not be
+    /// made and read then.
+    fn at_usual_places(root: &Path, membership: &[u8]) -> Option<impl Iterator<Item = MemoryCgroup>> {
+        let (hierarchy, path) = Self::membership(membership)?;
+        let point: &[u8] = match hierarchy {
+            Hierarchy::V1Memory => b"/sys/fs/cgroup/memory",
+            Hierarchy::Unified => b"/sys/fs/cgroup",
+        };
+        // Where a container's own cgroup is bound to the mount point, its path is not below that.
+        let places = [locate::below(b"/", path), Some(b"".as_slice())];
+        Some(places.into_iter().flatten().map(move |below| Self::place(root, hierarchy, point, below)))
+    }
+
+    fn by_mountinfo(root: &Path, membership: &[u8]) -> Option<MemoryCgroup> {
+        let (hierarchy, path) = Self::membership(membership)?;
         let mut found = None;
         files::for_each_line(&root.join("proc/self/mountinfo"), &mut |line| {
             let mount = locate::parse_mount(line).filter(|mount| mount.hierarchy == hierarchy);
             if let Some(mount) = mount
-                && let Some(below) = locate::below(&mount.root, &path)
+                && let Some(below) = locate::below(&mount.root, path)
                 && let Some(cgroup) = Self::at(root, hierarchy, &mount.point, below)
             {
                 found = Some(cgroup);
@@ -101,54 +130,19 @@ impl MemoryCgroup {
         found
     }
 
-    /// The hierarchy with the memory controller, and the path of our cgroup in it.
-    fn membership(file: &Path) -> Option<(Hierarchy, Vec<u8>)> {
-        let mut found = (None, None);
-        let take = |(v1, unified): &mut (Option<Vec<u8>>, Option<Vec<u8>>), line: &[u8]| {
-            match locate::parse_membership(line) {
-                Some((Hierarchy::V1Memory, path)) => *v1 = Some(path.to_vec()),
-                Some((Hierarchy::Unified, path)) => *unified = Some(path.to_vec()),
-                None => {}
-            }
-        };
-        files::read_bytes(file, |text| {
-            text.split(|byte| *byte == b'\n').for_each(|line| take(&mut found, line));
-            Some(())
-        })?;
-        if found == (None, None) {
-            // The line of version 2 comes last, so the file is longer than what was read. Not read so at once: the
-            // buffer that any file fits into would stay in PID 1's memory.
-            files::for_each_line(file, &mut |line| {
-                take(&mut found, line);
-                ControlFlow::Continue(())
-            })?;
-        }
-        let (v1, unified) = found;
-        v1.map(|path| (Hierarchy::V1Memory, path)).or(unified.map(|path| (Hierarchy::Unified, path)))
-    }
-
-    /// Looks where the hierarchy is nearly always mounted. A directory whose `cgroup.procs` lists this process is
-    /// its cgroup, whatever mountinfo says; and that, which can have hundreds of lines, need not be made and read.
-    fn at_usual_place(root: &Path, hierarchy: Hierarchy, path: &[u8]) -> Option<MemoryCgroup> {
-        let point: &[u8] = match hierarchy {
-            Hierarchy::V1Memory => b"/sys/fs/cgroup/memory",
-            Hierarchy::Unified => b"/sys/fs/cgroup",
-        };
-        // Where a container's own cgroup is bound to the mount point, its path is not below that.
-        let places = [locate::below(b"/", path), Some(b"".as_slice())];
-        places.into_iter().flatten().find_map(|below| {
-            let cgroup = Self::place(root, hierarchy, point, below);
-            // In version 1 whatever is in the hierarchy has the controller.
-            let has_memory = || hierarchy == Hierarchy::V1Memory || cgroup.has_memory();
-            (cgroup.lists_us() && has_memory()).then_some(cgroup)
-        })
-    }
-
-    fn lists_us(&self) -> bool {
+    /// Whether its `cgroup.procs` lists this process: then it is its cgroup, whatever mountinfo says.
+    pub fn is_ours(&self) -> bool {
         let own = std::process::id();
         let is_own = |line: &str| line.parse() == Ok(own);
-        files::read_text(&self.directory.path.join(PROCS), |text| text.lines().any(is_own).then_some(()))
+        files::read_text(&self.directory.place(PROCS), |text| text.lines().any(is_own).then_some(()))
             .is_some()
+    }
+
+    /// The hierarchy with the memory controller, and the path of our cgroup in it.
+    fn membership(text: &[u8]) -> Option<(Hierarchy, &[u8])> {
+        let lines = || text.split(|byte| *byte == b'\n').filter_map(locate::parse_membership);
+        let of = |wanted| lines().find(|(hierarchy, _)| *hierarchy == wanted);
+        of(Hierarchy::V1Memory).or_else(|| of(Hierarchy::Unified))
     }
 
     fn at(root: &Path, hierarchy: Hierarchy, point: &[u8], below: &[u8]) -> Option<MemoryCgroup> {
@@ -160,7 +154,12 @@ impl MemoryCgroup {
         let mut directory = root.join(OsStr::from_bytes(point));
         let parts = || below.split(|byte| *byte == b'/').filter(|part| !part.is_empty());
         directory.extend(parts().map(OsStr::from_bytes));
-        MemoryCgroup { hierarchy, directory: Directory::new(directory), ancestors: parts().count() }
+        MemoryCgroup {
+            hierarchy,
+            directory: Directory::new(directory),
+            ancestors: parts().count(),
+            last_limit: cgroup_v1::LastLimit::default(),
+        }
     }
 
     fn has_memory(&self) -> bool {
@@ -168,7 +167,7 @@ impl MemoryCgroup {
             Hierarchy::V1Memory => cgroup_v1::USAGE,
             Hierarchy::Unified => cgroup_v2::EVENTS,
         };
-        files::read_text(&self.directory.path.join(name), |_| Some(())).is_some()
+        files::read_text(&self.directory.place(name), |_| Some(())).is_some()
     }
 
     /// Reads what only rises, the rest unknown: the state before the program starts, for [`Memory::since`].
@@ -193,7 +192,7 @@ impl MemoryCgroup {
     /// The smallest limit that applies, in bytes, that of the task left aside.
     pub fn limit(&self) -> Option<u64> {
         match self.hierarchy {
-            Hierarchy::V1Memory => cgroup_v1::limit(&self.directory),
+            Hierarchy::V1Memory => cgroup_v1::limit(&self.directory, &self.last_limit),
             Hierarchy::Unified => cgroup_v2::limit(&self.directory, self.ancestors),
         }
     }
@@ -201,7 +200,7 @@ impl MemoryCgroup {
     /// Reads everything, for a record.
     pub fn read(&self) -> Memory {
         match self.hierarchy {
-            Hierarchy::V1Memory => cgroup_v1::read(&self.directory),
+            Hierarchy::V1Memory => cgroup_v1::read(&self.directory, &self.last_limit),
             Hierarchy::Unified => cgroup_v2::read(&self.directory, self.ancestors),
         }
     }
@@ -216,13 +215,13 @@ impl MemoryCgroup {
 
     /// The file that lists the processes of the cgroup, those in cgroups below left aside.
     pub fn procs_path(&self) -> PathBuf {
-        self.directory.path.join(PROCS)
+        self.directory.place(PROCS)
     }
 
     /// The file that tells of a kill the moment it happens; `None` on version 1, which has none that could be
     /// watched through a read-only mount. See [`Watch`].
     pub fn events_path(&self) -> Option<PathBuf> {
-        (self.hierarchy == Hierarchy::Unified).then(|| self.directory.path.join(cgroup_v2::EVENTS))
+        (self.hierarchy == Hierarchy::Unified).then(|| self.directory.place(cgroup_v2::EVENTS))
     }
 
     /// Opens [`events_path`](Self::events_path) for watching.

@@ -20,6 +20,11 @@ impl Tree {
         self.0.path()
     }
 
+    /// What `/proc/self/cgroup` holds in this tree; nothing where it is not there.
+    pub(super) fn membership(&self) -> Vec<u8> {
+        fs::read(self.path().join("proc/self/cgroup")).unwrap_or_default()
+    }
+
     pub(super) fn file(self, path: &str, content: impl AsRef<[u8]>) -> Tree {
         let path = self.path().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -26,7 +26,7 @@ pub struct Local {
 
 /// Looks at the files of the kernel, at the environment and at the metadata file. Never waits.
 pub fn local(surroundings: &Surroundings) -> Local {
-    let cgroup = surroundings.read("/proc/self/cgroup");
+    let cgroup = surroundings.cgroup_text();
     // Where the kernel has cpuset in version 1, its line says the same, and a file less is to be read.
     let cpuset = match cgroup::cpuset_line(&cgroup) {
         Some(path) => path.to_owned(),

@@ -3,6 +3,8 @@
 use super::http::BaseUrl;
 use super::introspection;
 use crate::sys;
+use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
@@ -24,6 +26,7 @@ pub struct Surroundings {
     environment: Environment,
     metadata_v2: String,
     introspection: Option<Vec<String>>,
+    cgroup: OnceCell<Vec<u8>>,
 }
 
 /// The base of version 2 of the task metadata endpoint, which no variable names.
@@ -48,7 +51,13 @@ impl Surroundings {
     }
 
     fn with(root: PathBuf, environment: Environment) -> Surroundings {
-        Surroundings { root, environment, metadata_v2: METADATA_V2.to_owned(), introspection: None }
+        Surroundings {
+            root,
+            environment,
+            metadata_v2: METADATA_V2.to_owned(),
+            introspection: None,
+            cgroup: OnceCell::new(),
+        }
     }
 
     /// Asks other addresses than those of ECS where no variable names one: the base of version 2 of the metadata
@@ -118,17 +127,37 @@ impl Surroundings {
         self.root.join(path.strip_prefix("/").unwrap_or(path))
     }
 
+    /// `/proc/self/cgroup` as it was when it was first asked for, at most 256 KiB of it; empty when it cannot be read.
+    ///
+    /// Kept, since who looks for the container's ID is not the only one to want it: its memory cgroup is found by it.
+    pub fn cgroup(&self) -> &[u8] {
+        self.cgroup.get_or_init(|| self.read_bytes("/proc/self/cgroup"))
+    }
+
+    /// The same as text, what is not UTF-8 replaced.
+    pub(super) fn cgroup_text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(self.cgroup())
+    }
+
     /// The first 256 KiB of a file as text, what is not UTF-8 replaced; empty when it cannot be read.
     pub(super) fn read(&self, path: &str) -> String {
-        // The size of a file in /proc is not known beforehand; most are short.
-        let mut bytes = Vec::with_capacity(1024);
-        let read = File::open(self.place(Path::new(path)))
-            .and_then(|file| file.take(LONGEST_FILE).read_to_end(&mut bytes));
-        match read {
-            Ok(_) => String::from_utf8(bytes)
-                .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
-            Err(_) => String::new(),
-        }
+        String::from_utf8(self.read_bytes(path))
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+    }
+
+    fn read_bytes(&self, path: &str) -> Vec<u8> {
+        self.try_to_read(path).unwrap_or_default()
+    }
+
+    fn try_to_read(&self, path: &str) -> std::io::Result<Vec<u8>> {
+        let mut file = File::open(self.place(Path::new(path)))?;
+        // The size of a file in /proc is not known beforehand; most are short. What PID 1 has of them is on the heap, no
+        // larger than it is.
+        let mut start = [0; 1024];
+        let length = file.read(&mut start)?;
+        let mut bytes = start.get(..length).unwrap_or_default().to_vec();
+        file.take(LONGEST_FILE.saturating_sub(length as u64)).read_to_end(&mut bytes)?;
+        Ok(bytes)
     }
 }
 

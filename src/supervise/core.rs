@@ -1,6 +1,7 @@
 //! What PID 1 does about what happens: events in, actions out, no system calls.
 
 use crate::options::{Isolation, Options, Signal, Target};
+use arrayvec::ArrayVec;
 use std::time::{Duration, Instant};
 
 /// A signal that arrived at epitaph.
@@ -33,6 +34,9 @@ pub enum Action {
     /// end, there being no program to wait for
     EndPause,
 }
+
+/// The actions for one event: at most a stop record, the signal, and our own suspension.
+pub type Actions = ArrayVec<Action, 3>;
 
 /// The stop signal that was forwarded first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,38 +110,38 @@ impl Core {
     }
 
     /// What to do about a signal.
-    pub fn on_signal(&mut self, arrival: Arrival) -> Vec<Action> {
+    pub fn on_signal(&mut self, arrival: Arrival) -> Actions {
         let signal = arrival.signal;
         // SIGCHLD is about our own children. A fault signal is about its sender's own instructions, and a
         // program that got it would be reported as crashed.
         if signal.number() == libc::SIGCHLD || signal.is_fault() {
-            return Vec::new();
+            return Actions::new();
         }
         // The kernel's answer to our own write to a stderr that is gone.
         if signal.number() == libc::SIGPIPE && arrival.sender == self.own_pid {
-            return Vec::new();
+            return Actions::new();
         }
         if !self.has_program {
             let ends = matches!(signal.number(), libc::SIGTERM | libc::SIGINT);
-            return if ends { vec![Action::EndPause] } else { Vec::new() };
+            return only(ends.then_some(Action::EndPause));
         }
         let rewrite = self.rewrites.iter().rev().find(|(from, _)| *from == signal);
         let is_rewritten = rewrite.is_some();
         let sent = match rewrite {
             None => signal,
             Some((_, Some(to))) => *to,
-            Some((_, None)) => return self.suspend(signal).into_iter().collect(),
+            Some((_, None)) => return only(self.suspend(signal)),
         };
-        let mut actions = Vec::new();
+        let mut actions = Actions::new();
         if signal.asks_to_stop() || sent.asks_to_stop() {
-            actions.extend(self.stop_forwarded(Arrival { signal: sent, ..arrival }));
+            put(&mut actions, self.stop_forwarded(Arrival { signal: sent, ..arrival }));
         }
         // A session of its own has no parent that could continue it, so the kernel would discard the terminal's
         // own stop signals there; SIGSTOP is not discarded. A rewriting, even to itself, is somebody's choice.
         let is_discarded = self.suspends_itself && self.has_own_session && signal.is_terminal_stop();
         let signal_sent = if is_discarded && !is_rewritten { Signal::STOP } else { sent };
-        actions.push(Action::Send { signal: signal_sent, target: self.target });
-        actions.extend(self.suspend(signal));
+        put(&mut actions, Some(Action::Send { signal: signal_sent, target: self.target }));
+        put(&mut actions, self.suspend(signal));
         actions
     }
 
@@ -160,19 +164,32 @@ impl Core {
     }
 
     /// What to do now that it is `now`.
-    pub fn on_time(&mut self, now: Instant) -> Vec<Action> {
-        let mut actions = Vec::new();
+    pub fn on_time(&mut self, now: Instant) -> Actions {
+        let mut actions = Actions::new();
         if self.stuck_at.is_some_and(|at| at <= now) {
             self.stuck_at = None;
-            actions.push(Action::RecordStuck);
+            put(&mut actions, Some(Action::RecordStuck));
         }
         if self.kill_at.is_some_and(|at| at <= now) {
             self.kill_at = None;
             self.killed = true;
-            actions.push(Action::Send { signal: Signal::KILL, target: self.target });
+            put(&mut actions, Some(Action::Send { signal: Signal::KILL, target: self.target }));
         }
         actions
     }
+}
+
+/// There is room for all that one event can ask for.
+fn put(actions: &mut Actions, action: Option<Action>) {
+    if let Some(action) = action {
+        let _ = actions.try_push(action);
+    }
+}
+
+fn only(action: Option<Action>) -> Actions {
+    let mut actions = Actions::new();
+    put(&mut actions, action);
+    actions
 }
 
 /// The grace that Docker gives: 10 s from the stop signal to SIGKILL. ECS gives 30.
@@ -222,7 +239,7 @@ mod tests {
     fn our_own_sigpipe_is_not_the_programs() {
         let mut core = core("epitaph true");
         let ours = Arrival { sender: 1, ..arrival(libc::SIGPIPE) };
-        assert_eq!(core.on_signal(ours), []);
+        assert_eq!(core.on_signal(ours).to_vec(), []);
         assert_eq!(sent(&mut core, libc::SIGPIPE), [libc::SIGPIPE]);
     }
 
@@ -239,7 +256,7 @@ mod tests {
     #[test]
     fn a_stop_signal_that_is_dropped_stops_nothing() {
         let mut core = core("epitaph -r TERM:0 --kill-after 1s true");
-        assert_eq!(core.on_signal(arrival(15)), []);
+        assert_eq!(core.on_signal(arrival(15)).to_vec(), []);
         assert_eq!((core.stop(), core.next_deadline()), (None, None));
     }
 
@@ -262,11 +279,14 @@ mod tests {
         core.on_signal(Arrival { at: first.at + Duration::from_secs(5), ..arrival(15) });
         let (stuck, due) = (first.at + Duration::from_secs(5), first.at + Duration::from_secs(10));
         assert_eq!(core.next_deadline(), Some(stuck));
-        assert_eq!(core.on_time(stuck), [Action::RecordStuck]);
+        assert_eq!(core.on_time(stuck).to_vec(), [Action::RecordStuck]);
         assert_eq!(core.next_deadline(), Some(due));
-        assert_eq!(core.on_time(due - Duration::from_millis(1)), []);
+        assert_eq!(core.on_time(due - Duration::from_millis(1)).to_vec(), []);
         assert_eq!(core.killed_after(), None);
-        assert_eq!(core.on_time(due), [Action::Send { signal: Signal::KILL, target: Target::Group }]);
+        assert_eq!(
+            core.on_time(due).to_vec(),
+            [Action::Send { signal: Signal::KILL, target: Target::Group }]
+        );
         assert_eq!(core.killed_after(), Some(Duration::from_secs(10)));
         assert_eq!(core.next_deadline(), None);
     }
@@ -289,7 +309,7 @@ mod tests {
 
     #[test]
     fn a_terminal_stop_suspends_whoever_has_no_group_of_its_own_for_the_program() {
-        let arrives = |line: &str| core(line).on_signal(arrival(libc::SIGTSTP));
+        let arrives = |line: &str| core(line).on_signal(arrival(libc::SIGTSTP)).to_vec();
         let send = |number, target| Action::Send { signal: Signal::new(number).expect("a signal"), target };
         let (program, group) = (Target::Program, Target::Group);
         assert_eq!(arrives("dumb-init true"), [send(libc::SIGSTOP, group), Action::Suspend]);
@@ -306,9 +326,9 @@ mod tests {
     fn pause_ends_on_sigterm_and_sigint_alone() {
         let mut core = core("epitaph -P");
         for other in [libc::SIGUSR1, libc::SIGHUP, libc::SIGQUIT] {
-            assert_eq!(core.on_signal(arrival(other)), []);
+            assert_eq!(core.on_signal(arrival(other)).to_vec(), []);
         }
-        assert_eq!(core.on_signal(arrival(15)), [Action::EndPause]);
-        assert_eq!(core.on_signal(arrival(2)), [Action::EndPause]);
+        assert_eq!(core.on_signal(arrival(15)).to_vec(), [Action::EndPause]);
+        assert_eq!(core.on_signal(arrival(2)).to_vec(), [Action::EndPause]);
     }
 }

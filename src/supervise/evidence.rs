@@ -51,7 +51,11 @@ impl Victim {
 pub struct Evidence {
     root: PathBuf,
     cgroup: MemoryCgroup,
+    /// whether that is certainly ours
+    certain: bool,
     before: Memory,
+    /// as the program was reaped
+    after: Option<Memory>,
     tally: Option<KillTally>,
     watch: Option<Watch>,
     started: Instant,
@@ -76,18 +80,36 @@ struct Pressure {
 }
 
 impl Evidence {
-    /// Finds the memory cgroup and reads the state before the program. `None` where there is none to be seen.
-    pub fn gather(root: &Path, poll: Option<Duration>) -> Option<Evidence> {
-        let cgroup = MemoryCgroup::find(root)?;
+    /// Finds the memory cgroup by the content of `/proc/self/cgroup`, and reads the state before the program. `None`
+    /// where there is none to be seen.
+    ///
+    /// The program's start waits for this. So where the cgroup is as good as certain the last doubt is left to
+    /// [`settle`](Self::settle).
+    pub fn gather(root: &Path, membership: &[u8], poll: Option<Duration>) -> Option<Evidence> {
+        if let Some((cgroup, before)) = MemoryCgroup::presume(root, membership) {
+            return Some(Evidence::of(root, cgroup, before, poll));
+        }
+        Evidence::search(root, membership, poll)
+    }
+
+    /// Finds the memory cgroup whatever it takes.
+    pub fn search(root: &Path, membership: &[u8], poll: Option<Duration>) -> Option<Evidence> {
+        let cgroup = MemoryCgroup::find(root, membership)?;
         let before = cgroup.read_counters();
+        Some(Evidence { certain: true, ..Evidence::of(root, cgroup, before, poll) })
+    }
+
+    fn of(root: &Path, cgroup: MemoryCgroup, before: Memory, poll: Option<Duration>) -> Evidence {
         let watch = cgroup.watch();
         let now = Instant::now();
         let poll = poll.filter(|_| watch.is_none());
-        Some(Evidence {
+        Evidence {
             root: root.to_owned(),
             tally: before.oom_kills.map(KillTally::new),
             cgroup,
+            certain: false,
             before,
+            after: None,
             watch,
             started: now,
             poll,
@@ -98,7 +120,7 @@ impl Evidence {
             other_victim: None,
             limit_hits: before.limit_hits,
             pressure: Pressure { due: None, quiet_until: None, pause: PRESSURE_PAUSE.0 },
-        })
+        }
     }
 
     /// What to poll for POLLPRI, on cgroup v2.
@@ -111,14 +133,26 @@ impl Evidence {
         self.unrecorded.into_iter().chain(self.next_look).chain(self.pressure.due).min()
     }
 
+    /// Makes sure of the cgroup, when nobody waits for us any more. `false` where it is another's: then only
+    /// [`search`](Self::search) can tell.
+    ///
     /// Opens what will be read at the end, and stops looking by the clock where there is no limit: nothing is likely
     /// to be killed there, and what is, is noticed at the next reap.
-    pub fn settle(&mut self) {
-        let limit = self.cgroup.read().limit;
-        if self.poll.is_some() && limit.is_none() {
+    pub fn settle(&mut self) -> bool {
+        if !self.certain && !self.cgroup.is_ours() {
+            return false;
+        }
+        self.certain = true;
+        if self.cgroup.read().limit.is_none() {
             self.poll = None;
             self.next_look = None;
         }
+        true
+    }
+
+    /// Whether [`settle`](Self::settle) is still to be called.
+    pub fn is_in_doubt(&self) -> bool {
+        !self.certain
     }
 
     /// Looks where nothing can be watched, when it is time to.
@@ -229,9 +263,16 @@ impl Evidence {
         self.cgroup.read().since(&self.before).limited_to(task_limit)
     }
 
-    /// The state as the program was reaped at `at`.
-    pub fn at_end(&self, at: Instant, task_limit: Option<u64>) -> AtEnd {
+    /// Reads the state as the program was reaped at `at`, and takes note of a kill that it outlived by a moment only.
+    pub fn read_at_end(&mut self, at: Instant) {
         let after = self.cgroup.read();
+        self.take(Counters { oom_kills: after.oom_kills, limit_hits: after.limit_hits }, at);
+        self.after = Some(after);
+    }
+
+    /// That state, and what is known besides.
+    pub fn at_end(&self, at: Instant, task_limit: Option<u64>) -> AtEnd {
+        let after = self.after.unwrap_or_else(|| self.cgroup.read());
         let end = at.saturating_duration_since(self.started);
         AtEnd {
             before: self.before.limited_to(task_limit),
@@ -267,4 +308,35 @@ pub fn memory_value(memory: &Memory) -> Value {
     let mut fields = vec![("cgroup", Value::from(u64::from(memory.cgroup)))];
     fields.extend(keys.into_iter().filter_map(|(key, value)| Some((key, Value::from(value?)))));
     Value::Object(fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn another_ones_cgroup_in_the_usual_place_is_given_up() {
+        let tree = tempfile::tempdir().expect("a directory");
+        let file = |path: &str, content: &str| {
+            let path = tree.path().join(path);
+            fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+            fs::write(path, content).expect("a file");
+        };
+        let membership = b"0::/own\n";
+        file("sys/fs/cgroup/own/memory.events", "max 0\noom_kill 7\n");
+        file("sys/fs/cgroup/own/cgroup.procs", "4000000\n");
+        file("proc/self/mountinfo", "9 1 0:33 / /elsewhere rw - cgroup2 cgroup rw\n");
+        file("elsewhere/own/memory.events", "max 0\noom_kill 2\n");
+        let kills = |evidence: &Evidence| evidence.before.oom_kills;
+
+        let mut evidence = Evidence::gather(tree.path(), membership, None).expect("a cgroup");
+        assert_eq!((kills(&evidence), evidence.is_in_doubt()), (Some(7), true));
+        assert!(!evidence.settle());
+        let mut found = Evidence::search(tree.path(), membership, None).expect("a cgroup");
+        assert_eq!((kills(&found), found.is_in_doubt(), found.settle()), (Some(2), false, true));
+
+        file("sys/fs/cgroup/own/cgroup.procs", &format!("{}\n", std::process::id()));
+        assert!(evidence.settle() && !evidence.is_in_doubt());
+    }
 }

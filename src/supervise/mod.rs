@@ -19,12 +19,14 @@ use self::evidence::Evidence;
 use self::helper::{Helpers, Purpose};
 use self::signals::{Batch, Signals};
 use self::write::Journal;
+use crate::identity::Surroundings;
 use crate::launch::{Inherited, NotStarted, Report, launch};
 use crate::options::{Mode, Options, RecordFormat, Signal, Target};
 use crate::record::{Dossier, Frame, Frames, stderr};
 use crate::sys::{self, Ended, Fork};
+use arrayvec::ArrayVec;
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{Pid, getpid};
 use std::fs::File;
@@ -39,17 +41,18 @@ use std::time::{Duration, Instant};
 /// The order is a promise, see `docs/design.md`.
 pub fn run(options: &Options, inherited: &Inherited, format: RecordFormat) -> u8 {
     let adopts = prepare(options);
-    let result = if options.mode == Mode::Pause {
-        Signals::open().map(|signals| Supervisor::new(options, format, signals, None))
-    } else {
-        start(options, inherited, format)
-    };
-    match result {
-        Ok(mut supervisor) => {
-            supervisor.adopts = adopts;
-            // The process ends next, and the kernel takes everything back faster than we could give it.
-            ManuallyDrop::new(supervisor).supervise()
+    let started = Signals::open().and_then(|signals| {
+        let mut supervisor = Supervisor::new(options, format, signals, adopts);
+        if options.mode == Mode::Pause {
+            supervisor.settle_in();
+        } else {
+            start(&mut supervisor, options, inherited, format)?;
         }
+        Ok(supervisor)
+    });
+    match started {
+        // The process ends next, and the kernel takes everything back faster than we could give it.
+        Ok(supervisor) => ManuallyDrop::new(supervisor).supervise(),
         Err(error) => {
             // Nothing has been started yet, and nothing can be.
             log::error!("cannot start a process: {error}");
@@ -58,29 +61,40 @@ pub fn run(options: &Options, inherited: &Inherited, format: RecordFormat) -> u8
     }
 }
 
-/// Forks. The child finds out who it is at once; PID 1 meanwhile takes the state of the memory down, and the
-/// child waits for that before the exec, so that every kill that is counted later is one since the start.
-fn start(options: &Options, inherited: &Inherited, format: RecordFormat) -> std::io::Result<Supervisor> {
-    let signals = Signals::open()?;
+/// Forks. The child finds out who it is and becomes the program.
+///
+/// What PID 1 needs of the time before the program is taken down first: so every kill that is counted later is one
+/// since the start. What it needs besides is made first as well, since after the fork each page that one side writes
+/// to has to be copied for it.
+fn start(
+    supervisor: &mut Supervisor,
+    options: &Options,
+    inherited: &Inherited,
+    format: RecordFormat,
+) -> std::io::Result<()> {
+    let surroundings = Surroundings::of_process();
+    supervisor.evidence = Evidence::gather(Path::new("/"), surroundings.cgroup(), options.oom_poll);
     let (report, report_end) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
-    let (ready, ready_end) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
     let plan = isolate::plan(options.isolation);
     match sys::fork()? {
         Fork::Child => {
-            drop(ready_end);
             isolate::in_child(plan);
-            let report = Report::to(File::from(report_end), File::from(ready));
-            sys::exit_now(i32::from(launch(options, inherited, format, report)))
+            let report = Report::to(File::from(report_end));
+            sys::exit_now(i32::from(launch(options, inherited, format, &surroundings, report)))
         }
         Fork::Parent(child) => {
-            drop((report_end, ready));
             isolate::in_parent(plan, child);
-            let program = Program { pid: child, report: File::from(report) };
-            let supervisor = Supervisor::new(options, format, signals, Some(program));
-            // The end of this pipe is the word that the child waits for.
-            drop(ready_end);
+            supervisor.settle_in();
+            // Fails only for a flag that does not exist.
+            let _ = fcntl(&report, FcntlArg::F_SETFL(OFlag::O_NONBLOCK));
+            supervisor.report_is_roomy =
+                fcntl(&report, FcntlArg::F_GETPIPE_SZ).is_ok_and(|size| size >= ROOMY);
+            supervisor.program = Some(child);
+            supervisor.report = Some(File::from(report));
+            // A thousand bytes. To give them back is to write to their page, which would have to be copied for that.
+            std::mem::forget(surroundings);
             log::info!("started {} as process {child}", supervisor.program_name);
-            Ok(supervisor)
+            Ok(())
         }
     }
 }
@@ -108,16 +122,12 @@ fn prepare(options: &Options) -> bool {
     adopts
 }
 
-/// A child that is to become the program, or has.
-struct Program {
-    pid: Pid,
-    report: File,
-}
-
 struct Supervisor {
     core: Core,
     signals: Signals,
     report: Option<File>,
+    /// whether that can hold all that the child sends
+    report_is_roomy: bool,
     frames: Frames,
     dossier: Dossier,
     /// whether nothing more can be learned of the identity
@@ -139,51 +149,37 @@ struct Supervisor {
     reaped: u64,
     format: RecordFormat,
     waits_for_identity: bool,
+    oom_poll: Option<Duration>,
     warn_on_reap: bool,
     terminates_rest: bool,
     success_codes: Vec<u8>,
 }
 
+/// A pipe of this size, in bytes, holds all that a child sends: two identities of some 10 KB at most, and two records.
+/// It is the usual size; a user who has very many pipes gets smaller ones (pipe(7), pipe-user-pages-soft).
+const ROOMY: i32 = 1 << 16;
+
 /// From how many orphans at once on their usage is not asked for.
 const STORM: u64 = 8;
 
-/// What poll(2) has found.
-#[derive(Debug, Clone, Copy)]
-struct Ready {
-    signals: bool,
-    memory: bool,
-}
-
 impl Supervisor {
-    /// From here on PID 1 does not give up: whatever fails is logged and survived.
+    /// The state before there is a program.
     #[inline(never)]
-    fn new(
-        options: &Options,
-        format: RecordFormat,
-        signals: Signals,
-        program: Option<Program>,
-    ) -> Supervisor {
-        stderr().queue_what_does_not_fit();
-        // A working directory keeps its file system from being unmounted.
-        let _ = nix::unistd::chdir("/");
-        let (program, report) = program.map(|program| (program.pid, program.report)).unzip();
-        if let Some(report) = &report {
-            // Fails only for a flag that does not exist.
-            let _ = nix::fcntl::fcntl(report, nix::fcntl::FcntlArg::F_SETFL(OFlag::O_NONBLOCK));
-        }
+    fn new(options: &Options, format: RecordFormat, signals: Signals, adopts: bool) -> Supervisor {
         Supervisor {
-            core: Core::new(options, program.is_some(), getpid().as_raw()),
+            core: Core::new(options, options.mode != Mode::Pause, getpid().as_raw()),
             signals,
-            report,
+            report: None,
+            report_is_roomy: false,
             frames: Frames::default(),
             dossier: Dossier::default(),
             resolved: false,
             late: None,
             late_frames: Frames::default(),
-            evidence: program.and_then(|_| Evidence::gather(Path::new("/"), options.oom_poll)),
+            evidence: None,
             helpers: Helpers::default(),
             journal: options.journal.clone().map(Journal::new),
-            program,
+            program: None,
             program_name: options
                 .program
                 .first()
@@ -194,79 +190,97 @@ impl Supervisor {
             executed: false,
             not_started: None,
             started: Instant::now(),
-            adopts: true,
+            adopts,
             reaped: 0,
             format,
             waits_for_identity: !options.identity_timeout.is_zero(),
+            oom_poll: options.oom_poll,
             warn_on_reap: options.warn_on_reap,
             terminates_rest: options.terminates_rest,
             success_codes: options.success_codes.clone(),
         }
     }
 
+    /// From here on PID 1 does not give up: whatever fails is logged and survived.
+    fn settle_in(&mut self) {
+        self.started = Instant::now();
+        stderr().queue_what_does_not_fit();
+        // A working directory keeps its file system from being unmounted.
+        let _ = nix::unistd::chdir("/");
+    }
+
     fn supervise(&mut self) -> u8 {
         while self.ended.is_none() && !self.pause_is_over {
-            let ready = self.wait();
-            // A child's end that comes after this reading makes the signalfd readable again, so none is missed.
-            let batch = if ready.signals { self.signals.read() } else { Batch::default() };
+            // A child's end that comes after the signals were taken is another signal, so none is missed.
+            let (batch, memory_changed) = self.wait();
             // The identity first, so that whatever is written next has it.
             self.take_frames();
             self.take_late_frames();
             if batch.children {
-                self.reap(batch.killed);
+                self.reap(batch.killed, batch.at);
             }
             if self.ended.is_some() {
                 // Signals of this batch came too late to stop anything.
                 break;
             }
             self.act_on(&batch);
-            self.observe_memory(ready.memory);
-            self.on_time();
+            self.observe_memory(memory_changed, batch.at);
+            self.on_time(batch.at);
             stderr().flush();
         }
         self.end()
     }
 
-    /// Waits until something happens, without a time limit when there is nothing to time.
-    fn wait(&self) -> Ready {
+    /// Waits until something happens, without a time limit when there is nothing to time. Returns the signals, and
+    /// whether the memory has something to tell.
+    fn wait(&self) -> (Batch, bool) {
         let evidence = self.evidence.as_ref();
         let deadline = [self.core.next_deadline(), self.helpers.next_deadline()]
             .into_iter()
             .chain([evidence.and_then(Evidence::next_deadline)])
             .flatten()
             .min();
+        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
         let watch = evidence.and_then(Evidence::watch);
-        // Once the child is about to execute the program and knows who it is, the pipe's end tells nothing that
-        // cannot wait for the next event.
-        let report = self.report.as_ref().filter(|_| !(self.executed && self.resolved));
         let has_pending = stderr().has_pending();
-        if watch.is_none() && report.is_none() && self.late.is_none() && !has_pending && deadline.is_none() {
-            // Reading waits by itself, which saves a system call for each signal.
-            return Ready { signals: true, memory: false };
+        if watch.is_none() && self.report.is_none() && self.late.is_none() && !has_pending {
+            return (self.signals.wait(left), false);
         }
-        let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-        fds.extend(watch.map(|watch| PollFd::new(watch, PollFlags::POLLPRI)));
-        let pipes = [report, self.late.as_ref()].into_iter().flatten();
-        fds.extend(pipes.map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)));
-        fds.extend(has_pending.then(|| PollFd::new(sys::stderr_descriptor(), PollFlags::POLLOUT)));
+        let mut fds = ArrayVec::<PollFd, 5>::new();
+        // There is room for all.
+        let mut add = |fd, events| drop(fds.try_push(PollFd::new(fd, events)));
+        add(self.signals.as_fd(), PollFlags::POLLIN);
+        if let Some(watch) = watch {
+            add(watch, PollFlags::POLLPRI);
+        }
+        // Its end is what is waited for: the exec. What the child has sent by then fits into the pipe, and to wake up
+        // for it would be to take the CPU from the child, which is about to go on.
+        if let Some(report) = &self.report {
+            let events = if self.report_is_roomy { PollFlags::empty() } else { PollFlags::POLLIN };
+            add(report.as_fd(), events);
+        }
+        if let Some(late) = &self.late {
+            add(late.as_fd(), PollFlags::POLLIN);
+        }
+        if has_pending {
+            add(sys::stderr_descriptor(), PollFlags::POLLOUT);
+        }
         // poll(2) counts whole milliseconds; rounded down, the last one would be spent spinning.
-        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()) + Duration::from_millis(1));
-        let timeout =
-            left.map_or(PollTimeout::NONE, |left| PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX));
+        let timeout = left.map_or(PollTimeout::NONE, |left| {
+            PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
+        });
         match poll(&mut fds, timeout) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => log::warn!("poll: {error}"),
         }
         let has = |fd: &PollFd, flag| fd.revents().is_some_and(|events| events.contains(flag));
-        Ready {
-            signals: fds.first().is_some_and(|fd| has(fd, PollFlags::POLLIN)),
-            memory: fds.iter().any(|fd| has(fd, PollFlags::POLLPRI)),
-        }
+        let has_signals = fds.first().is_some_and(|fd| has(fd, PollFlags::POLLIN));
+        let has_memory = fds.iter().any(|fd| has(fd, PollFlags::POLLPRI));
+        (if has_signals { self.signals.read() } else { Batch::empty() }, has_memory)
     }
 
     /// Reaps all that have ended. `killed` can still be looked at before.
-    fn reap(&mut self, killed: Option<Pid>) {
-        let now = Instant::now();
+    fn reap(&mut self, killed: Option<Pid>, now: Instant) {
         if let Some(pid) = killed
             && !self.helpers.pids().contains(&pid.as_raw())
             && let Some(evidence) = &mut self.evidence
@@ -276,7 +290,7 @@ impl Supervisor {
         let mut reaped = 0;
         // What a process has used is worth knowing of the program alone, and costs time with each of a storm of
         // orphans. Should the program end in the middle of one, its usage is not known.
-        while let Some(ended) = sys::reap(reaped < STORM) {
+        while let Some(ended) = if reaped < STORM { sys::reap_with_usage() } else { sys::reap() } {
             let pid = ended.pid;
             if Some(pid) == self.program {
                 self.program = None;
@@ -348,10 +362,7 @@ impl Supervisor {
                 Frame::Resolved => self.resolved = true,
                 Frame::Executing => {
                     self.executed = true;
-                    // Now PID 1 has time, and the program is on its way.
-                    if let Some(evidence) = &mut self.evidence {
-                        evidence.settle();
-                    }
+                    self.settle_evidence();
                 }
                 Frame::StderrLine => drop(stderr().write_record(bytes)),
                 Frame::JournalLine => self.write_journal(bytes),
@@ -365,8 +376,16 @@ impl Supervisor {
         }
     }
 
-    fn on_time(&mut self) {
-        let now = Instant::now();
+    /// The program is on its way, or has ended: PID 1 has time.
+    fn settle_evidence(&mut self) {
+        let Some(evidence) = &mut self.evidence else { return };
+        if !evidence.settle() {
+            let surroundings = Surroundings::of_process();
+            self.evidence = Evidence::search(Path::new("/"), surroundings.cgroup(), self.oom_poll);
+        }
+    }
+
+    fn on_time(&mut self, now: Instant) {
         for action in self.core.on_time(now) {
             self.act(action);
         }

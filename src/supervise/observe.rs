@@ -16,8 +16,7 @@ const LARGEST: usize = 5;
 
 impl Supervisor {
     /// Looks at the memory, where `changed` says that it told so, or where it is time to.
-    pub(super) fn observe_memory(&mut self, changed: bool) {
-        let now = Instant::now();
+    pub(super) fn observe_memory(&mut self, changed: bool, now: Instant) {
         let Some(evidence) = &mut self.evidence else { return };
         if changed {
             evidence.look(now);
@@ -129,7 +128,7 @@ impl Supervisor {
                 // Whatever comes now is too late for the program; children still have to be reaped.
                 drop(self.signals.read());
             }
-            while let Some(ended) = sys::reap(false) {
+            while let Some(ended) = sys::reap() {
                 if let Some((purpose, code)) = self.helpers.ended(&ended) {
                     self.helper_ended(purpose, code);
                 } else {

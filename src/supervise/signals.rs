@@ -5,11 +5,13 @@
 
 use super::core::Arrival;
 use crate::options::Signal;
+use crate::sys::{self, Taken};
+use arrayvec::ArrayVec;
 use nix::sys::signal::SigSet;
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The size of a `struct signalfd_siginfo`: signalfd(2).
 const SIZE: usize = 128;
@@ -17,17 +19,39 @@ const SIZE: usize = 128;
 const BATCH: usize = 8;
 
 /// What one reading has brought.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Batch {
+    /// when
+    pub at: Instant,
     /// the signals that are not about our children, in the kernel's order
-    pub arrivals: Vec<Arrival>,
+    pub arrivals: ArrayVec<Arrival, BATCH>,
     /// whether a child has changed, be it one or more: SIGCHLD is not queued
     pub children: bool,
     /// a child that SIGKILL has ended, the one that the signal tells of
     pub killed: Option<Pid>,
 }
 
-/// Where signals are read.
+impl Batch {
+    /// Nothing has come.
+    pub fn empty() -> Batch {
+        Batch { at: Instant::now(), arrivals: ArrayVec::new(), children: false, killed: None }
+    }
+
+    fn add(&mut self, taken: &Taken) {
+        if taken.signo == libc::SIGCHLD {
+            self.children = true;
+            // Sent with kill(2), it has another code and tells nothing.
+            if taken.code == libc::CLD_KILLED && taken.status == libc::SIGKILL {
+                self.killed = Some(Pid::from_raw(taken.pid));
+            }
+        } else if let Some(signal) = Signal::new(taken.signo) {
+            // There is room for as many as are read at once.
+            let _ = self.arrivals.try_push(Arrival { signal, sender: taken.pid, at: self.at });
+        }
+    }
+}
+
+/// Where signals are taken.
 #[derive(Debug)]
 pub struct Signals(SignalFd);
 
@@ -44,8 +68,7 @@ impl Signals {
     pub fn read(&self) -> Batch {
         let mut buffer = [0_u8; SIZE * BATCH];
         let length = nix::unistd::read(&self.0, &mut buffer).unwrap_or(0);
-        let at = Instant::now();
-        let mut batch = Batch::default();
+        let mut batch = Batch::empty();
         for info in buffer.get(..length).unwrap_or_default().chunks_exact(SIZE) {
             // Offsets as in signalfd(2), the same on every architecture.
             let field = |offset: usize| {
@@ -53,16 +76,20 @@ impl Signals {
                     .and_then(|bytes| bytes.try_into().ok())
                     .map_or(0, i32::from_ne_bytes)
             };
-            let (signo, code, pid, status) = (field(0), field(8), field(12), field(40));
-            if signo == libc::SIGCHLD {
-                batch.children = true;
-                // Sent with kill(2), it has another code and tells nothing.
-                if code == libc::CLD_KILLED && status == libc::SIGKILL {
-                    batch.killed = Some(Pid::from_raw(pid));
-                }
-            } else if let Some(signal) = Signal::new(signo) {
-                batch.arrivals.push(Arrival { signal, sender: pid, at });
-            }
+            batch.add(&Taken { signo: field(0), code: field(8), pid: field(12), status: field(40) });
+        }
+        batch
+    }
+
+    /// Waits for a signal, for at most `time` where that is given, and takes it.
+    ///
+    /// For when there is nothing else to wait for: the kernel wakes who waits for a signal itself faster than who waits
+    /// for a descriptor to become readable.
+    pub fn wait(&self, time: Option<Duration>) -> Batch {
+        let taken = sys::wait_for_signal(time);
+        let mut batch = Batch::empty();
+        if let Some(taken) = taken {
+            batch.add(&taken);
         }
         batch
     }

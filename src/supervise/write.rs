@@ -1,6 +1,7 @@
 //! PID 1's records: to stderr, and to the journal through helpers.
 
 use super::core::Arrival;
+use super::evidence::Evidence;
 use super::helper::Purpose;
 use super::{Supervisor, table};
 use crate::options::RecordFormat;
@@ -163,9 +164,12 @@ impl Supervisor {
         if self.helpers.any(Purpose::Record) {
             stderr().count_lost(1);
         }
+        if self.evidence.as_ref().is_some_and(Evidence::is_in_doubt) {
+            // The child has ended before it became the program.
+            self.settle_evidence();
+        }
         if let Some(evidence) = &mut self.evidence {
-            // A kill that the program outlived by a moment only has been noticed by nobody yet.
-            evidence.look(at);
+            evidence.read_at_end(at);
         }
         self.record_kill(at, true);
         stderr().drain(LAST_WORDS);

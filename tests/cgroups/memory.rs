@@ -16,7 +16,7 @@ pub fn found_by(pid: u32) -> (Tree, Option<MemoryCgroup>) {
         .file("proc/self/cgroup", own("cgroup"))
         .file("proc/self/mountinfo", own("mountinfo"))
         .link("sys", "/sys");
-    let cgroup = MemoryCgroup::find(tree.path());
+    let cgroup = MemoryCgroup::find(tree.path(), &tree.membership());
     (tree, cgroup)
 }
 
@@ -141,7 +141,7 @@ fn a_real_private_namespace() {
     // The mount is gone with its namespace: a link stands in for it.
     let tree = Tree::new().file("proc/self/cgroup", membership).file("proc/self/mountinfo", mounts);
     let tree = tree.link(point.trim_start_matches('/'), &cgroup.path).link("sys", "/sys");
-    let found = MemoryCgroup::find(tree.path()).unwrap();
+    let found = MemoryCgroup::find(tree.path(), &tree.membership()).unwrap();
     assert_eq!(found.read().limit, Some(24 * MIB));
     // Without it only the host's mount is left, of which nobody knows where in it we are.
     let is_outside = |line: &&str| !line.contains(&point);
@@ -149,7 +149,8 @@ fn a_real_private_namespace() {
     let host = if cgroup.version == 1 { "/.. /sys/fs/cgroup/memory " } else { "/.. /sys/fs/cgroup " };
     assert!(outside.contains(host), "{outside}");
     let tree = Tree::new().file("proc/self/cgroup", membership).file("proc/self/mountinfo", outside);
-    assert!(MemoryCgroup::find(tree.link("sys", "/sys").path()).is_none());
+    let tree = tree.link("sys", "/sys");
+    assert!(MemoryCgroup::find(tree.path(), &tree.membership()).is_none());
 }
 
 /// The container's own cgroup bound to the usual place, in the host's cgroup namespace: Docker's way on version 1.
@@ -174,5 +175,5 @@ fn a_real_bind_mount() {
     assert!(mounts.contains(&format!(" /{directory} {point} ")), "{mounts}");
     let tree = Tree::new().file("proc/self/cgroup", membership).file("proc/self/mountinfo", mounts);
     let tree = tree.link(point.trim_start_matches('/'), &cgroup.path);
-    assert_eq!(MemoryCgroup::find(tree.path()).unwrap().read().limit, Some(24 * MIB));
+    assert_eq!(MemoryCgroup::find(tree.path(), &tree.membership()).unwrap().read().limit, Some(24 * MIB));
 }

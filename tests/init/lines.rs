@@ -17,6 +17,7 @@ in_both_forms! {
     a_long_life_story_stays_one_line
     the_journal_holds_the_same_records
     a_journal_that_cannot_be_written_is_one_warning
+    a_user_with_so_many_pipes_that_new_ones_are_small
     a_terminal_gets_text
 }
 
@@ -178,7 +179,7 @@ fn the_format_comes_from_the_environment_too_and_the_option_wins(form: Form) {
     assert_eq!(records::kinds(&launch.run().stderr), ["start", "exit"]);
 }
 
-fn a_long_life_story_stays_one_line(form: Form) {
+fn task_of_many_words() -> Task {
     let mut task = Task::default();
     let container = task.subject_mut().unwrap();
     for text in [&mut container.image, &mut container.image_id, &mut container.docker_name] {
@@ -186,7 +187,11 @@ fn a_long_life_story_stays_one_line(form: Form) {
     }
     container.log_options =
         ["awslogs-group", "awslogs-stream"].map(|name| (name.to_owned(), "\"".repeat(500))).into();
-    let endpoint = Endpoint::start(task);
+    task
+}
+
+fn a_long_life_story_stays_one_line(form: Form) {
+    let endpoint = Endpoint::start(task_of_many_words());
     let launch = Launch::new(form, ["sh", "-c", "exit 3"]);
     let ended = launch.env("ECS_CONTAINER_METADATA_URI_V4", endpoint.uri_v4()).run();
     for kind in ["start", "exit"] {
@@ -229,6 +234,19 @@ fn a_journal_that_cannot_be_written_is_one_warning(form: Form) {
     assert_eq!((ended.code, records::kinds(&ended.stderr)), (Some(3), vec!["start".into(), "exit".into()]));
     let warnings = records::diagnostics(&ended.stderr);
     assert!(warnings.len() == 1 && warnings[0].contains(file.path().to_str().unwrap()), "{warnings:?}");
+}
+
+fn a_user_with_so_many_pipes_that_new_ones_are_small(form: Form) {
+    let mut task = task_of_many_words();
+    task.arn = task.arn.replacen("/default/", &format!("/{}/", "c".repeat(250)), 1);
+    let endpoint = Endpoint::start(task);
+    let directory = tempfile::tempdir().unwrap();
+    let launch = Launch::new(form, ["true"]).env("ECS_CONTAINER_METADATA_URI_V4", endpoint.uri_v4());
+    let launch = launch.with("pipes=1100");
+    // In two formats, so that more goes through the pipe than fits into it.
+    let ended = launch.options(["--records=text", "--journal"]).options([directory.path()]).run();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(records::kinds(&journal(directory.path())), ["start", "exit"], "{}", ended.stderr);
 }
 
 fn a_terminal_gets_text(form: Form) {

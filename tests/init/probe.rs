@@ -118,6 +118,10 @@ fn with(args: &[CString]) {
                     let limit = libc::rlimit { rlim_cur: number() as _, rlim_max: number() as _ };
                     libc::setrlimit(libc::RLIMIT_NOFILE, &limit)
                 }
+                "pipes" => {
+                    crowd_with_pipes(number());
+                    0
+                }
                 "proc" => {
                     let none = std::ptr::null();
                     let flags = libc::MS_BIND | libc::MS_REC;
@@ -139,6 +143,28 @@ fn with(args: &[CString]) {
         libc::execvp(pointers[0], pointers.as_ptr());
     }
     fail(&format!("{:?}: {}", command[0], std::io::Error::last_os_error()));
+}
+
+/// Makes pipes, which the command inherits, and takes it the privilege to make as many as it likes: from some number on
+/// the kernel gives smaller ones to others (pipe(7), pipe-user-pages-soft).
+fn crowd_with_pipes(count: c_int) {
+    const CAP_SYS_ADMIN: c_int = 21;
+    const CAP_SYS_RESOURCE: c_int = 24;
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: valid places for the answers, and numbers.
+    unsafe {
+        libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit);
+        limit.rlim_cur = limit.rlim_max;
+        libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
+        for _ in 0..count {
+            if libc::pipe([0; 2].as_mut_ptr()) < 0 {
+                fail(&format!("a pipe: {}", std::io::Error::last_os_error()));
+            }
+        }
+        // Who has not the right to give them up has them not.
+        libc::prctl(libc::PR_CAPBSET_DROP, CAP_SYS_ADMIN);
+        libc::prctl(libc::PR_CAPBSET_DROP, CAP_SYS_RESOURCE);
+    }
 }
 
 /// `state FILE`: writes what the process was given as one JSON object.

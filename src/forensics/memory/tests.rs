@@ -66,7 +66,7 @@ fn v2(path: &str, mount_root: &str) -> Tree {
 }
 
 fn read(tree: &Tree) -> Option<Memory> {
-    MemoryCgroup::find(tree.path()).map(|cgroup| cgroup.read())
+    MemoryCgroup::find(tree.path(), &tree.membership()).map(|cgroup| cgroup.read())
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn docker_on_v1_binds_the_containers_own_cgroup() {
         .file("proc/self/mountinfo", v1_mounts(&path))
         .files("sys/fs/cgroup/memory", &V1_FILES);
     assert_eq!(read(&tree), Some(V1_READ));
-    let cgroup = MemoryCgroup::find(tree.path()).unwrap();
+    let cgroup = MemoryCgroup::find(tree.path(), &tree.membership()).unwrap();
     assert_eq!(cgroup.oom_kills(), Some(3));
     assert_eq!(cgroup.events_path(), None);
     assert!(cgroup.watch().is_none());
@@ -154,7 +154,7 @@ fn v1_with_only_its_own_limit_readable_has_that() {
 fn docker_on_v2_has_a_private_namespace() {
     let tree = v2("/", "/").files("sys/fs/cgroup", &V2_FILES);
     assert_eq!(read(&tree), Some(V2_READ));
-    let cgroup = MemoryCgroup::find(tree.path()).unwrap();
+    let cgroup = MemoryCgroup::find(tree.path(), &tree.membership()).unwrap();
     assert_eq!(cgroup.oom_kills(), Some(3));
     assert_eq!(cgroup.events_path(), Some(tree.path().join("sys/fs/cgroup/memory.events")));
     assert_eq!(cgroup.watch().unwrap().read().unwrap().oom_kills, Some(3));
@@ -274,17 +274,54 @@ fn where_nothing_is_to_be_found() {
         ),
     ];
     for (name, tree) in trees {
-        assert!(MemoryCgroup::find(tree.path()).is_none(), "{name}");
+        assert!(MemoryCgroup::find(tree.path(), &tree.membership()).is_none(), "{name}");
     }
 }
 
 #[test]
 fn a_cgroup_that_vanishes_is_not_known_any_more() {
     let tree = v2("/", "/").files("sys/fs/cgroup", &V2_FILES);
-    let cgroup = MemoryCgroup::find(tree.path()).unwrap();
+    let cgroup = MemoryCgroup::find(tree.path(), &tree.membership()).unwrap();
     fs::remove_dir_all(tree.path().join("sys")).unwrap();
     assert_eq!(cgroup.read(), Memory { cgroup: 2, ..Memory::default() });
     assert_eq!(cgroup.oom_kills(), None);
+}
+
+#[test]
+fn what_is_presumed_is_ours_only_if_it_lists_us() {
+    let path = format!("/docker/{ID}");
+    let elsewhere = "9 1 0:32 / /host/memory ro - cgroup cgroup rw,memory\n";
+    let own = format!("{}\n", std::process::id());
+    let tree = Tree::new()
+        .file("proc/self/cgroup", v1_membership(&path))
+        .file("proc/self/mountinfo", elsewhere)
+        .files(
+            "sys/fs/cgroup/memory",
+            &[("memory.oom_control", "oom_kill 9\n"), ("cgroup.procs", "4000000\n")],
+        )
+        .files(&format!("host/memory{path}"), &V1_FILES);
+    let (presumed, counters) = MemoryCgroup::presume(tree.path(), &tree.membership()).unwrap();
+    assert_eq!((counters.oom_kills, presumed.is_ours()), (Some(9), false));
+    assert_eq!(read(&tree), Some(V1_READ));
+    let tree = tree.file("sys/fs/cgroup/memory/cgroup.procs", format!("1\n{own}"));
+    assert!(presumed.is_ours());
+    assert_eq!(read(&tree).unwrap().oom_kills, Some(9));
+}
+
+#[test]
+fn on_v1_the_limit_is_looked_for_again_only_when_the_own_one_changes() {
+    let path = format!("/docker/{ID}");
+    let tree = Tree::new()
+        .file("proc/self/cgroup", v1_membership(&path))
+        .file("proc/self/mountinfo", v1_mounts(&path))
+        .files("sys/fs/cgroup/memory", &V1_FILES);
+    let cgroup = MemoryCgroup::find(tree.path(), &tree.membership()).unwrap();
+    assert_eq!(cgroup.limit(), Some(64 * MIB));
+    let file = |name: &str| tree.path().join("sys/fs/cgroup/memory").join(name);
+    fs::write(file("memory.stat"), "hierarchical_memory_limit 33554432\n").unwrap();
+    assert_eq!(cgroup.limit(), Some(64 * MIB));
+    fs::write(file("memory.limit_in_bytes"), "50331648\n").unwrap();
+    assert_eq!(cgroup.limit(), Some(32 * MIB));
 }
 
 #[test]
