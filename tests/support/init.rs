@@ -1,10 +1,11 @@
 //! The built binary, started as PID 1 of its own PID namespace or as a subreaper.
-#![allow(dead_code)]
+#![allow(dead_code, unsafe_code)]
 
 use crate::probe;
 use crate::require::require;
 use crate::running::{Finished, Running};
 use std::ffi::{OsStr, OsString};
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
@@ -181,6 +182,8 @@ impl Launch {
         command.stdin(Stdio::piped());
         command.stdout(self.stdout.unwrap_or_else(Stdio::piped));
         command.stderr(self.stderr.unwrap_or_else(Stdio::piped));
+        // SAFETY: neither call takes a lock or touches the heap.
+        unsafe { command.pre_exec(begin_afresh) };
         let child = command.spawn().unwrap_or_else(|error| panic!("{line:?}: {error}"));
         Running::of(child, self.form == Form::PidOne)
     }
@@ -189,6 +192,15 @@ impl Launch {
     pub fn run(self) -> Finished {
         self.start().finish()
     }
+}
+
+/// Whoever runs the tests may ignore signals (`nohup`, a job in the background of a shell without job control), and
+/// epitaph would inherit that.
+fn begin_afresh() -> std::io::Result<()> {
+    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT] {
+        epitaph::sys::set_ignored(signal, false);
+    }
+    Ok(())
 }
 
 /// Makes `case(Form)` two tests, one a form.
