@@ -47,6 +47,11 @@ impl Init {
         ]
     }
 
+    /// epitaph under dumb-init's name, with which it has dumb-init's habits: a session of its own for the program.
+    pub fn epitaph_as_dumb_init(link: PathBuf) -> Self {
+        Self { name: "epitaph as dumb-init", path: Some(link), subreaper: Subreaper::Never }
+    }
+
     /// Whether this is the column without an init.
     pub fn is_none(&self) -> bool {
         self.name == NO_INIT

@@ -26,10 +26,10 @@ const FULL: Scale = Scale {
     budget: Duration::from_secs(25),
     starts: 1000,
     idle: Duration::from_secs(5),
-    reap_rounds: 11,
+    reap_rounds: 31,
     backlog: 4000,
     orphans: 100,
-    signals: 2000,
+    signals: 10_000,
     races: 600,
 };
 

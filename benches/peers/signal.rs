@@ -15,19 +15,24 @@ use crate::workload;
 /// same time and get their signals in turn, the next one when the one before has arrived. All on one CPU:
 /// to wake another one takes longer than all that an init does, and which init has to is chance.
 ///
+/// `as_dumb_init` takes part, for a sentence that says how it compares with dumb-init on equal terms.
+///
 /// # Errors
 /// That an init or its program failed.
-pub fn latency(bench: &Bench) -> io::Result<Vec<Row>> {
+pub fn latency(bench: &Bench, as_dumb_init: &Init) -> io::Result<(Vec<Row>, String)> {
     let place = bench.best_place();
     let _one_cpu = OneCpu::pin()?;
     let start = |init: &Init| match init.path {
         Some(_) => bench.start(init, place, &[workload::SIGNALS], &[]).map(Some),
         None => Ok(None),
     };
-    let mut running = bench.inits.iter().map(start).collect::<io::Result<Vec<Option<Running>>>>()?;
+    let inits = bench.inits.iter().chain([as_dumb_init]);
+    let mut running = inits.map(start).collect::<io::Result<Vec<Option<Running>>>>()?;
     let mut times = vec![Vec::new(); running.len()];
     for round in bench.rounds("signals", bench.scale.signals) {
-        for index in bench.order(round) {
+        let count = running.len();
+        for turn in 0..count {
+            let index = (round + turn) % count;
             let Some(one) = &mut running[index] else { continue };
             let begin = now_ns();
             one.child.signal(libc::SIGUSR1)?;
@@ -37,14 +42,25 @@ pub fn latency(bench: &Bench) -> io::Result<Vec<Row>> {
     for one in running.into_iter().flatten() {
         one.end()?;
     }
+    let median = |times: &[f64]| Spread::of(times.to_vec()).map_or(0.0, |spread| spread.median);
+    let own_session = times.pop().unwrap_or_default();
+    let dumb_init = bench.inits.iter().position(|init| init.name == "dumb-init");
+    let note = format!(
+        "dumb-init's program has a session of its own; where the kernel shares the CPU out by sessions \
+         (CONFIG_SCHED_AUTOGROUP) such a program runs sooner after a signal. epitaph called as `dumb-init` gives it \
+         one too: its median is {:.1} µs then, dumb-init's {:.1}.",
+        median(&own_session),
+        median(dumb_init.and_then(|index| times.get(index)).map_or(&[], Vec::as_slice)),
+    );
     let p99 = |times: Vec<f64>| {
         Spread::of(times).map_or_else(|| Cell::text("–"), |spread| Cell::Number(spread.p99))
     };
     let label = format!("Signal to the init until its program has it, {}, µs", named(place));
-    Ok(vec![
+    let rows = vec![
         Row::compared(format!("{label}: median"), bench.cells(times.clone(), |_, times| Cell::of(times))),
         Row::compared(format!("{label}: 99th percentile"), bench.cells(times, |_, times| p99(times))),
-    ])
+    ];
+    Ok((rows, note))
 }
 
 /// How many SIGTERMs that come 0 to 4 ms after the exec of PID 1 never reach the program.
