@@ -146,6 +146,7 @@ mod tests {
     #[test]
     fn catatonit_is_a_subreaper_by_itself() {
         assert!(options("catatonit", &[]).subreaper);
+        assert!(options("/run/podman-init", &[]).subreaper);
         assert!(!options("tini", &[]).subreaper);
     }
 

@@ -15,7 +15,7 @@ pub enum Persona {
     DockerInit,
     /// `dumb-init`
     DumbInit,
-    /// `catatonit`, the name under which Podman mounts its `--init`
+    /// `catatonit`, or `podman-init`, the name under which Podman mounts its `--init`
     Catatonit,
 }
 
@@ -26,7 +26,7 @@ impl Persona {
             Some("tini" | "tini-static") => Persona::Tini,
             Some("docker-init") => Persona::DockerInit,
             Some("dumb-init") => Persona::DumbInit,
-            Some("catatonit") => Persona::Catatonit,
+            Some("catatonit" | "podman-init") => Persona::Catatonit,
             _ => Persona::Epitaph,
         }
     }
