@@ -61,7 +61,8 @@ fn under_the_name_that_podman_gives_it_has_catatonits_habits() {
     let Some(podman) = require("podman", Podman::new()) else { return };
     let Some(()) = require("busybox", podman.import()) else { return };
     let Some(init) = require("static binary", init_path()) else { return };
-    let mut run = podman.run(&["--rm", "--init", &init, "--env=CATATONIT_DEBUG=1", "--env=EPITAPH_RECORDS=off"]);
+    let mut run =
+        podman.run(&["--rm", "--init", &init, "--env=CATATONIT_DEBUG=1", "--env=EPITAPH_RECORDS=off"]);
     let output = call(run.args([IMAGE, "/bin/cat", "/proc/1/cmdline"]));
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(stdout.split('\0').next(), Some("/run/podman-init"), "{output:?}");
