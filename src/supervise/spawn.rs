@@ -26,13 +26,16 @@ pub(super) fn start(
     inherited: &Inherited,
     format: RecordFormat,
 ) -> std::io::Result<()> {
+    // Before the files of the cgroup, of which there may be fewer where descriptors are scarce.
+    let (report, report_end) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
     let surroundings = Surroundings::of_process();
     supervisor.evidence = Evidence::gather(Path::new("/"), surroundings.cgroup(), options.oom_poll);
-    let (report, report_end) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
     let plan = isolate::plan(options.isolation);
     match sys::fork()? {
         Fork::Child => {
             isolate::in_child(plan);
+            // They are PID 1's, and their descriptors may be the last ones.
+            drop((supervisor.evidence.take(), report));
             let report = Report::to(File::from(report_end));
             sys::exit_now(i32::from(launch(options, inherited, format, &surroundings, report)))
         }

@@ -76,7 +76,8 @@ pub fn rows() -> Vec<Row> {
 fn pause(init: &Init, number: i32, as_pid_1: bool) -> String {
     let call = init.call().words("-P");
     let mut running = if as_pid_1 { call.pid_1() } else { call }.start();
-    // Pausing is sleeping with signals blocked or caught.
+    // Pausing is sleeping with signals blocked or caught, or in the call that takes them: in there the kernel shows them
+    // as not blocked.
     let ready = within(BOUND, || {
         let status = std::fs::read_to_string(format!("/proc/{}/status", running.init)).ok()?;
         let mask = |key: &str| {
@@ -84,7 +85,9 @@ fn pause(init: &Init, number: i32, as_pid_1: bool) -> String {
             u64::from_str_radix(line.trim(), 16).ok()
         };
         let has_term = (mask("SigBlk:")? | mask("SigCgt:")?) >> 14 & 1 == 1;
-        (has_term && status.contains("State:\tS")).then_some(())
+        let call = std::fs::read_to_string(format!("/proc/{}/syscall", running.init)).unwrap_or_default();
+        let takes = call.split(' ').next() == Some(&libc::SYS_rt_sigtimedwait.to_string());
+        ((has_term || takes) && status.contains("State:\tS")).then_some(())
     });
     assert!(ready.is_some() || running.poll().is_some(), "does not pause");
     running.signal(number);
