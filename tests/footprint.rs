@@ -35,7 +35,7 @@ use support::measure::spawn::{Command, Place};
 use support::measure::{Spread, streams::Streams};
 use support::process::find_program;
 use support::require::{self, require, say};
-use support::static_binary::static_binary;
+use support::static_binary::{copy_as_shipped, static_binary};
 use trace::Trace;
 
 const LARGEST_FILE: u64 = 1_500_000;
@@ -234,6 +234,9 @@ fn judge_time(what: &str, figure: f64, bound: f64) {
 #[test]
 fn a_start_takes_no_longer_than_tinis_and_an_identity_little() {
     let Some(epitaph) = epitaph() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let copy = copy_as_shipped(Path::new(epitaph), directory.path()).unwrap();
+    let epitaph = copy.to_str().unwrap();
     let streams = Streams::new().unwrap();
     let endpoint = QuickEndpoint::start().unwrap();
     let in_ecs = [("ECS_CONTAINER_METADATA_URI_V4", endpoint.uri.as_str()), ("EPITAPH_INTROSPECTION", "off")];

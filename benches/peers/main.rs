@@ -41,7 +41,7 @@ use options::{Options, Request};
 use support::archive::is_static;
 use support::measure::endpoint::Endpoint;
 use support::measure::spawn::{Command, Place};
-use support::static_binary::static_binary;
+use support::static_binary::{copy_as_shipped, static_binary};
 use table::{Cell, Row};
 use tempfile::TempDir;
 use watchdog::Watchdog;
@@ -129,16 +129,13 @@ fn run(options: &Options) -> Result<(), String> {
     if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", "))) }
 }
 
-/// epitaph's file as an image has it: written from the start to the end.
-///
-/// The one that a linker has written through a memory map is in the page cache as single pages, and each start has
-/// to map them one by one, which takes it 5 to 10 % longer. The peers' files came out of packages.
+/// epitaph's file under two names.
 struct Copies(TempDir);
 
 impl Copies {
     fn of(file: &Path) -> std::io::Result<Self> {
         let copies = Self(TempDir::with_prefix("epitaph-bench-")?);
-        fs::copy(file, copies.epitaph())?;
+        copy_as_shipped(file, copies.0.path())?;
         symlink(init::EPITAPH, copies.dumb_init())?;
         Ok(copies)
     }

@@ -1,6 +1,8 @@
 //! The inits: the real ones, and epitaph called by their names.
 
 use crate::call::Call;
+use crate::runner::skip;
+use crate::support::static_binary::static_binary;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -58,8 +60,13 @@ impl Inits {
     }
 }
 
-/// The binary under test. Another build of it, such as the static release one, can be named.
+/// The binary under test: the static one, as it is shipped.
 fn epitaph() -> PathBuf {
-    std::env::var_os("EPITAPH_TEST_BINARY")
-        .map_or_else(|| env!("CARGO_BIN_EXE_epitaph").into(), |path| std::fs::canonicalize(path).unwrap())
+    match static_binary() {
+        Ok(path) => std::fs::canonicalize(path).unwrap(),
+        Err(reason) => {
+            skip(&format!("the static binary: {reason}; the one that is built for tests takes its place"));
+            env!("CARGO_BIN_EXE_epitaph").into()
+        }
+    }
 }

@@ -19,6 +19,8 @@ mod rows;
 mod runner;
 mod running;
 mod setup;
+#[path = "../support/mod.rs"]
+mod support;
 mod table;
 mod terminal;
 
