@@ -63,7 +63,7 @@ impl Inherited {
 #[derive(Debug, Default)]
 pub struct Report {
     pipe: Option<File>,
-    /// frames that are not sent yet: each write wakes PID 1
+    /// frames that are not sent yet
     frames: Vec<u8>,
 }
 
@@ -371,8 +371,7 @@ mod tests {
     fn not_started_survives_the_pipe() {
         let told = NotStarted { code: 127, why: "exec x failed: No such file or directory".to_owned() };
         let mut frames = crate::record::Frames::default();
-        frames.push(&told.frame());
-        let (frame, bytes) = frames.take().expect("a frame");
+        let (frame, bytes) = frames.push(&told.frame()).pop().expect("a frame");
         assert_eq!(frame, Frame::NotStarted);
         let heard = NotStarted::from_frame(&bytes);
         assert_eq!((heard.code, heard.why), (told.code, told.why));

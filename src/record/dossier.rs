@@ -7,6 +7,7 @@
 use super::value::{Value, render};
 use crate::identity::{Field, Identity};
 use crate::options::RecordFormat;
+use arrayvec::ArrayVec;
 
 /// The most that an identity may take in a record, so that the rest of an exit record always finds room.
 const LONGEST_REST: usize = 2600;
@@ -198,38 +199,52 @@ impl Frame {
     }
 }
 
-/// Frames out of a stream that comes in pieces.
+/// Frames out of a stream that comes in pieces. PID 1 lives long, so each is allocated once, as large as it is.
 #[derive(Debug, Default)]
 pub struct Frames {
-    buffer: Vec<u8>,
+    /// of the kind and the length, what has come
+    head: ArrayVec<u8, 3>,
+    /// the frame that is being filled, and how many bytes it is to have
+    current: Option<(Frame, Vec<u8>, usize)>,
     broken: bool,
 }
 
 impl Frames {
-    /// Adds what was read from the pipe.
-    pub fn push(&mut self, bytes: &[u8]) {
-        if !self.broken {
-            self.buffer.extend_from_slice(bytes);
+    /// Takes what was read from the pipe; returns the frames that are complete by it.
+    pub fn push(&mut self, mut bytes: &[u8]) -> Vec<(Frame, Vec<u8>)> {
+        let mut complete = Vec::new();
+        while !self.broken {
+            let Some((frame, mut filled, length)) = self.current.take().or_else(|| self.begin(&mut bytes))
+            else {
+                break;
+            };
+            let (part, rest) = bytes.split_at(bytes.len().min(length - filled.len()));
+            filled.extend_from_slice(part);
+            bytes = rest;
+            if filled.len() < length {
+                self.current = Some((frame, filled, length));
+                break;
+            }
+            complete.push((frame, filled));
         }
+        complete
     }
 
-    /// Takes the next frame that is complete.
-    pub fn take(&mut self) -> Option<(Frame, Vec<u8>)> {
-        let (&[kind, low, high], rest) = self.buffer.split_first_chunk::<3>()?;
+    /// The next frame, still empty, as soon as its kind and its length are there.
+    fn begin(&mut self, bytes: &mut &[u8]) -> Option<(Frame, Vec<u8>, usize)> {
+        while let Some((first, rest)) = bytes.split_first().filter(|_| !self.head.is_full()) {
+            let _ = self.head.try_push(*first);
+            *bytes = rest;
+        }
+        let &[kind, low, high] = self.head.as_slice() else { return None };
+        self.head.clear();
         let Some(frame) = Frame::ALL.into_iter().find(|frame| *frame as u8 == kind) else {
             // Whoever writes this is not one of ours any more; nothing after it can be trusted.
             self.broken = true;
-            self.buffer = Vec::new();
             return None;
         };
         let length = usize::from(u16::from_le_bytes([low, high]));
-        let bytes = rest.get(..length)?.to_vec();
-        self.buffer.drain(..3 + length);
-        if self.buffer.is_empty() {
-            // PID 1 lives long; what it needed for a moment it gives back.
-            self.buffer = Vec::new();
-        }
-        Some((frame, bytes))
+        Some((frame, Vec::with_capacity(length), length))
     }
 }
 
@@ -255,8 +270,7 @@ mod tests {
         let sent = Dossier::of(&identity(), BOTH);
         let (mut received, mut frames) = (Dossier::default(), Frames::default());
         for byte in sent.encode() {
-            frames.push(&[byte]);
-            while let Some((frame, bytes)) = frames.take() {
+            for (frame, bytes) in frames.push(&[byte]) {
                 assert!(received.absorb(frame, bytes));
             }
         }
@@ -277,10 +291,10 @@ mod tests {
     #[test]
     fn garbage_ends_the_stream() {
         let mut frames = Frames::default();
-        frames.push(&[200, 1, 0, 7, Frame::Resolved as u8, 0, 0]);
-        assert_eq!(frames.take(), None);
-        frames.push(&Frame::Resolved.encode(b""));
-        assert_eq!(frames.take(), None);
+        let resolved = Frame::Resolved.encode(b"");
+        assert_eq!(frames.push(&resolved), [(Frame::Resolved, Vec::new())]);
+        assert_eq!(frames.push(&[&[200, 1, 0, 7], resolved.as_slice()].concat()), []);
+        assert_eq!(frames.push(&resolved), []);
     }
 
     #[test]

@@ -291,23 +291,28 @@ impl Supervisor {
         if self.report.is_none() {
             return;
         }
-        read_frames(&mut self.report, &mut self.frames);
-        while let Some((frame, bytes)) = self.frames.take() {
-            match frame {
-                Frame::Resolved => self.resolved = true,
-                Frame::Executing => {
-                    self.executed = true;
-                    self.settle_evidence();
-                }
-                Frame::StderrLine => drop(stderr().write_record(bytes)),
-                Frame::JournalLine => self.write_journal(bytes),
-                Frame::NotStarted => self.not_started = Some(NotStarted::from_frame(&bytes)),
-                other => drop(self.dossier.absorb(other, bytes)),
+        while let Some(frames) = read_frames(&mut self.report, &mut self.frames) {
+            for (frame, bytes) in frames {
+                self.take_frame(frame, bytes);
             }
         }
         if self.report.is_none() {
             self.frames = Frames::default();
             self.look_for_late_identity();
+        }
+    }
+
+    fn take_frame(&mut self, frame: Frame, bytes: Vec<u8>) {
+        match frame {
+            Frame::Resolved => self.resolved = true,
+            Frame::Executing => {
+                self.executed = true;
+                self.settle_evidence();
+            }
+            Frame::StderrLine => drop(stderr().write_record(bytes)),
+            Frame::JournalLine => self.write_journal(bytes),
+            Frame::NotStarted => self.not_started = Some(NotStarted::from_frame(&bytes)),
+            other => drop(self.dossier.absorb(other, bytes)),
         }
     }
 
@@ -347,15 +352,16 @@ impl Supervisor {
     }
 }
 
-/// Reads what there is; at its end the pipe is closed.
-fn read_frames(pipe: &mut Option<File>, frames: &mut Frames) {
+/// Reads a piece of what there is, and returns the frames that are complete by it. `None` when there is no more for now;
+/// at its end the pipe is closed.
+fn read_frames(pipe: &mut Option<File>, frames: &mut Frames) -> Option<Vec<(Frame, Vec<u8>)>> {
     let mut buffer = [0; 1024];
-    while let Some(file) = pipe {
-        match file.read(&mut buffer) {
+    loop {
+        match pipe.as_mut()?.read(&mut buffer) {
             Ok(0) => *pipe = None,
-            Ok(length) => frames.push(buffer.get(..length).unwrap_or_default()),
+            Ok(length) => return Some(frames.push(buffer.get(..length).unwrap_or_default())),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
             Err(error) => {
                 log::warn!("the pipe from the child failed: {error}");
                 *pipe = None;

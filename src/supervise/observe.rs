@@ -78,12 +78,13 @@ impl Supervisor {
         if self.late.is_none() {
             return;
         }
-        read_frames(&mut self.late, &mut self.late_frames);
-        while let Some((frame, bytes)) = self.late_frames.take() {
-            if frame == Frame::Resolved {
-                self.resolved = true;
-            } else {
-                self.dossier.absorb(frame, bytes);
+        while let Some(frames) = read_frames(&mut self.late, &mut self.late_frames) {
+            for (frame, bytes) in frames {
+                if frame == Frame::Resolved {
+                    self.resolved = true;
+                } else {
+                    self.dossier.absorb(frame, bytes);
+                }
             }
         }
         if self.resolved {
