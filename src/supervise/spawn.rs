@@ -40,6 +40,8 @@ pub(super) fn start(
             sys::exit_now(i32::from(launch(options, inherited, format, &surroundings, report)))
         }
         Fork::Parent(child) => {
+            // The pipe is to end with the child's exec.
+            drop(report_end);
             isolate::in_parent(plan, child);
             supervisor.settle_in();
             // Fails only for a flag that does not exist.
