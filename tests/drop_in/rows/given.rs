@@ -2,6 +2,7 @@
 
 use crate::call::{BOUND, Call, HANG, within};
 use crate::init::Init;
+use crate::running::Running;
 use crate::setup;
 use crate::table::{ALL, CATATONIT, DUMB_INIT, GROUP_INITS, Row, TINI, row};
 use nix::sys::resource::Resource;
@@ -141,6 +142,8 @@ pub fn rows() -> Vec<Row> {
             let mut running =
                 init.call().with(|command| command.current_dir("/usr")).probe("default").held().start();
             running.wait_for("ready");
+            // The program may be ready before its init has done what it does after the fork.
+            Running::wait_for_state(running.init, 'S');
             std::fs::read_link(format!("/proc/{}/cwd", running.init)).unwrap().display().to_string()
         })
         .differs(
