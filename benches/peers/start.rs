@@ -10,7 +10,7 @@ use crate::support::measure::endpoint::Endpoint;
 use crate::support::measure::spawn::{Command, Place};
 use crate::table::{Cell, Row, grouped};
 
-const WARM_UP: usize = 10;
+const WARM_UP: usize = 50;
 
 /// One row a place: every init in turn, the first one another in each round, so that whatever else the
 /// machine does falls on all alike.

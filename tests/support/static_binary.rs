@@ -39,6 +39,8 @@ pub fn static_binary() -> Result<&'static Path, &'static str> {
 pub fn copy_as_shipped(binary: &Path, directory: &Path) -> std::io::Result<PathBuf> {
     let copy = directory.join("epitaph");
     std::fs::copy(binary, &copy)?;
+    // What is being written to the disk meanwhile would be in the way.
+    std::fs::File::open(&copy)?.sync_all()?;
     Ok(copy)
 }
 
