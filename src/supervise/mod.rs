@@ -41,24 +41,23 @@ use std::time::{Duration, Instant};
 /// The order is a promise, see `docs/design.md`.
 pub fn run(options: &Options, inherited: &Inherited, format: RecordFormat) -> u8 {
     let adopts = spawn::prepare(options);
-    let started = Signals::open().and_then(|signals| {
-        let mut supervisor = Supervisor::new(options, format, signals, adopts);
-        if options.mode == Mode::Pause {
-            supervisor.settle_in();
-        } else {
-            spawn::start(&mut supervisor, options, inherited, format)?;
-        }
-        Ok(supervisor)
-    });
-    match started {
-        // The process ends next, and the kernel takes everything back faster than we could give it.
-        Ok(supervisor) => ManuallyDrop::new(supervisor).supervise(),
-        Err(error) => {
-            // Nothing has been started yet, and nothing can be.
-            log::error!("cannot start a process: {error}");
-            1
-        }
+    let failed = |error: std::io::Error| {
+        // Nothing has been started yet, and nothing can be.
+        log::error!("cannot start a process: {error}");
+        1
+    };
+    let signals = match Signals::open() {
+        Ok(signals) => signals,
+        Err(error) => return failed(error),
+    };
+    // The process ends after it, and the kernel takes everything back faster than we could give it.
+    let mut supervisor = ManuallyDrop::new(Supervisor::new(options, format, signals, adopts));
+    if options.mode == Mode::Pause {
+        supervisor.settle_in();
+    } else if let Err(error) = spawn::start(&mut supervisor, options, inherited, format) {
+        return failed(error);
     }
+    supervisor.supervise()
 }
 
 struct Supervisor {
@@ -141,9 +140,10 @@ impl Supervisor {
         self.started = Instant::now();
         stderr().queue_what_does_not_fit();
         // A working directory keeps its file system from being unmounted.
-        let _ = nix::unistd::chdir("/");
+        let _ = nix::unistd::chdir(c"/");
     }
 
+    #[inline(never)]
     fn supervise(&mut self) -> u8 {
         while self.ended.is_none() && !self.pause_is_over {
             // A child's end that comes after the signals were taken is another signal, so none is missed.

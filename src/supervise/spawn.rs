@@ -20,6 +20,9 @@ const ROOMY: i32 = 1 << 16;
 /// What PID 1 needs of the time before the program is taken down first: so every kill that is counted later is one
 /// since the start. What it needs besides is made first as well, since after the fork each page that one side writes
 /// to has to be copied for it.
+///
+/// Not inlined: the stack that it needs would be PID 1's for life.
+#[inline(never)]
 pub(super) fn start(
     supervisor: &mut Supervisor,
     options: &Options,
