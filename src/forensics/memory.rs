@@ -93,11 +93,11 @@ impl MemoryCgroup {
     }
 
     /// The directory that is nearly always the memory cgroup of this process, and what
-    /// [`read_counters`](Self::read_counters) tells there. [`is_ours`](Self::is_ours) says whether it is right.
+    /// [`read_kills`](Self::read_kills) tells there. [`is_ours`](Self::is_ours) says whether it is right.
     pub fn presume(root: &Path, membership: &[u8]) -> Option<(MemoryCgroup, Memory)> {
         Self::at_usual_places(root, membership)?.find_map(|cgroup| {
-            let counters = cgroup.read_counters();
-            counters.oom_kills.is_some().then_some((cgroup, counters))
+            let kills = cgroup.read_kills();
+            kills.oom_kills.is_some().then_some((cgroup, kills))
         })
     }
 
@@ -170,12 +170,13 @@ impl MemoryCgroup {
         files::read_text(&self.directory.place(name), |_| Some(())).is_some()
     }
 
-    /// Reads what only rises, the rest unknown: the state before the program starts, for [`Memory::since`].
-    pub fn read_counters(&self) -> Memory {
-        match self.hierarchy {
-            Hierarchy::V1Memory => cgroup_v1::read_counters(&self.directory),
-            Hierarchy::Unified => cgroup_v2::read_counters(&self.directory),
-        }
+    /// Reads the kill counter, the rest unknown: the state before the program starts, for [`Memory::since`].
+    pub fn read_kills(&self) -> Memory {
+        let cgroup = match self.hierarchy {
+            Hierarchy::V1Memory => 1,
+            Hierarchy::Unified => 2,
+        };
+        Memory { cgroup, oom_kills: self.oom_kills(), ..Memory::default() }
     }
 
     /// The two counters that tell of a shortage, for a timer where nothing can be watched.

@@ -84,7 +84,7 @@ impl Evidence {
     /// where there is none to be seen.
     ///
     /// The program's start waits for this. So where the cgroup is as good as certain the last doubt is left to
-    /// [`settle`](Self::settle).
+    /// [`settle`](Self::settle), and so is all but the kills.
     pub fn gather(root: &Path, membership: &[u8], poll: Option<Duration>) -> Option<Evidence> {
         if let Some((cgroup, before)) = MemoryCgroup::presume(root, membership) {
             return Some(Evidence::of(root, cgroup, before, poll));
@@ -95,8 +95,10 @@ impl Evidence {
     /// Finds the memory cgroup whatever it takes.
     pub fn search(root: &Path, membership: &[u8], poll: Option<Duration>) -> Option<Evidence> {
         let cgroup = MemoryCgroup::find(root, membership)?;
-        let before = cgroup.read_counters();
-        Some(Evidence { certain: true, ..Evidence::of(root, cgroup, before, poll) })
+        let before = cgroup.read_kills();
+        let mut evidence = Evidence::of(root, cgroup, before, poll);
+        evidence.begin();
+        Some(evidence)
     }
 
     fn of(root: &Path, cgroup: MemoryCgroup, before: Memory, poll: Option<Duration>) -> Evidence {
@@ -136,18 +138,29 @@ impl Evidence {
     /// Makes sure of the cgroup, when nobody waits for us any more. `false` where it is another's: then only
     /// [`search`](Self::search) can tell.
     ///
-    /// Opens what will be read at the end, and stops looking by the clock where there is no limit: nothing is likely
-    /// to be killed there, and what is, is noticed at the next reap.
+    /// Takes down the rest of the state, which is that of the program's first moment, and opens what will be read at
+    /// the end. Stops looking by the clock where there is no limit: nothing is likely to be killed there, and what is,
+    /// is noticed at the next reap.
     pub fn settle(&mut self) -> bool {
-        if !self.certain && !self.cgroup.is_ours() {
+        if self.certain {
+            return true;
+        }
+        if !self.cgroup.is_ours() {
             return false;
         }
+        self.begin();
+        true
+    }
+
+    fn begin(&mut self) {
+        let now = self.cgroup.read();
+        self.before = Memory { oom_kills: self.before.oom_kills, ..now };
+        self.limit_hits = now.limit_hits;
         self.certain = true;
-        if self.cgroup.read().limit.is_none() {
+        if now.limit.is_none() {
             self.poll = None;
             self.next_look = None;
         }
-        true
     }
 
     /// Whether [`settle`](Self::settle) is still to be called.
