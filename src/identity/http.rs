@@ -49,6 +49,9 @@ impl BaseUrl {
         if authority.contains('@') {
             return Err(why("it holds a user name"));
         }
+        if authority.contains('%') {
+            return Err(why("its address has a zone, which a metadata endpoint has not"));
+        }
         let address =
             address_of(authority).ok_or_else(|| why("its host is not an IP address, or its port is none"))?;
         if address.port() == 0 || address.ip().is_unspecified() {
@@ -253,6 +256,8 @@ mod tests {
             "http://169.254.170.2:/v4",
             "http://0.0.0.0/v4",
             "http://169.254.170/v4",
+            "http://[fe80::1%1]:80/v4",
+            "http://[fe80::1%eth0]/v4",
             "http://2851998722/v4",
             "http://169.254.170.2/v4?x=1",
             "http://169.254.170.2/v4#x",
