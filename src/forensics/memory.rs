@@ -132,10 +132,13 @@ impl MemoryCgroup {
 
     /// Whether its `cgroup.procs` lists this process: then it is its cgroup, whatever mountinfo says.
     pub fn is_ours(&self) -> bool {
-        let own = std::process::id();
-        let is_own = |line: &str| line.parse() == Ok(own);
-        files::read_text(&self.directory.place(PROCS), |text| text.lines().any(is_own).then_some(()))
-            .is_some()
+        let own = i32::try_from(std::process::id()).unwrap_or(0);
+        let mut is_listed = false;
+        files::for_each_number(&self.directory.place(PROCS), &mut |pid| {
+            is_listed = pid == own;
+            if is_listed { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        is_listed
     }
 
     /// The hierarchy with the memory controller, and the path of our cgroup in it.

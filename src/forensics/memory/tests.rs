@@ -303,7 +303,10 @@ fn what_is_presumed_is_ours_only_if_it_lists_us() {
     let (presumed, counters) = MemoryCgroup::presume(tree.path(), &tree.membership()).unwrap();
     assert_eq!((counters.oom_kills, presumed.is_ours()), (Some(9), false));
     assert_eq!(read(&tree), Some(V1_READ));
-    let tree = tree.file("sys/fs/cgroup/memory/cgroup.procs", format!("1\n{own}"));
+    let many: String = (4_000_000..4_001_000).map(|pid| format!("{pid}\n")).collect();
+    let tree = tree.file("sys/fs/cgroup/memory/cgroup.procs", many.clone());
+    assert!(!presumed.is_ours());
+    let tree = tree.file("sys/fs/cgroup/memory/cgroup.procs", many + &own);
     assert!(presumed.is_ours());
     assert_eq!(read(&tree).unwrap().oom_kills, Some(9));
 }
