@@ -1,6 +1,7 @@
-//! The signals that arrive at epitaph, read from a signalfd.
+//! The signals that arrive at epitaph: taken by sigtimedwait(2), or read from a signalfd where other things are waited
+//! for too.
 //!
-//! All signals are blocked for good, so each waits in the kernel until it is read, real-time signals with
+//! All signals are blocked for good, so each waits in the kernel until it is taken, real-time signals with
 //! their queue. No handler runs, and none can run at a bad moment.
 
 use super::core::Arrival;
