@@ -14,7 +14,7 @@ pub(super) const BUFFER: usize = 1024;
 /// The longest line of a table that is read, in bytes.
 pub(super) const LONGEST_LINE: usize = 4096;
 
-/// The most that [`for_each_line`] reads of one file, in bytes: thousands of mounts.
+/// The most that is read of one table, in bytes: thousands of mounts, or 100,000 process IDs.
 const LONGEST_TABLE: usize = 1 << 20;
 
 /// What `parse` makes of a small text file; `None` where it cannot be read or is not UTF-8.
@@ -158,8 +158,10 @@ pub(super) fn for_each_number(path: &Path, each: &mut dyn FnMut(i32) -> ControlF
     let mut file = open(path)?;
     let mut buffer = [0; 256];
     let mut number: Option<i32> = None;
-    loop {
+    let mut total = 0;
+    while total < LONGEST_TABLE {
         let filled = read(&mut file, &mut buffer)?;
+        total += filled;
         for byte in buffer.get(..filled)? {
             if byte.is_ascii_digit() {
                 let digit = i32::from(byte - b'0');
@@ -175,6 +177,7 @@ pub(super) fn for_each_number(path: &Path, each: &mut dyn FnMut(i32) -> ControlF
             return Some(());
         }
     }
+    Some(())
 }
 
 /// `O_NONBLOCK` so that not even a FIFO in the place of the file could make PID 1 wait.

@@ -136,7 +136,7 @@ impl Evidence {
     }
 
     /// Makes sure of the cgroup, when nobody waits for us any more. `false` where it is another's: then only
-    /// [`search`](Self::search) can tell.
+    /// [`search`](Self::search) can tell. Called again it does nothing.
     ///
     /// Takes down the rest of the state, which is that of the program's first moment, and opens what will be read at
     /// the end. Stops looking by the clock where there is no limit: nothing is likely to be killed there, and what is,
@@ -161,11 +161,6 @@ impl Evidence {
             self.poll = None;
             self.next_look = None;
         }
-    }
-
-    /// Whether [`settle`](Self::settle) is still to be called.
-    pub fn is_in_doubt(&self) -> bool {
-        !self.certain
     }
 
     /// Looks where nothing can be watched, when it is time to.
@@ -344,12 +339,12 @@ mod tests {
         let kills = |evidence: &Evidence| evidence.before.oom_kills;
 
         let mut evidence = Evidence::gather(tree.path(), membership, None).expect("a cgroup");
-        assert_eq!((kills(&evidence), evidence.is_in_doubt()), (Some(7), true));
+        assert_eq!((kills(&evidence), evidence.certain), (Some(7), false));
         assert!(!evidence.settle());
         let mut found = Evidence::search(tree.path(), membership, None).expect("a cgroup");
-        assert_eq!((kills(&found), found.is_in_doubt(), found.settle()), (Some(2), false, true));
+        assert_eq!((kills(&found), found.certain, found.settle()), (Some(2), true, true));
 
         file("sys/fs/cgroup/own/cgroup.procs", &format!("{}\n", std::process::id()));
-        assert!(evidence.settle() && !evidence.is_in_doubt());
+        assert!(evidence.settle() && evidence.certain);
     }
 }

@@ -1,7 +1,6 @@
 //! PID 1's records: to stderr, and to the journal through helpers.
 
 use super::core::Arrival;
-use super::evidence::Evidence;
 use super::helper::Purpose;
 use super::{Supervisor, table};
 use crate::options::RecordFormat;
@@ -164,10 +163,8 @@ impl Supervisor {
         if self.helpers.any(Purpose::Record) {
             stderr().count_lost(1);
         }
-        if self.evidence.as_ref().is_some_and(Evidence::is_in_doubt) {
-            // The child has ended before it became the program.
-            self.settle_evidence();
-        }
+        // If the child has ended before it became the program, that has not been done yet.
+        self.settle_evidence();
         if let Some(evidence) = &mut self.evidence {
             evidence.read_at_end(at);
         }
