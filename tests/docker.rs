@@ -20,7 +20,7 @@ const SCRATCH: &str = "epitaph-test-scratch";
 const BUSYBOX: &str = "epitaph-test-busybox";
 
 /// For things that take milliseconds on an idle machine.
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 /// How fast a container must end that is asked to: the design's bound for the resolve phase.
 const AT_ONCE: Duration = Duration::from_millis(500);
 const GRACE: Duration = Duration::from_secs(10);

@@ -33,7 +33,6 @@ fn the_kernel_kills_what_grows_beyond_its_cgroup_and_counts_it() {
     assert!(boot.output.lines().any(|line| line == "25165824"), "{boot:#?}");
     assert!(boot.kernel_log.contains("Memory cgroup out of memory: Killed process"), "{boot:#?}");
     assert_eq!(boot.code, 7, "{boot:#?}");
-    assert!(boot.took < Duration::from_secs(60), "{boot:#?}");
 }
 
 #[test]
@@ -78,7 +77,7 @@ fn epitaph_is_pid_1_of_a_container_there() {
 fn a_machine_that_hangs_is_ended_and_an_error() {
     let Some(machine) = require("qemu", Machine::new()) else { return };
     let machine = machine.bound(Duration::from_secs(1));
-    let boot = std::panic::catch_unwind(|| machine.boot("sleep 600"));
+    let boot = std::panic::catch_unwind(|| machine.boot("while :; do :; done"));
     let panic = boot.expect_err("a machine that hangs was waited for");
     let message = panic.downcast_ref::<String>().map_or("", String::as_str);
     assert!(message.contains("did not come to its end: waited 1s"), "{message}");

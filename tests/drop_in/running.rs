@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// How long anything may take that is bound to happen. Only a failure ever waits that long.
-pub const BOUND: Duration = Duration::from_secs(20);
+pub const BOUND: Duration = Duration::from_secs(60);
 
 /// How long an init may go on after its program has ended until it is said to hang.
 pub const HANG: Duration = Duration::from_secs(3);

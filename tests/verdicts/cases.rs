@@ -79,6 +79,19 @@ pub const CASES: &[Case] = &[
         ..BASE
     },
     Case {
+        name: "the kernel takes a child for memory, which its parent reaps, and the container lives on",
+        program: &["sh", "-c", "tail /dev/zero; until [ -e /go ]; do usleep 50000; done"],
+        // On version 1 nobody tells of the kill, and nothing is reaped here.
+        environment: &["EPITAPH_OOM_POLL=100ms"],
+        steps: &[Step::Record("oom_kill"), Step::Go],
+        verdict: Some("ok"),
+        why: &["ended with exit code 0", "the OOM killer took another process", ROSE_TO_1],
+        records: &["oom_kill"],
+        kernel_killed: true,
+        check: |records| assert_eq!(record(records, "oom_kill").get("victim"), None, "{records:#?}"),
+        ..BASE
+    },
+    Case {
         name: "the kernel takes the program for the limit of the cgroup above",
         limit_is_above: true,
         program: &["tail", "/dev/zero"],

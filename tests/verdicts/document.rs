@@ -33,7 +33,8 @@ In `why`, … stands for a time, a size or a process ID that differs from run to
 
 - An `oom_kill` record names its `victim` when epitaph itself has reaped it: the program, or an orphan. The child of
   a shell is the shell's to reap.
-- On v2 an `oom_kill` record was written within 100 ms of the kill as the kernel's own log dates it, in every case.
+- On v2 an `oom_kill` record was written within 100 ms of the kill as the kernel's own log dates it, in every case,
+  also where the virtual machine's processor is emulated, with 250 million instructions a second.
   On v1 the kernel tells of a kill to nobody; the record comes at the next reap, at the next look (`EPITAPH_OOM_POLL`),
   or at the end.
 - The limit above is `limit` on v1 and in the host's namespace. A private namespace hides it: `limit` is the

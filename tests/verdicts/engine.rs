@@ -16,7 +16,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 const IMAGE: &str = "epitaph-test-verdicts";
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 const HIERARCHY: &str = "/sys/fs/cgroup/memory";
 
 /// The engine with the image; a skip where there is none, or where it uses version 2.

@@ -37,7 +37,7 @@ pub fn run(namespace: Namespace) -> Option<&'static Run> {
     static RUNS: OnceLock<Option<[Run; 2]>> = OnceLock::new();
     let runs = RUNS.get_or_init(|| {
         let epitaph = require("static binary", static_binary())?;
-        let machine = require("qemu", Machine::new())?.bound(Duration::from_secs(120));
+        let machine = require("qemu", Machine::new())?.bound(Duration::from_secs(300));
         let machine = machine.program("epitaph", epitaph).unwrap().program("bin/hog", hog()).unwrap();
         let machine = machine.file("plain-file", 0o644, "nothing to execute\n");
         let boot = |namespace| read(&machine.boot(&script(namespace)));

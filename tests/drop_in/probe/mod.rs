@@ -13,7 +13,6 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// The argument that makes this binary the probe.
 pub const MARK: &str = "=as-the-program=";
@@ -222,9 +221,7 @@ fn orphans(count: usize) {
                     // All wait for the same moment: the end of the probe's end of the pipe.
                     let _ = nix::unistd::read(&read, &mut [0]);
                     if place == 0 {
-                        crate::call::within(Duration::from_secs(20), || {
-                            (libc::getppid() != parent).then_some(())
-                        });
+                        crate::call::within(crate::call::BOUND, || (libc::getppid() != parent).then_some(()));
                         let _ = nix::unistd::write(&adopted_write, &libc::getppid().to_ne_bytes());
                     }
                     libc::_exit(0);
@@ -243,7 +240,7 @@ fn orphans(count: usize) {
         return say("go elsewhere");
     }
     let own = std::process::id().to_string();
-    let gone = crate::call::within(Duration::from_secs(20), || {
+    let gone = crate::call::within(crate::call::BOUND, || {
         let children = std::fs::read_to_string(format!("/proc/{init}/task/{init}/children")).ok()?;
         children.split_ascii_whitespace().all(|child| child == own).then_some(())
     });
