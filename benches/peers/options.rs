@@ -26,7 +26,7 @@ const FULL: Scale = Scale {
     budget: Duration::from_secs(25),
     starts: 1000,
     idle: Duration::from_secs(5),
-    reap_rounds: 31,
+    reap_rounds: 21,
     backlog: 4000,
     orphans: 100,
     signals: 10_000,

@@ -24,8 +24,8 @@ mod why;
 mod testing;
 
 pub use cgroup_v2::Watch;
-pub use kills::{KillTally, Kills, OUTLIVED};
+pub use kills::{KillTally, Kills, OUTLIVED, SPARED};
 pub use memory::{Counters, Memory, MemoryCgroup};
-pub use processes::{Limits, Process, Snapshot, largest, largest_listed, name_of, snapshot};
+pub use processes::{Limits, Process, Snapshot, is_ending, largest, largest_listed, name_of, snapshot};
 pub use short_name::ShortName;
 pub use verdict::{Facts, Judgement, Outcome, Signal, Stop, Verdict, Victim, judge};

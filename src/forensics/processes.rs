@@ -125,6 +125,18 @@ pub fn name_of(root: &Path, pid: i32) -> Option<ShortName> {
     })
 }
 
+/// Whether a process is about to end: SIGKILL is on its way to it, or it is past that. `None` if it is gone, or /proc.
+///
+/// Also where only its first thread has ended and others go on: that does not tell.
+pub fn is_ending(root: &Path, pid: i32) -> Option<bool> {
+    let stat = read_bytes(&root.join(format!("proc/{pid}/stat")), parse_stat)?;
+    Some(
+        stat.flags & PF_EXITING != 0
+            || stat.pending & 1 << (libc::SIGKILL - 1) != 0
+            || matches!(stat.state, 'Z' | 'X'),
+    )
+}
+
 fn read_process(directory: &Path, page: u64) -> Option<Process> {
     let stat = read_bytes(&directory.join("stat"), parse_stat)?;
     if stat.flags & PF_KTHREAD != 0 {
@@ -151,6 +163,9 @@ fn read_process(directory: &Path, page: u64) -> Option<Process> {
 /// The flag of a kernel thread in field 9 of `stat` (include/linux/sched.h).
 const PF_KTHREAD: u64 = 0x0020_0000;
 
+/// The flag there of one that ends: it has taken its SIGKILL and gives its memory back.
+const PF_EXITING: u64 = 0x4;
+
 #[derive(Debug, PartialEq, Eq)]
 struct Stat {
     pid: i32,
@@ -160,6 +175,8 @@ struct Stat {
     flags: u64,
     threads: u32,
     resident_pages: u64,
+    /// signals that wait for the first thread, 1 to 31, signal n being bit n - 1
+    pending: u64,
 }
 
 /// The name is in parentheses and may hold anything, parentheses, blanks and line feeds too: it ends at the last
@@ -176,7 +193,8 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
     let flags = fields.nth(4)?.parse().ok()?; // 9
     let threads = fields.nth(10)?.parse().ok()?; // 20
     let resident_pages = fields.nth(3)?.parse().ok()?; // 24
-    Some(Stat { pid, name, state, ppid, flags, threads, resident_pages })
+    let pending = fields.nth(6)?.parse().ok()?; // 31
+    Some(Stat { pid, name, state, ppid, flags, threads, resident_pages, pending })
 }
 
 /// The second number: resident pages.

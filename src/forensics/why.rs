@@ -1,5 +1,6 @@
 //! The sentence beside a verdict.
 
+use super::kills::SPARED;
 use super::verdict::{Facts, KILLED_CODE, Outcome, Verdict, near_limit};
 use std::fmt::{self, Write};
 use std::time::Duration;
@@ -26,6 +27,11 @@ fn write(to: &mut Sentence, verdict: Verdict, facts: &Facts) -> fmt::Result {
             rise(to, facts)?;
             if let Some(others) = facts.kills.map(|kills| kills.others).filter(|others| *others > 0) {
                 write!(to, " ({others} for other processes)")?;
+            }
+            // A kill of another process in that time and a SIGKILL from elsewhere would look the same.
+            let earliest = facts.kills.and_then(|kills| kills.earliest);
+            if let Some(earliest) = earliest.filter(|earliest| *earliest >= SPARED) {
+                write!(to, ", last within {} of the end", Span(earliest))?;
             }
             after_stop(to, facts, ", ")?;
             return peak(to, facts);

@@ -2,8 +2,8 @@
 
 use super::table;
 use crate::forensics::{
-    Counters, KillTally, Kills, Limits, Memory, MemoryCgroup, Process, ShortName, Watch, largest_listed,
-    name_of,
+    Counters, KillTally, Kills, Limits, Memory, MemoryCgroup, Process, SPARED, ShortName, Watch, is_ending,
+    largest_listed, name_of,
 };
 use crate::record::Value;
 use nix::unistd::Pid;
@@ -65,6 +65,8 @@ pub struct Evidence {
     last_look: Instant,
     /// a kill that was noticed and has no record yet, and until when the record waits
     unrecorded: Option<Instant>,
+    /// when to see whether the program was spared by the kills up to now
+    spared_at: Option<Instant>,
     victim: Option<Victim>,
     other_victim: Option<Victim>,
     limit_hits: Option<u64>,
@@ -118,6 +120,7 @@ impl Evidence {
             next_look: poll.and_then(|poll| now.checked_add(poll)),
             last_look: now,
             unrecorded: None,
+            spared_at: None,
             victim: None,
             other_victim: None,
             limit_hits: before.limit_hits,
@@ -132,7 +135,7 @@ impl Evidence {
 
     /// When [`Evidence::on_time`] wants to be called next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.unrecorded.into_iter().chain(self.next_look).chain(self.pressure.due).min()
+        [self.unrecorded, self.next_look, self.pressure.due, self.spared_at].into_iter().flatten().min()
     }
 
     /// Makes sure of the cgroup, when nobody waits for us any more. `false` where it is another's: then only
@@ -163,10 +166,19 @@ impl Evidence {
         }
     }
 
-    /// Looks where nothing can be watched, when it is time to.
-    pub fn on_time(&mut self, now: Instant) {
+    /// Looks where nothing can be watched, and at the program after a kill, when it is time to.
+    pub fn on_time(&mut self, program: Option<Pid>, now: Instant) {
         if self.next_look.is_some_and(|at| at <= now) {
             self.look(now);
+        }
+        if self.spared_at.is_some_and(|at| at <= now) {
+            self.spared_at = None;
+            let lives_on = |program: Pid| is_ending(&self.root, program.as_raw()) == Some(false);
+            if program.is_some_and(lives_on)
+                && let Some(tally) = &mut self.tally
+            {
+                tally.spared();
+            }
         }
     }
 
@@ -186,10 +198,15 @@ impl Evidence {
     }
 
     fn take(&mut self, counters: Counters, now: Instant) {
+        let age = now.saturating_duration_since(self.started);
+        if let Some(tally) = self.tally.as_mut().filter(|_| self.watch.is_some()) {
+            tally.known(age);
+        }
         if let Some((tally, counter)) = self.tally.as_mut().zip(counters.oom_kills)
-            && tally.observe(now.saturating_duration_since(self.started), counter) > 0
+            && tally.observe(age, counter) > 0
         {
             self.unrecorded = now.checked_add(VICTIM_WAIT);
+            self.spared_at = now.checked_add(SPARED);
             self.pressure.due = self.pressure.due.and(now.checked_add(PRESSURE_WAIT));
         }
         if let Some(hits) = counters.limit_hits

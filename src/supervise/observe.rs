@@ -20,9 +20,8 @@ impl Supervisor {
         let Some(evidence) = &mut self.evidence else { return };
         if changed {
             evidence.look(now);
-        } else {
-            evidence.on_time(now);
         }
+        evidence.on_time(self.program, now);
         self.record_kill(now, false);
         let Some(evidence) = &mut self.evidence else { return };
         if evidence.take_pressure(now) {

@@ -92,6 +92,18 @@ pub const CASES: &[Case] = &[
         ..BASE
     },
     Case {
+        name: "`kill -9` by a sibling 2 s after the kernel took a child, which its parent reaped",
+        program: &["sh", "-c", "tail /dev/zero; sleep 2; echo ready; exec sleep 600"],
+        environment: &["EPITAPH_OOM_POLL=100ms"],
+        steps: &[READY, Step::KillProgram],
+        code: 137,
+        verdict: Some("oom_child"),
+        why: &["took another process", ROSE_TO_1, "the program then was ended by SIGKILL"],
+        records: &["oom_kill"],
+        kernel_killed: true,
+        ..BASE
+    },
+    Case {
         name: "the kernel takes the program for the limit of the cgroup above",
         limit_is_above: true,
         program: &["tail", "/dev/zero"],

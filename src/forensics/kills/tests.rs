@@ -64,6 +64,37 @@ fn a_kill_that_was_outlived_was_of_another() {
 }
 
 #[test]
+fn a_kill_that_spared_the_program_was_of_another() {
+    let mut tally = KillTally::new(0);
+    tally.observe(s(100), 1);
+    tally.spared();
+    let kills = tally.at_end(s(102), Some(1)).unwrap();
+    assert_eq!((kills.unexplained(), kills.others, kills.last), (0, 1, Some(s(2))));
+    assert_eq!(tally.at_end(s(103), Some(2)).unwrap().unexplained(), 1, "a fresh one may be the program's");
+    // The victim of that kill, reaped late, explains no later one.
+    tally.observe(s(104), 1);
+    assert!(!tally.reaped());
+}
+
+#[test]
+fn how_long_ago_a_kill_can_have_been() {
+    let earliest = |tally: KillTally, end, counter| tally.at_end(s(end), Some(counter)).unwrap().earliest;
+    let mut tally = KillTally::new(0);
+    assert_eq!(earliest(tally, 10, 0), None);
+    assert_eq!(earliest(tally, 10, 1), Some(s(10)), "not looked since the start");
+    tally.observe(s(7), 0);
+    assert_eq!(earliest(tally, 10, 1), Some(s(3)));
+    tally.known(s(9));
+    assert_eq!(earliest(tally, 10, 1), Some(s(1)), "the kernel would have told");
+    // Of several the first, as long as it may be the program's.
+    tally.observe(s(10), 1);
+    tally.observe(s(11), 2);
+    assert_eq!(earliest(tally, 12, 2), Some(s(3)));
+    tally.spared();
+    assert_eq!(earliest(tally, 14, 3), Some(s(3)));
+}
+
+#[test]
 fn a_victim_is_not_counted_twice() {
     let mut tally = KillTally::new(0);
     tally.observe(s(1), 1);

@@ -1,8 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use super::{
-    Limits, Stat, largest, largest_listed, name_of, page_size, parse_stat, parse_statm, parse_wait_channel,
-    snapshot,
+    Limits, PF_EXITING, Stat, is_ending, largest, largest_listed, name_of, page_size, parse_stat,
+    parse_statm, parse_wait_channel, snapshot,
 };
 use crate::forensics::ShortName;
 use crate::forensics::testing::{Tree, wait_for};
@@ -30,6 +30,7 @@ fn stat_lines() {
         flags: 0x40_0000,
         threads: 3,
         resident_pages: 250,
+        pending: 0,
     };
     for name in ["server", "", "a) S 9 (b", "((", "))) ", "two\nlines", " 1 2 3 "] {
         let line = stat(2, name, 'S', 1, 0x40_0000, 3, 250);
@@ -40,13 +41,39 @@ fn stat_lines() {
     invalid[3..5].copy_from_slice(&[0xff, 0xfe]);
     assert_eq!(parse_stat(&invalid).unwrap().name.as_str(), "\u{fffd}\u{fffd}rver");
     // Cut anywhere before the field that is needed last, nothing is made up.
-    let needed = line.find(" 250 ").unwrap() + 1;
+    let needed = line.find(" 0 0 4096 ").unwrap() + 1;
     for end in 0..needed {
         assert_eq!(parse_stat(&line.as_bytes()[..end]), None, "{}", &line[..end]);
     }
     for garbage in ["", "()", ")(", "x (y) S 1", "1 (y) S one 1 1 1 1 1"] {
         assert_eq!(parse_stat(garbage.as_bytes()), None, "{garbage:?}");
     }
+}
+
+#[test]
+fn a_process_that_is_about_to_end() {
+    let as_told = |state, flags, pending: &str| {
+        let line =
+            stat(7, "server", state, 1, flags, 3, 250).replace(" 0 0 4096 ", &format!(" {pending} 0 4096 "));
+        let tree = Tree::new().file("proc/7/stat", line);
+        assert_eq!(is_ending(tree.path(), 8), None);
+        is_ending(tree.path(), 7)
+    };
+    assert_eq!(as_told('S', 0x40_0000, "0"), Some(false));
+    // SIGTERM and SIGUSR1 wait.
+    assert_eq!(as_told('D', 0x40_0000, &(1 << 14 | 1 << 9).to_string()), Some(false));
+    assert_eq!(as_told('D', 0x40_0000, "256"), Some(true));
+    assert_eq!(as_told('R', 0x40_0000 | PF_EXITING, "0"), Some(true));
+    assert_eq!(as_told('Z', 0x40_0000, "0"), Some(true));
+
+    let root = Path::new("/");
+    let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+    let pid = i32::try_from(child.id()).unwrap();
+    assert_eq!(is_ending(root, pid), Some(false));
+    child.kill().unwrap();
+    assert_eq!(is_ending(root, pid), Some(true), "from the kill until it is reaped");
+    child.wait().unwrap();
+    assert_eq!(is_ending(root, pid), None);
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn stop() -> Option<Stop<'static>> {
 fn counters() -> [(&'static str, Option<Kills>); 4] {
     let kills = |after, others| {
         let last = (after > 1).then_some(Duration::from_millis(80));
-        Some(Kills { before: 1, after, others, last })
+        Some(Kills { before: 1, after, others, last, earliest: last })
     };
     [("unreadable", None), ("same", kills(1, 0)), ("others", kills(3, 2)), ("rose", kills(3, 1))]
 }
@@ -225,6 +225,20 @@ fn the_sentences() {
         ),
         (
             Facts {
+                kills: Some(Kills {
+                    before: 0,
+                    after: 1,
+                    others: 0,
+                    last: Some(Duration::ZERO),
+                    earliest: stop().map(|stop| stop.before_end),
+                }),
+                ..v1(kill)
+            },
+            "The kernel's OOM killer took the program: SIGKILL, and oom_kill in memory.oom_control rose from 0 to 1, \
+             last within 1.2 s of the end; usage peaked at 32.0 MiB of 64.0 MiB.",
+        ),
+        (
+            Facts {
                 kills: others,
                 victim: Some(Victim { pid: 17, command: "wor\nker" }),
                 ..facts(Outcome::Exited(1))
@@ -310,6 +324,7 @@ fn sentences_stay_short_and_plain() {
                         let kills = kills.map(|kills| Kills {
                             after: kills.after << 60,
                             last: Some(longest),
+                            earliest: Some(longest),
                             ..kills
                         });
                         let stop = Some(Stop { signal: name, before_end: longest });
