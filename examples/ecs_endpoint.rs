@@ -30,9 +30,9 @@ Faults:";
 fn main() -> Result<(), Box<dyn Error>> {
     let Some(endpoint) = from_arguments()? else {
         println!("{HELP}");
-        for (name, parameter) in Fault::NAMES {
+        for (name, parameter, what) in Fault::NAMES {
             let parameter = if parameter.is_empty() { String::new() } else { format!(" [{parameter}]") };
-            println!("  {name}{parameter}");
+            println!("  {name:<17}  {what}{parameter}");
         }
         return Ok(());
     };
@@ -40,9 +40,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("export ECS_CONTAINER_METADATA_URI_V4={}", endpoint.uri_v4());
     println!("cargo run -- -s -- env\n");
     println!(
-        "Or, for the introspection API: export EPITAPH_INTROSPECTION={}\n",
-        endpoint.introspection_url()
+        "In a container that shares this network and has its ID in /proc/self/cgroup (say it with --docker-id),"
     );
+    println!("the introspection API can be tried instead:\n");
+    println!("export EPITAPH_INTROSPECTION={}\n", endpoint.introspection_url());
     let mut seen = 0;
     loop {
         endpoint.wait_for_requests(seen + 1, Duration::from_secs(3600));
@@ -70,6 +71,8 @@ fn from_arguments() -> Result<Option<Endpoint>, Box<dyn Error>> {
             other => return Err(other.unexpected().into()),
         }
     }
+    // The limit that the kernel acts on is that of this machine, not one that a task tells.
+    let task = Task { memory_limit: None, ..task.just_started() };
     let endpoint = match listener {
         Some(listener) => Endpoint::serve(listener, task),
         None => Endpoint::start(task),

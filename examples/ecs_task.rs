@@ -100,7 +100,7 @@ fn show(page: &Page, raw: bool, subreaper: bool) -> Result<()> {
     let epitaph = from_here(cargo::build(&build, "epitaph")?);
 
     // The limit of this machine's cgroup is what the kernel acts on here, not one that a task tells.
-    let endpoint = Endpoint::start(Task { memory_limit: None, ..Task::default() });
+    let endpoint = Endpoint::start(Task { memory_limit: None, ..Task::default().just_started() });
     page.text(
         "Then an HTTP server on loopback, which answers as the Amazon ECS agent does for a task. As in a real \
          task, one variable tells where:",

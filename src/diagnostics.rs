@@ -14,11 +14,25 @@ pub fn init(options: &Options) {
     log::set_max_level(options.verbosity);
     let Some(filter) = &options.log_filter else { return };
     // Checked here, since env_logger would print what is wrong by itself, and wait for a stderr that is full.
-    if let Err(error) = env_filter::Builder::new().try_parse(filter) {
-        log::warn!("ignored EPITAPH_LOG: {error}; expected a level or MODULE=LEVEL, such as debug");
+    let wrong = match env_filter::Builder::new().try_parse(filter) {
+        Err(error) => Some(error.to_string()),
+        Ok(_) => misspelt_level(filter).map(|word| format!("\"{}\" is no level", word.escape_debug())),
+    };
+    if let Some(wrong) = wrong {
+        log::warn!(
+            "ignored EPITAPH_LOG: {wrong}; expected error, warn, info, debug, trace or off, or MODULE=LEVEL"
+        );
         return;
     }
     log::set_max_level(LOGGER.get_or_init(|| logger(options.verbosity, filter)).filter());
+}
+
+/// A word alone is a level or a module, and a level with a mistake in it would be a module that says nothing.
+fn misspelt_level(filter: &str) -> Option<&str> {
+    let directives = filter.split('/').next().unwrap_or_default().split(',').map(str::trim);
+    let is_module = |word: &str| word.contains(['=', ':']) || ["epitaph", "ureq"].contains(&word);
+    let mut words = directives.filter(|word| !word.is_empty() && !is_module(word));
+    words.find(|word| word.parse::<LevelFilter>().is_err())
 }
 
 static LOGGER: OnceLock<Logger> = OnceLock::new();
@@ -54,4 +68,28 @@ fn logger(verbosity: LevelFilter, filter: &str) -> Logger {
         writeln!(line, "[{} epitaph ({})] {}", record.level(), std::process::id(), record.args())
     });
     builder.build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::misspelt_level;
+
+    #[test]
+    fn a_word_alone_is_a_level() {
+        for right in [
+            "",
+            "debug",
+            "WARN",
+            "off,epitaph=trace",
+            "ureq",
+            "epitaph::identity",
+            "info/pattern",
+            " info , ureq=off",
+        ] {
+            assert_eq!(misspelt_level(right), None, "{right}");
+        }
+        for (wrong, word) in [("verbose", "verbose"), ("info,degub", "degub"), ("5", "5"), ("true", "true")] {
+            assert_eq!(misspelt_level(wrong), Some(word));
+        }
+    }
 }

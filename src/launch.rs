@@ -4,11 +4,12 @@
 //! A hang in them is the hang of an ordinary child, which SIGTERM ends. `--exec` is the same without a fork.
 
 use crate::identity::{Deadline, Field, Identity, Surroundings, local, resolve, whoami};
-use crate::options::{Options, RecordFormat, Signal};
+use crate::options::{IDENTITY_TIMEOUT, Options, RecordFormat, Signal};
 use crate::record::{Dossier, Formats, Frame, Kind, Record, Value, journal, stderr};
-use crate::sys::{self, Environment};
+use crate::sys::{self, Environment, reason};
 use nix::sys::signal::{SigSet, SigmaskHow};
 use std::ffi::{CString, OsStr, OsString};
+use std::fmt::{self, Write as _};
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -98,23 +99,37 @@ pub struct NotStarted {
 }
 
 impl NotStarted {
-    fn exec(program: &OsStr, error: &std::io::Error) -> NotStarted {
-        let code = match error.raw_os_error() {
+    fn exec(program: &OsStr, path: &OsStr, error: &std::io::Error) -> NotStarted {
+        let errno = error.raw_os_error();
+        let code = match errno {
             Some(libc::ENOENT | libc::ENOTDIR) => 127,
             _ => 126,
         };
-        // Somebody reads this, at any length and whatever is in it.
-        let text = program.to_string_lossy();
-        let mut letters = text.chars();
-        let name: String = letters.by_ref().take(100).flat_map(char::escape_debug).collect();
-        let more = if letters.next().is_some() { "…" } else { "" };
-        NotStarted { code, why: format!("exec {name}{more} failed: {}", reason(error)) }
+        let name = program.to_string_lossy();
+        let hint = match errno {
+            Some(libc::ENOENT) if name.is_empty() => "; PROGRAM is empty".to_owned(),
+            Some(libc::ENOENT) if name.contains(' ') => {
+                "; is it one word by mistake, a command and its arguments?".to_owned()
+            }
+            Some(libc::ENOENT) if name.contains('/') => {
+                "; it is missing, or the interpreter that it names".to_owned()
+            }
+            Some(libc::ENOENT) => {
+                format!("; it is in no directory of PATH ({})", Shown(&path.to_string_lossy()))
+            }
+            Some(libc::EACCES) => {
+                "; it is not executable, or a directory above it is not accessible".to_owned()
+            }
+            Some(libc::ENOEXEC) => "; is it for another processor architecture?".to_owned(),
+            _ => String::new(),
+        };
+        NotStarted { code, why: format!("exec {} failed: {}{hint}", Shown(&name), reason(error)) }
     }
 
     fn no_identity(options: &Options, in_time: bool) -> NotStarted {
-        let waited = humantime::format_duration(options.identity_timeout);
         let why = if in_time {
-            format!("the ECS task ARN was not known after {waited}, and --require-identity demands it")
+            let limit = humantime::format_duration(options.identity_timeout);
+            format!("the ECS task ARN was not known within {limit}, and --require-identity demands it")
         } else {
             "no source tells the ECS task ARN, and --require-identity demands it".to_owned()
         };
@@ -133,11 +148,26 @@ impl NotStarted {
     }
 }
 
-/// The text of an error without Rust's `(os error 2)`, which tells nobody more.
-fn reason(error: &std::io::Error) -> String {
-    error
-        .raw_os_error()
-        .map_or_else(|| error.to_string(), |errno| nix::Error::from_raw(errno).desc().to_owned())
+/// A word of a user's in a sentence of ours: escaped, and cut to [`LONGEST_WORD`].
+struct Shown<'a>(&'a str);
+
+/// In bytes; two of them and the rest of a sentence are no longer than the other sentences in `why`.
+const LONGEST_WORD: usize = 80;
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let mut room = LONGEST_WORD;
+        for letter in self.0.chars() {
+            let letter = letter.escape_debug();
+            let length: usize = letter.clone().map(char::len_utf8).sum();
+            if length > room {
+                return f.write_char('…');
+            }
+            room -= length;
+            letter.fmt(f)?;
+        }
+        Ok(())
+    }
 }
 
 /// Becomes the program. Returns only when that failed, with the exit code.
@@ -181,11 +211,12 @@ pub fn launch(
     report.add(&Frame::Executing.encode(b""));
     report.send();
     inherited.restore_dispositions();
-    let error = exec(&options.program, &environment);
+    let path = search_path();
+    let error = exec(&options.program, &path, &environment);
     // What follows happens only when there is no program.
     sys::set_ignored(libc::SIGPIPE, true);
     let program = options.program.first().map_or(OsStr::new(""), OsString::as_os_str);
-    let failure = NotStarted::exec(program, &error);
+    let failure = NotStarted::exec(program, &path, &error);
     refuse(options, &failure, format, &dossier, report)
 }
 
@@ -248,7 +279,7 @@ impl Record {
         let path = journal::path(directory, self.time, dossier.container_id(), host);
         match journal::append_bounded(&path, &line) {
             Err(error) if error.kind() != std::io::ErrorKind::WriteZero => {
-                log::warn!("the journal {} cannot be written: {error}", path.display());
+                log::warn!("the journal {} cannot be written: {}", path.display(), reason(&error));
             }
             _ => {}
         }
@@ -272,11 +303,16 @@ fn environment(options: &Options, identity: &Identity) -> Environment {
     environment
 }
 
+/// Where a program without a slash in its name is looked for.
+fn search_path() -> OsString {
+    std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/bin:/usr/bin".into())
+}
+
 /// execvp(3) with an environment. Returns only when it failed, with the error to tell.
 ///
 /// Written out since musl's does not run a script without `#!` through the shell, as POSIX demands and the
 /// C library of the other inits does.
-fn exec(program: &[OsString], environment: &Environment) -> std::io::Error {
+fn exec(program: &[OsString], path: &OsStr, environment: &Environment) -> std::io::Error {
     let args: Result<Vec<CString>, _> =
         program.iter().map(|arg| CString::new(arg.clone().into_vec())).collect();
     // The arguments came from the kernel as strings that end at the first NUL byte.
@@ -289,7 +325,6 @@ fn exec(program: &[OsString], environment: &Environment) -> std::io::Error {
     if name.as_bytes().contains(&b'/') {
         return exec_file(name.as_bytes(), &args, environment);
     }
-    let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/bin:/usr/bin".into());
     let mut last = std::io::Error::from_raw_os_error(libc::ENOENT);
     for directory in path.as_bytes().split(|byte| *byte == b':') {
         // An empty part of PATH is the working directory.
@@ -344,11 +379,18 @@ pub fn exec_mode(options: &Options, inherited: &Inherited, format: RecordFormat)
 #[inline(never)]
 pub fn whoami(options: &Options, format: whoami::Format) -> (String, u8) {
     let surroundings = Surroundings::of_process();
-    let outcome = resolve(&surroundings, local(&surroundings), Deadline::after(options.identity_timeout));
+    // 0 is for a start that must not wait. Who asks here does.
+    let limit = if options.identity_timeout.is_zero() { IDENTITY_TIMEOUT } else { options.identity_timeout };
+    let outcome = resolve(&surroundings, local(&surroundings), Deadline::after(limit));
     outcome.log_warnings();
     let attributes = std::env::var("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
     let text = whoami::render(&outcome.identity, format, &options.export, &attributes);
     let is_known = outcome.identity.get(Field::ContainerId).is_some();
+    if !is_known && outcome.warnings.is_empty() {
+        log::warn!(
+            "the container ID is not known: no endpoint of ECS is set, and /proc/self names no container"
+        );
+    }
     (text, if is_known { 0 } else { 3 })
 }
 
@@ -357,14 +399,45 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_strange_name_is_one_line_with_the_reason() {
+    fn why_a_program_was_not_started() {
+        let why = |name: &str, errno| {
+            let error = std::io::Error::from_raw_os_error(errno);
+            NotStarted::exec(OsStr::new(name), OsStr::new("/bin:/usr/bin"), &error).why
+        };
+        let table = [
+            ("sh", libc::ENOENT, "No such file or directory; it is in no directory of PATH (/bin:/usr/bin)"),
+            (
+                "./sh",
+                libc::ENOENT,
+                "No such file or directory; it is missing, or the interpreter that it names",
+            ),
+            (
+                "sh -c true",
+                libc::ENOENT,
+                "No such file or directory; is it one word by mistake, a command and its arguments?",
+            ),
+            ("", libc::ENOENT, "No such file or directory; PROGRAM is empty"),
+            (
+                "/sh",
+                libc::EACCES,
+                "Permission denied; it is not executable, or a directory above it is not accessible",
+            ),
+            ("/sh", libc::ENOEXEC, "Exec format error; is it for another processor architecture?"),
+            ("/sh", libc::E2BIG, "Argument list too long"),
+        ];
+        for (name, errno, expected) in table {
+            assert_eq!(why(name, errno), format!("exec {name} failed: {expected}"));
+        }
+    }
+
+    #[test]
+    fn a_strange_name_is_one_short_line() {
         let error = std::io::Error::from_raw_os_error(libc::ENOENT);
-        let why = |name: &str| NotStarted::exec(OsStr::new(name), &error).why;
-        assert_eq!(why("a\nb"), "exec a\\nb failed: No such file or directory");
-        assert_eq!(
-            why(&"\n".repeat(101)),
-            format!("exec {}… failed: No such file or directory", "\\n".repeat(100))
-        );
+        for letter in ["a", "\n", "\u{10ffff}", "🦀"] {
+            let long = letter.repeat(1000);
+            let why = NotStarted::exec(OsStr::new(&long), OsStr::new(&long), &error).why;
+            assert!(why.len() <= 300 && !why.contains('\n') && why.contains('…'), "{why}");
+        }
     }
 
     #[test]

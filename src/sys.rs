@@ -17,6 +17,13 @@ fn check(result: libc::c_int) -> io::Result<libc::c_int> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
+/// The text of an error without the standard library's `(os error 2)`, which tells nobody more.
+pub fn reason(error: &io::Error) -> String {
+    error
+        .raw_os_error()
+        .map_or_else(|| error.to_string(), |errno| nix::Error::from_raw(errno).desc().to_owned())
+}
+
 /// The arguments of `main`.
 ///
 /// `std::env::args` is empty in a program without Rust's own start-up on libcs other than glibc.

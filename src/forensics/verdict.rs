@@ -59,15 +59,13 @@ pub struct Signal<'a> {
     pub name: &'a str,
 }
 
-/// What wait(2) or the failed exec told.
+/// What wait(2) told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome<'a> {
     /// the program ended itself with this exit code, 0 to 255
     Exited(i32),
     /// this signal ended it
     Signaled(Signal<'a>),
-    /// execve(2) failed with this errno
-    NotStarted(i32),
 }
 
 /// The first stop signal that was forwarded to the program.
@@ -91,8 +89,8 @@ pub struct Victim<'a> {
 /// All that is known about an end.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
-    /// the program as it was called, for the sentence
-    pub program: &'a str,
+    /// whether the program was executed; if not, it was our child that ended, before it became the program
+    pub executed: bool,
     /// how it ended
     pub outcome: Outcome<'a>,
     /// from its start to its end
@@ -120,26 +118,26 @@ pub struct Judgement {
     pub why: String,
 }
 
-/// Judges an end. The first rule that holds decides:
+/// Judges an end, but for that of a program that could not be executed, which is [`Verdict::NotStarted`]: there was
+/// nothing to kill or to stop. The first rule that holds decides:
 ///
-/// 1. A program that could not be executed is `not_started`: there was nothing to kill or to stop.
-/// 2. SIGKILL that epitaph sent is `kill_after`. PID 1 saw itself do it, to a program that was still there; nothing
+/// 1. SIGKILL that epitaph sent is `kill_after`. PID 1 saw itself do it, to a program that was still there; nothing
 ///    weaker may contradict that, and an OOM kill shortly before was then of another process, since its victim
 ///    would have been dead already.
-/// 3. SIGKILL with a kill that is not explained by other processes is `oom_killed`, while stopping too: that a
+/// 2. SIGKILL with a kill that is not explained by other processes is `oom_killed`, while stopping too: that a
 ///    server died for memory as it wrote its state down is what one has to know, and that it was being stopped is in
 ///    the record anyway. Old kills (before the start, or outlived) and victims that PID 1 reaped explain nothing here.
-/// 4. After a forwarded stop signal any other end is `stopped`, whatever the code. SIGKILL too: who sent it is not
+/// 3. After a forwarded stop signal any other end is `stopped`, whatever the code. SIGKILL too: who sent it is not
 ///    known, and the sentence says that it was one.
-/// 5. Exit code 0 is `ok`, even if workers were killed: the program coped.
-/// 6. SIGKILL: without a readable counter `oom_suspected`; if all kills were of others `oom_child` (either that kill
+/// 4. Exit code 0 is `ok`, even if workers were killed: the program coped.
+/// 5. SIGKILL: without a readable counter `oom_suspected`; if all kills were of others `oom_child` (either that kill
 ///    led to this end or it was this end; it was about memory both ways); with a counter that did not rise `killed`.
-/// 7. An exit code other than 0: `oom_child` if the counter rose, since a program that exits was not itself the
+/// 6. An exit code other than 0: `oom_child` if the counter rose, since a program that exits was not itself the
 ///    victim; for 137 without a readable counter `oom_suspected` (a shell turns its child's SIGKILL into 137); else
 ///    `failed`.
-/// 8. SIGABRT at 95 % of the limit or above is `oom_suspected`: a failed allocation ends in abort(3) in many
+/// 7. SIGABRT at 95 % of the limit or above is `oom_suspected`: a failed allocation ends in abort(3) in many
 ///    languages.
-/// 9. The signals of a fault are `crashed`, all others `signaled`. A worker's OOM kill is in the sentence but does
+/// 8. The signals of a fault are `crashed`, all others `signaled`. A worker's OOM kill is in the sentence but does
 ///    not change the word: the signal is the program's own, and tells more than a kill that may be hours old.
 pub fn judge(facts: &Facts) -> Judgement {
     let verdict = decide(facts);
@@ -151,7 +149,6 @@ fn decide(facts: &Facts) -> Verdict {
     let is_kill =
         matches!(facts.outcome, Outcome::Signaled(Signal { number, .. }) if number == libc::SIGKILL);
     match facts.outcome {
-        Outcome::NotStarted(_) => Verdict::NotStarted,
         _ if is_kill && facts.kill_after.is_some() => Verdict::KillAfter,
         _ if is_kill && facts.kills.is_some_and(|kills| kills.unexplained() > 0) => Verdict::OomKilled,
         _ if facts.stop.is_some() => Verdict::Stopped,

@@ -8,7 +8,7 @@ use std::time::Duration;
 /// The longest sentence, in bytes.
 const LONGEST: usize = 300;
 
-/// The longest foreign word in it, in bytes: the program's name and a victim's.
+/// The longest foreign word in it, in bytes: a signal's name and a victim's.
 const LONGEST_WORD: usize = 64;
 
 /// One sentence with the figures that the verdict rests on.
@@ -21,9 +21,9 @@ pub(super) fn sentence(verdict: Verdict, facts: &Facts) -> String {
 
 fn write(to: &mut Sentence, verdict: Verdict, facts: &Facts) -> fmt::Result {
     match verdict {
-        Verdict::NotStarted => return not_started(to, facts),
+        Verdict::NotStarted => return Ok(()),
         Verdict::OomKilled => {
-            write!(to, "The kernel's OOM killer took the program: SIGKILL, and ")?;
+            write!(to, "The kernel's OOM killer took {}: SIGKILL, and ", whom(facts))?;
             rise(to, facts)?;
             if let Some(others) = facts.kills.map(|kills| kills.others).filter(|others| *others > 0) {
                 write!(to, " ({others} for other processes)")?;
@@ -38,7 +38,11 @@ fn write(to: &mut Sentence, verdict: Verdict, facts: &Facts) -> fmt::Result {
         }
         Verdict::KillAfter => {
             let limit = Span(facts.kill_after.unwrap_or_default());
-            write!(to, "epitaph sent SIGKILL because the program still ran {limit} after the stop signal")?;
+            write!(
+                to,
+                "epitaph sent SIGKILL because {} still ran {limit} after the stop signal",
+                whom(facts)
+            )?;
             after_stop(to, facts, "; it ended ")?;
         }
         Verdict::OomChild => {
@@ -51,12 +55,12 @@ fn write(to: &mut Sentence, verdict: Verdict, facts: &Facts) -> fmt::Result {
             if let Some(last) = facts.kills.and_then(|kills| kills.last) {
                 write!(to, ", last seen {} before the end", Span(last))?;
             }
-            write!(to, "; the program then ")?;
+            write!(to, "; {} then ", whom(facts))?;
             ending(to, facts)?;
             return peak(to, facts);
         }
         Verdict::OomSuspected => {
-            write!(to, "The program ")?;
+            subject(to, facts)?;
             ending(to, facts)?;
             if let Some((used, limit)) = near_limit(facts) {
                 write!(to, ", with memory near its limit ({} used of {})", Size(used), Size(limit))?;
@@ -65,14 +69,14 @@ fn write(to: &mut Sentence, verdict: Verdict, facts: &Facts) -> fmt::Result {
                 return write!(to, "; no OOM kill counter is readable that could tell whether it was memory");
             }
         }
-        Verdict::Killed => write!(to, "SIGKILL ended the program after {}", Span(facts.runtime))?,
+        Verdict::Killed => write!(to, "SIGKILL ended {} after {}", whom(facts), Span(facts.runtime))?,
         Verdict::Stopped => {
-            write!(to, "The program ")?;
+            subject(to, facts)?;
             ending(to, facts)?;
             after_stop(to, facts, ", ")?;
         }
         Verdict::Ok | Verdict::Failed | Verdict::Crashed | Verdict::Signaled => {
-            write!(to, "The program ")?;
+            subject(to, facts)?;
             ending(to, facts)?;
             write!(to, " after {}", Span(facts.runtime))?;
         }
@@ -85,7 +89,6 @@ fn other_kills(to: &mut Sentence, verdict: Verdict, facts: &Facts) -> fmt::Resul
     let looks_killed = match facts.outcome {
         Outcome::Exited(code) => code == KILLED_CODE,
         Outcome::Signaled(signal) => signal.number == libc::SIGKILL || verdict == Verdict::OomSuspected,
-        Outcome::NotStarted(_) => false,
     };
     match facts.kills {
         Some(kills) if kills.total() > 0 => {
@@ -102,15 +105,12 @@ fn other_kills(to: &mut Sentence, verdict: Verdict, facts: &Facts) -> fmt::Resul
     }
 }
 
-fn not_started(to: &mut Sentence, facts: &Facts) -> fmt::Result {
-    let Outcome::NotStarted(errno) = facts.outcome else { return Ok(()) };
-    let program = Word(facts.program);
-    match errno {
-        libc::ENOENT => write!(to, "{program} was not found, or the interpreter that it names was not")?,
-        libc::EACCES => write!(to, "{program} is not executable, or a directory above it is not accessible")?,
-        _ => write!(to, "{program} could not be executed")?,
-    }
-    write!(to, ": {}", std::io::Error::from_raw_os_error(errno))
+fn whom(facts: &Facts) -> &'static str {
+    if facts.executed { "the program" } else { "the process that was to become the program" }
+}
+
+fn subject(to: &mut Sentence, facts: &Facts) -> fmt::Result {
+    to.write_str(if facts.executed { "The program " } else { "The process that was to become the program " })
 }
 
 /// "ended with exit code 3", "was ended by SIGSEGV".
@@ -118,7 +118,6 @@ fn ending(to: &mut Sentence, facts: &Facts) -> fmt::Result {
     match facts.outcome {
         Outcome::Exited(code) => write!(to, "ended with exit code {code}"),
         Outcome::Signaled(signal) => write!(to, "was ended by {}", Word(signal.name)),
-        Outcome::NotStarted(_) => Ok(()),
     }
 }
 

@@ -46,15 +46,15 @@ impl fmt::Display for BadExport {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
             BadExport::Unknown(part) => {
-                write!(f, "export list: \"{}\" is neither all, otel nor NAME=field", part.escape_debug())
+                write!(f, "\"{}\" is neither all, otel nor NAME=field", part.escape_debug())
             }
             BadExport::Name(name) => write!(
                 f,
-                "export list: \"{}\" cannot name a variable (letters, digits and _, no digit first)",
+                "\"{}\" cannot name a variable (letters, digits and _, no digit first)",
                 name.escape_debug()
             ),
             BadExport::Field(field) => {
-                write!(f, "export list: no field is named \"{}\"; there are", field.escape_debug())?;
+                write!(f, "no field is named \"{}\"; there are", field.escape_debug())?;
                 Field::ALL.iter().try_for_each(|field| write!(f, " {}", field.name()))
             }
         }

@@ -7,6 +7,7 @@
 use super::document::{Key, NotMetadata, Want, field, read as pick};
 use super::metadata::Told;
 use super::{Deadline, Field, Source};
+use crate::sys::reason;
 use std::fmt;
 use std::fs::{Metadata, OpenOptions};
 use std::io::{self, Read};
@@ -59,7 +60,7 @@ pub enum Unreadable {
 impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
-            Unreadable::Io(error) => error.fmt(f),
+            Unreadable::Io(error) => f.write_str(&reason(error)),
             Unreadable::Nonsense(error) => error.fmt(f),
         }
     }

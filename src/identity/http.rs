@@ -5,6 +5,7 @@
 //! program, and must not see link-local requests), no redirect, no thread, no timer.
 
 use super::Deadline;
+use crate::sys::reason;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
@@ -50,7 +51,7 @@ impl BaseUrl {
             return Err(why("it holds a user name"));
         }
         if authority.contains('%') {
-            return Err(why("its address has a zone, which a metadata endpoint has not"));
+            return Err(why("its address has a zone, which a metadata endpoint does not have"));
         }
         let address =
             address_of(authority).ok_or_else(|| why("its host is not an IP address, or its port is none"))?;
@@ -119,14 +120,12 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
-            // Without the `(os error 111)` of the standard library, which tells nobody more.
-            Failure::Unreachable(error) => match error.raw_os_error() {
-                Some(errno) => f.write_str(nix::Error::from_raw(errno).desc()),
-                None => error.fmt(f),
-            },
+            Failure::Unreachable(error) => f.write_str(&reason(error)),
             Failure::TimedOut => f.write_str("no answer in time"),
             Failure::Status(status) => write!(f, "it answered with status {status}"),
-            Failure::TooLarge => f.write_str("its answer is larger than 256 KiB, or its header than 8 KiB"),
+            Failure::TooLarge => {
+                f.write_str("its answer is too large: more than 256 KiB, or 8 KiB of header")
+            }
             Failure::NotHttp => f.write_str("its answer is not HTTP"),
         }
     }

@@ -179,15 +179,19 @@ impl Search<'_> {
     }
 
     fn introspection(&mut self) {
-        let Some(id) = self.id() else { return };
         let named = self.surroundings.variable(INTROSPECTION);
-        match named.as_deref() {
-            Some("off") => {}
-            Some(url) => match BaseUrl::parse(url) {
-                Ok(base) => drop(self.introspect(&base, &id, self.deadline, false)),
-                Err(bad) => self.bad_url(INTROSPECTION, &bad),
+        match (named.as_deref(), self.id()) {
+            (Some("off"), _) | (None, None) => {}
+            (None, Some(id)) => self.introspect_likely_addresses(&id),
+            (Some(url), id) => match (BaseUrl::parse(url), id) {
+                (Err(bad), _) => self.bad_url(INTROSPECTION, &bad),
+                (Ok(base), Some(id)) => drop(self.introspect(&base, &id, self.deadline, false)),
+                (Ok(base), None) => {
+                    self.rejected.push(format!(
+                        "{base}: not asked, since it goes by the container ID, which is not known"
+                    ));
+                }
             },
-            None => self.introspect_likely_addresses(&id),
         }
     }
 

@@ -9,12 +9,19 @@ use std::ffi::OsString;
 /// Reads `args`, without the program's own name, over what `options` holds by now.
 pub(super) fn apply(options: Options, args: impl Iterator<Item = OsString>) -> Command {
     let persona = options.persona;
-    read(options, args).unwrap_or_else(|error| refuse(persona, &error))
+    let mut option = String::new();
+    read(options, args, &mut option).unwrap_or_else(|error| refuse(persona, &option, &error))
 }
 
-fn refuse(persona: Persona, error: &lexopt::Error) -> Command {
+/// `option` is the last one that was read.
+fn refuse(persona: Persona, option: &str, error: &lexopt::Error) -> Command {
     let name = persona.name();
-    let text = format!("{name}: {error}; see {name} -h\n");
+    let what = match error {
+        lexopt::Error::ParsingFailed { value, error } => format!("{option} {value:?}: {error}"),
+        lexopt::Error::NonUnicodeValue(value) => format!("{option} {value:?}: not UTF-8"),
+        other => other.to_string(),
+    };
+    let text = format!("{name}: {what}; see {name} -h\n");
     Command::Print { text, to_stderr: true, code: 1 }
 }
 
@@ -22,7 +29,11 @@ fn print(text: impl Into<String>, to_stderr: bool) -> Command {
     Command::Print { text: text.into(), to_stderr, code: 0 }
 }
 
-fn read(mut options: Options, args: impl Iterator<Item = OsString>) -> Result<Command, lexopt::Error> {
+fn read(
+    mut options: Options,
+    args: impl Iterator<Item = OsString>,
+    option: &mut String,
+) -> Result<Command, lexopt::Error> {
     let persona = options.persona;
     let mut parser = lexopt::Parser::from_args(args);
     let mut more_verbose = 0;
@@ -34,6 +45,11 @@ fn read(mut options: Options, args: impl Iterator<Item = OsString>) -> Result<Co
             saw_dashes = true;
         }
         let Some(arg) = parser.next()? else { break };
+        *option = match arg {
+            Short(letter) => format!("-{letter}"),
+            Long(name) => format!("--{name}"),
+            Value(_) => String::new(),
+        };
         match arg {
             Value(program) => {
                 options.program.push(program);
@@ -69,7 +85,7 @@ fn read(mut options: Options, args: impl Iterator<Item = OsString>) -> Result<Co
             Long("journal") => options.set_journal(parser.value()?),
             Long("whoami") => whoami = true,
             Long("format") => format = Some(parser.value()?.parse_with(whoami_format)?),
-            Long("kill-after") => options.kill_after = Some(parser.value()?.parse_with(time)?),
+            Long("kill-after") => options.set_kill_after(parser.value()?.parse_with(time)?),
             Long("records") => options.records = Some(parser.value()?.parse_with(records)?),
             other => return Err(other.unexpected()),
         }
@@ -90,7 +106,8 @@ fn read(mut options: Options, args: impl Iterator<Item = OsString>) -> Result<Co
         return Err(lexopt::Error::Custom("--format goes with --whoami".into()));
     }
     if options.program.is_empty() && options.mode != Mode::Pause {
-        return Ok(Command::Print { text: usage::text(persona), to_stderr: true, code: 1 });
+        let text = format!("{}\n{}: there is no PROGRAM to run\n", usage::text(persona), persona.name());
+        return Ok(Command::Print { text, to_stderr: true, code: 1 });
     }
     if options.mode == Mode::Exec {
         let idle = without_effect(&options);
@@ -229,10 +246,7 @@ mod tests {
             ("epitaph -x", "epitaph: invalid option '-x'; see epitaph -h\n"),
             ("tini -p", "tini: missing argument for option '-p'; see tini -h\n"),
             ("epitaph --exce true", "epitaph: invalid option '--exce'; see epitaph -h\n"),
-            (
-                "tini -e 300 true",
-                "tini: cannot parse argument \"300\": expected an exit code from 0 to 255; see tini -h\n",
-            ),
+            ("tini -e 300 true", "tini: -e \"300\": expected an exit code from 0 to 255; see tini -h\n"),
         ] {
             assert_eq!(printed(line), (expected.to_owned(), true, 1), "{line}");
         }

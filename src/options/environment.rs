@@ -14,13 +14,9 @@ const SWITCH: Kind<bool> = Kind { read: switch, expected: "1 or 0" };
 const DURATION: Kind<std::time::Duration> =
     Kind { read: duration::parse, expected: super::usage::DURATION_FORMS };
 const RECORDS: Kind<RecordFormat> = Kind { read: super::record_format, expected: "json, text or off" };
+// tini takes any number, and has nothing more to say above 3.
 const VERBOSITY: Kind<log::LevelFilter> =
-    Kind { read: |text| text.parse().ok().map(level), expected: "a number from 0 to 4" };
-
-const EXPORT: Kind<ExportList> = Kind {
-    read: |text| ExportList::parse(text).ok(),
-    expected: "all, otel or NAME=field, with commas between them",
-};
+    Kind { read: |text| text.parse().ok().map(level), expected: "a number, from 0 for errors alone to 4" };
 
 struct Reader<'a> {
     env: &'a dyn Fn(&str) -> Option<OsString>,
@@ -36,10 +32,14 @@ impl Reader<'_> {
         }
         let read = (kind.read)(text.trim());
         if read.is_none() {
-            let short: String = text.chars().take(40).flat_map(char::escape_debug).collect();
-            self.warnings.push(format!("ignored {name}=\"{short}\": expected {}", kind.expected));
+            self.ignored(name, &text, &format!("expected {}", kind.expected));
         }
         read
+    }
+
+    fn ignored(&mut self, name: &str, value: &str, why: &str) {
+        let short: String = value.chars().take(40).flat_map(char::escape_debug).collect();
+        self.warnings.push(format!("ignored {name}=\"{short}\": {why}"));
     }
 
     fn is_set(&self, name: &str) -> bool {
@@ -89,8 +89,12 @@ pub(super) fn apply(options: &mut Options, env: &dyn Fn(&str) -> Option<OsString
         options.identity_timeout = duration;
     }
     options.require_identity = reader.read("EPITAPH_REQUIRE_IDENTITY", &SWITCH) == Some(true);
-    if let Some(export) = reader.read("EPITAPH_EXPORT", &EXPORT) {
-        options.export = export;
+    if let Some(list) = env("EPITAPH_EXPORT") {
+        let list = list.to_string_lossy();
+        match ExportList::parse(&list) {
+            Ok(export) => options.export = export,
+            Err(bad) => reader.ignored("EPITAPH_EXPORT", &list, &bad.to_string()),
+        }
     }
     if let Some(directory) = env("EPITAPH_JOURNAL").filter(|directory| !directory.is_empty()) {
         options.set_journal(directory);
@@ -99,7 +103,9 @@ pub(super) fn apply(options: &mut Options, env: &dyn Fn(&str) -> Option<OsString
     if let Some(duration) = reader.read("EPITAPH_OOM_POLL", &DURATION) {
         options.oom_poll = Some(duration).filter(|duration| !duration.is_zero());
     }
-    options.kill_after = reader.read("EPITAPH_KILL_AFTER", &DURATION);
+    if let Some(duration) = reader.read("EPITAPH_KILL_AFTER", &DURATION) {
+        options.set_kill_after(duration);
+    }
     options.records = reader.read("EPITAPH_RECORDS", &RECORDS);
     options.log_filter = env("EPITAPH_LOG").map(|filter| filter.to_string_lossy().into_owned());
     options.warnings = reader.warnings;

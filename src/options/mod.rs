@@ -132,6 +132,9 @@ pub enum Command {
     },
 }
 
+/// How long the identity is looked for where nothing else is said.
+pub const IDENTITY_TIMEOUT: Duration = Duration::from_secs(1);
+
 impl Options {
     fn new(persona: Persona) -> Options {
         let dumb_init = persona == Persona::DumbInit;
@@ -150,7 +153,7 @@ impl Options {
             terminates_rest: dumb_init,
             success_codes: Vec::new(),
             rewrites: Vec::new(),
-            identity_timeout: Duration::from_secs(1),
+            identity_timeout: IDENTITY_TIMEOUT,
             require_identity: false,
             export: ExportList::default(),
             journal: None,
@@ -160,6 +163,11 @@ impl Options {
             records: None,
             warnings: Vec::new(),
         }
+    }
+
+    /// Sets `--kill-after`, where 0 is never.
+    fn set_kill_after(&mut self, duration: Duration) {
+        self.kill_after = Some(duration).filter(|duration| !duration.is_zero());
     }
 
     /// Sets `--journal`. PID 1 leaves its working directory, so the path must not hang on that.

@@ -58,6 +58,7 @@ Options of dumb-init:
   -v, --verbose          Say more.
   -h, --help             Show this help.
   -V, --version          Show the version.
+DUMB_INIT_SETSID=0 in the environment is -c, DUMB_INIT_DEBUG=1 is -v. Options of tini work too, see epitaph -h.
 ";
 
 const CATATONIT: &str = "
@@ -67,6 +68,7 @@ Options of catatonit:
   -L             Show the licence.
   -h             Show this help.
   -V, --version  Show the version.
+CATATONIT_DEBUG in the environment says more. Options of tini and dumb-init work too, see epitaph -h.
 ";
 
 const EPITAPH: &str = "
@@ -75,7 +77,7 @@ Options of epitaph:
   --identity-timeout DUR   How long the start may wait to learn the identity (default 1s).
   --require-identity       End with 78 when the task ARN is not known in time.
   --export LIST            Give PROGRAM more variables: all, otel, NAME=field, with commas between them.
-  --kill-after DUR         Send SIGKILL this long after a stop signal was forwarded.
+  --kill-after DUR         Send SIGKILL this long after a stop signal was forwarded (default and 0: never).
   --records FORMAT         json, text or off (default json; text where stderr is a terminal).
   --journal DIR            Also append the records to DIR/YYYY-MM-DD/CONTAINER_ID.jsonl.
   --whoami                 Run nothing, tell who this container is. Ends with 3 when it is not known.
@@ -91,7 +93,7 @@ Environment variables:
   EPITAPH_STUCK_AFTER      When a program that still runs after a stop signal is recorded as stuck
                            (default 5s or half of --kill-after, 0 never).
   EPITAPH_OOM_POLL         How often cgroup v1 is looked at for OOM kills (default 10s, 0 only at reaps).
-  EPITAPH_LOG              Which diagnostics to show, e.g. debug.
+  EPITAPH_LOG              Which diagnostics to show: error, warn, info, debug, trace. Stronger than -v.
   TINI_SUBREAPER, TINI_KILL_PROCESS_GROUP, TINI_VERBOSITY
                            As -s, -g and the number of -v plus 1.
 

@@ -1,6 +1,6 @@
 //! The journal: the records once more, in files that outlive the container.
 
-use crate::sys::{self, Fork};
+use crate::sys::{self, Fork, reason};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -79,7 +79,7 @@ pub fn append_bounded(path: &Path, line: &[u8]) -> io::Result<()> {
         Fork::Child => {
             let result = append(path, line, true);
             if let Err(error) = &result {
-                log::warn!("the journal {} cannot be written: {error}", path.display());
+                log::warn!("the journal {} cannot be written: {}", path.display(), reason(error));
             }
             sys::exit_now(i32::from(result.is_err()));
         }

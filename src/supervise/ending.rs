@@ -84,8 +84,8 @@ impl Supervisor {
         let stop = self.core.stop();
         let stop_name = stop.map(|stop| stop.signal.to_string());
         let victim = evidence.and_then(|evidence| evidence.other_victim);
-        let judgement = judge(&Facts {
-            program: &self.program_name,
+        judge(&Facts {
+            executed: self.executed,
             outcome,
             runtime: at.saturating_duration_since(self.started),
             stop: stop.zip(stop_name.as_deref()).map(|(stop, name)| forensics::Stop {
@@ -99,11 +99,6 @@ impl Supervisor {
             victim: victim
                 .as_ref()
                 .map(|victim| forensics::Victim { pid: victim.pid.as_raw(), command: victim.name.as_str() }),
-        });
-        if self.executed {
-            return judgement;
-        }
-        let why = format!("{} The program had not been started yet.", judgement.why);
-        Judgement { why, ..judgement }
+        })
     }
 }

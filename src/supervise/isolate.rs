@@ -32,23 +32,23 @@ pub fn in_child(plan: Plan) {
         Isolation::None => {}
         Isolation::Session => {
             if let Err(error) = setsid() {
-                log::warn!("setsid for the program failed: {error}");
+                log::warn!("cannot give the program a session of its own: {error}");
             }
             if let Err(error) = sys::take_terminal()
                 && !matches!(error.raw_os_error(), Some(libc::ENOTTY | libc::EBADF | libc::EIO | libc::EPERM))
             {
-                log::warn!("the program cannot have the terminal: {error}");
+                log::warn!("cannot give the program the terminal: {}", sys::reason(&error));
             }
         }
         Isolation::Group => {
             if let Err(error) = setpgid(Pid::from_raw(0), Pid::from_raw(0)) {
-                log::warn!("a process group of its own for the program failed: {error}");
+                log::warn!("cannot give the program a process group of its own: {error}");
             }
             if plan.holds_terminal
                 && let Err(error) = tcsetpgrp(sys::stdin_descriptor(), getpid())
                 && !matches!(error, Errno::ENOTTY | Errno::ENXIO | Errno::EBADF | Errno::EIO)
             {
-                log::warn!("the foreground of the terminal for the program failed: {error}");
+                log::warn!("cannot put the program into the foreground of the terminal: {error}");
             }
         }
     }

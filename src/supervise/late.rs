@@ -26,7 +26,7 @@ pub fn search(mut pipe: File, formats: Formats, mut pause_first: bool) -> u8 {
     loop {
         if pause_first && !end.sleep(pause) {
             log::warn!(
-                "gave up to look for the identity after {} minutes; epitaph --whoami in the container asks again",
+                "gave up looking for the identity after {} minutes; epitaph --whoami in the container asks again",
                 PATIENCE.as_secs() / 60
             );
             return 1;

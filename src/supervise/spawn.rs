@@ -66,7 +66,7 @@ pub(super) fn prepare(options: &Options) -> bool {
     if let Some(signal) = options.parent_death_signal
         && let Err(error) = sys::set_parent_death_signal(signal.number())
     {
-        log::warn!("{signal} at the death of the parent cannot be had: {error}");
+        log::warn!("-p: cannot ask for {signal} at the death of the parent: {error}");
     }
     let is_pid_1 = getpid().as_raw() == 1;
     if options.subreaper

@@ -5,7 +5,7 @@ use super::helper::Purpose;
 use super::{Supervisor, table};
 use crate::options::RecordFormat;
 use crate::record::{Kind, Record, Value, journal, stderr};
-use crate::sys::Ended;
+use crate::sys::{Ended, reason};
 use nix::unistd::{Pid, gethostname};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -100,7 +100,7 @@ impl Supervisor {
             Ok(()) => 0,
             Err(error) => {
                 if warn {
-                    log::warn!("the journal {} cannot be written: {error}", path.display());
+                    log::warn!("the journal {} cannot be written: {}", path.display(), reason(&error));
                 }
                 1
             }

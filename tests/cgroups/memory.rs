@@ -35,7 +35,7 @@ fn judged(
     };
     let kills = KillTally::new(before.oom_kills.unwrap()).at_end(started.elapsed(), after.oom_kills);
     let judgement = judge(&Facts {
-        program: "sh",
+        executed: true,
         outcome,
         runtime: started.elapsed(),
         stop: None,

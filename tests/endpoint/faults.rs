@@ -35,7 +35,7 @@ fn body_of(bytes: &[u8]) -> &[u8] {
 
 #[test]
 fn each_name_is_a_fault() {
-    for (name, _) in Fault::NAMES {
+    for (name, ..) in Fault::NAMES {
         let fault: Fault = name.parse().unwrap();
         let words: String = name.split('-').collect();
         assert!(format!("{fault:?}").to_lowercase().starts_with(&words), "{name} is {fault:?}");

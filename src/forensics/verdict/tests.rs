@@ -17,7 +17,7 @@ const QUIET: Memory = Memory {
 
 fn facts(outcome: Outcome<'static>) -> Facts<'static> {
     Facts {
-        program: "server",
+        executed: true,
         outcome,
         runtime: Duration::from_millis(3240),
         stop: None,
@@ -74,7 +74,6 @@ fn outcomes() -> Vec<(&'static str, Facts<'static>)> {
         ("USR1", facts(signal(libc::SIGUSR1))),
         ("RTMIN", facts(signal(34))),
         ("TERM", facts(signal(libc::SIGTERM))),
-        ("not found", facts(Outcome::NotStarted(libc::ENOENT))),
     ]
 }
 
@@ -94,7 +93,6 @@ SEGV near       crashed/stopped        crashed/stopped      crashed/stopped     
 USR1            signaled/stopped       signaled/stopped     signaled/stopped       signaled/stopped
 RTMIN           signaled/stopped       signaled/stopped     signaled/stopped       signaled/stopped
 TERM            signaled/stopped       signaled/stopped     signaled/stopped       signaled/stopped
-not found       not_started/not_started not_started/not_started not_started/not_started not_started/not_started
 ";
 
 #[test]
@@ -282,13 +280,13 @@ fn the_sentences() {
         ),
         (facts(signal(libc::SIGSEGV)), "The program was ended by SIGSEGV after 3.2 s."),
         (
-            facts(Outcome::NotStarted(libc::EACCES)),
-            "server is not executable, or a directory above it is not accessible: \
-             Permission denied (os error 13).",
+            Facts { executed: false, stop: stop(), kills: same, ..facts(signal(libc::SIGTERM)) },
+            "The process that was to become the program was ended by SIGTERM, 1.2 s after SIGTERM was forwarded.",
         ),
         (
-            facts(Outcome::NotStarted(libc::ENOENT)),
-            "server was not found, or the interpreter that it names was not: No such file or directory (os error 2).",
+            Facts { executed: false, kills: same, ..kill },
+            "SIGKILL ended the process that was to become the program after 3.2 s; no OOM kill was counted: \
+             oom_kill in memory.events stayed at 1.",
         ),
     ];
     for (facts, expected) in table {
@@ -330,9 +328,10 @@ fn sentences_stay_short_and_plain() {
                         let stop = Some(Stop { signal: name, before_end: longest });
                         let victim = Some(Victim { pid: i32::MIN, command: &long });
                         let memory = Some(huge);
-                        let (program, runtime) = (long.as_str(), longest);
+                        let executed = false;
+                        let runtime = longest;
                         let facts =
-                            Facts { program, runtime, outcome, stop, kills, victim, after: memory, ..usual };
+                            Facts { executed, runtime, outcome, stop, kills, victim, after: memory, ..usual };
                         judge(&facts).why
                     }
                 };

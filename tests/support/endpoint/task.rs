@@ -171,6 +171,11 @@ impl Task {
                  6e1f0a9b-3c5d-47e8-b2a1-9f8e7d6c5b4a"
                     .into(),
             ),
+            log_options: vec![
+                ("awslogs-group".into(), "/ecs/shop".into()),
+                ("awslogs-region".into(), "eu-central-1".into()),
+                ("awslogs-stream".into(), "web/server/7c2e94d1a0b84f6e9d35c8e7f1a2b346".into()),
+            ],
             ..Container::default()
         };
         Task {
@@ -182,6 +187,19 @@ impl Task {
             containers: vec![container],
             ..Task::default()
         }
+    }
+
+    /// The same, created two seconds and started one second ago.
+    #[must_use]
+    pub fn just_started(mut self) -> Self {
+        let ago = |seconds| {
+            let time = std::time::SystemTime::now() - std::time::Duration::from_secs(seconds);
+            Some(humantime::format_rfc3339_nanos(time).to_string())
+        };
+        if let Some(subject) = self.subject_mut() {
+            (subject.created_at, subject.started_at) = (ago(2), ago(1));
+        }
+        self
     }
 
     /// The container under test: the first of the type `NORMAL`, else the first.
