@@ -3,11 +3,12 @@
 //! The HTTP client, the JSON parser and all that they allocate live in this process and are gone at the exec.
 //! A hang in them is the hang of an ordinary child, which SIGTERM ends. `--exec` is the same without a fork.
 
+use crate::identity::otel::VARIABLE as OTEL_VARIABLE;
 use crate::identity::{Deadline, Field, Identity, Surroundings, local, resolve, whoami};
 use crate::options::{IDENTITY_TIMEOUT, Options, RecordFormat, Signal};
 use crate::record::{Dossier, Formats, Frame, Kind, Record, Value, journal, stderr};
 use crate::sys::{self, Environment, reason};
-use nix::sys::signal::{SigSet, SigmaskHow};
+use std::env::VarError;
 use std::ffi::{CString, OsStr, OsString};
 use std::fmt::{self, Write as _};
 use std::fs::File;
@@ -20,8 +21,10 @@ use std::time::{Instant, SystemTime};
 /// What epitaph was started with and the program is to find again.
 #[derive(Debug, Clone, Copy)]
 pub struct Inherited {
-    mask: SigSet,
+    /// the signals that were blocked: bit n-1 for signal n
+    mask: u64,
     ignores_sigpipe: bool,
+    ignores_sigxfsz: bool,
     ignores_sigchld: bool,
 }
 
@@ -31,13 +34,11 @@ impl Inherited {
     ///
     /// The kernel drops a signal to PID 1 that is neither blocked nor handled, so this comes first of all.
     pub fn take(mask: Option<u64>) -> Inherited {
-        // Cannot fail: the arguments are valid.
-        let block =
-            || SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK).unwrap_or_else(|_| SigSet::empty());
-        let mask = mask.map_or_else(block, sys::signal_set);
+        let mask = mask.unwrap_or_else(|| sys::swap_signal_mask(sys::ALL_SIGNALS));
         let inherited = Inherited {
             mask,
             ignores_sigpipe: sys::ignores(libc::SIGPIPE),
+            ignores_sigxfsz: sys::ignores(libc::SIGXFSZ),
             ignores_sigchld: sys::ignores(libc::SIGCHLD),
         };
         if inherited.ignores_sigchld {
@@ -49,14 +50,27 @@ impl Inherited {
 
     /// Lets signals through again, as they were when epitaph was started.
     pub fn unblock(&self) {
-        let _ = self.mask.thread_set_mask();
+        sys::swap_signal_mask(self.mask);
     }
 
-    fn restore_dispositions(&self) {
+    /// Lets signals through, but for those that our own writing could bring upon us, which must neither end nor stop us
+    /// before the program has begun: a reader of stderr or of the pipe may be gone, a log file may be as large as it may
+    /// become, and a terminal may stop who writes to it from the background.
+    fn unblock_for_writing(&self) {
+        for number in [libc::SIGPIPE, libc::SIGXFSZ] {
+            sys::set_ignored(number, true);
+        }
+        sys::swap_signal_mask(self.mask | 1 << (libc::SIGTTOU - 1));
+    }
+
+    /// As epitaph was started, for the program.
+    fn restore(&self) {
         sys::set_ignored(libc::SIGPIPE, self.ignores_sigpipe);
+        sys::set_ignored(libc::SIGXFSZ, self.ignores_sigxfsz);
         if self.ignores_sigchld {
             sys::set_ignored(libc::SIGCHLD, true);
         }
+        self.unblock();
     }
 }
 
@@ -182,9 +196,7 @@ pub fn launch(
     surroundings: &Surroundings,
     mut report: Report,
 ) -> u8 {
-    // A reader of stderr or of the pipe that is gone must not end us before the program has begun.
-    sys::set_ignored(libc::SIGPIPE, true);
-    inherited.unblock();
+    inherited.unblock_for_writing();
     let formats = Formats::new(format, options.journal.is_some());
     let began = Instant::now();
     let local = local(surroundings);
@@ -206,15 +218,28 @@ pub fn launch(
         let failure = NotStarted::no_identity(options, outcome.try_again);
         return refuse(options, &failure, format, &dossier, report);
     }
-    let environment = environment(options, &identity);
+    let variables = variables(options, &identity);
+    let environment = environment(&variables);
     start_record(options, identity_ms).write(options, format, &dossier, &mut report);
     report.add(&Frame::Executing.encode(b""));
     report.send();
-    inherited.restore_dispositions();
+    inherited.restore();
     let path = search_path();
-    let error = exec(&options.program, &path, &environment);
+    let mut error = exec(&options.program, &path, &environment);
     // What follows happens only when there is no program.
-    sys::set_ignored(libc::SIGPIPE, true);
+    inherited.unblock_for_writing();
+    if error.raw_os_error() == Some(libc::E2BIG) {
+        let names: Vec<String> = variables.into_iter().map(|(name, _)| name).collect();
+        if !names.is_empty() {
+            log::warn!(
+                "there is no room in the environment for {}; the program does without",
+                names.join(", ")
+            );
+            inherited.restore();
+            error = exec(&options.program, &path, &Environment::of_process());
+            inherited.unblock_for_writing();
+        }
+    }
     let program = options.program.first().map_or(OsStr::new(""), OsString::as_os_str);
     let failure = NotStarted::exec(program, &path, &error);
     refuse(options, &failure, format, &dossier, report)
@@ -286,14 +311,29 @@ impl Record {
     }
 }
 
-/// The environment of the program: ours, with what is known of the identity.
-fn environment(options: &Options, identity: &Identity) -> Environment {
+/// What the program is told of the identity.
+fn variables(options: &Options, identity: &Identity) -> Vec<(String, String)> {
+    match std::env::var(OTEL_VARIABLE) {
+        Err(VarError::NotUnicode(_)) => {
+            let mut variables = options.export.variables(identity, "");
+            let known = variables.len();
+            variables.retain(|(name, _)| name != OTEL_VARIABLE);
+            if variables.len() < known {
+                log::warn!("{OTEL_VARIABLE} is not UTF-8 and stays as it is");
+            }
+            variables
+        }
+        attributes => options.export.variables(identity, &attributes.unwrap_or_default()),
+    }
+}
+
+/// The environment of the program: ours, with `variables`.
+fn environment(variables: &[(String, String)]) -> Environment {
     let mut environment = Environment::of_process();
-    let attributes = std::env::var("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
-    for (name, value) in options.export.variables(identity, &attributes) {
-        let Some(old) = environment.set(&name, &value) else { continue };
+    for (name, value) in variables {
+        let Some(old) = environment.set(name, value) else { continue };
         // Attributes are added to, which replaces nothing.
-        if name != "OTEL_RESOURCE_ATTRIBUTES" && old != value {
+        if name != OTEL_VARIABLE && old != *value {
             log::warn!(
                 "{name} was \"{}\" and is now \"{value}\", which is what this container is",
                 old.escape_debug()
@@ -303,10 +343,14 @@ fn environment(options: &Options, identity: &Identity) -> Environment {
     environment
 }
 
-/// Where a program without a slash in its name is looked for.
+/// Where a program without a slash in its name is looked for; where PATH is not set, as the C library of the other inits
+/// does.
 fn search_path() -> OsString {
-    std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/bin:/usr/bin".into())
+    std::env::var_os("PATH").unwrap_or_else(|| "/bin:/usr/bin".into())
 }
+
+/// NAME_MAX of Linux, in bytes.
+const LONGEST_NAME: usize = 255;
 
 /// execvp(3) with an environment. Returns only when it failed, with the error to tell.
 ///
@@ -326,7 +370,14 @@ fn exec(program: &[OsString], path: &OsStr, environment: &Environment) -> std::i
         return exec_file(name.as_bytes(), &args, environment);
     }
     let mut last = std::io::Error::from_raw_os_error(libc::ENOENT);
+    if name.len() > LONGEST_NAME {
+        return std::io::Error::from_raw_os_error(libc::ENAMETOOLONG);
+    }
     for directory in path.as_bytes().split(|byte| *byte == b':') {
+        // The kernel would refuse the path, and a mistake in one part of PATH is none in the others.
+        if directory.len() >= libc::PATH_MAX as usize {
+            continue;
+        }
         // An empty part of PATH is the working directory.
         let directory = if directory.is_empty() { b"." } else { directory };
         let error = exec_file(&[directory, b"/", name.as_bytes()].concat(), &args, environment);
@@ -383,7 +434,7 @@ pub fn whoami(options: &Options, format: whoami::Format) -> (String, u8) {
     let limit = if options.identity_timeout.is_zero() { IDENTITY_TIMEOUT } else { options.identity_timeout };
     let outcome = resolve(&surroundings, local(&surroundings), Deadline::after(limit));
     outcome.log_warnings();
-    let attributes = std::env::var("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
+    let attributes = std::env::var(OTEL_VARIABLE).unwrap_or_default();
     let text = whoami::render(&outcome.identity, format, &options.export, &attributes);
     let is_known = outcome.identity.get(Field::ContainerId).is_some();
     if !is_known && outcome.warnings.is_empty() {

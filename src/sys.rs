@@ -3,11 +3,10 @@
 //! Everything else in the crate is safe code on top of `nix`, `std` and this module.
 #![allow(unsafe_code)]
 
-use nix::sys::signal::SigSet;
 use nix::unistd::Pid;
 use std::ffi::{CStr, CString, OsString};
 use std::io;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -152,17 +151,40 @@ pub fn kill(pid: Pid, signal: i32) -> io::Result<()> {
     check(unsafe { libc::kill(pid.as_raw(), signal) }).map(drop)
 }
 
-/// The set of the signals whose bit is set: bit n-1 for signal n, as the kernel has it.
-pub fn signal_set(mask: u64) -> SigSet {
-    let mut set = std::mem::MaybeUninit::<libc::sigset_t>::zeroed();
-    // SAFETY: sigemptyset(3) makes a set of what was none; a number that is no signal is refused and changes
-    // nothing.
+/// Every signal, in the form that the kernel has sets in: bit n-1 for signal n. 32 and 33 are left out, which belong to
+/// the C library.
+///
+/// The system calls are made here without the C library: musl's functions leave out 34 as well, which is SIGRTMIN to a
+/// program with glibc, and wait anew with the whole time after an interruption.
+pub const ALL_SIGNALS: u64 = !(0b11 << 31);
+
+/// The size that the kernel wants to know of such a set.
+const SET_SIZE: libc::c_long = 8;
+
+/// Blocks the signals in `mask` and no others, and returns what was blocked before: rt_sigprocmask(2).
+pub fn swap_signal_mask(mask: u64) -> u64 {
+    let mut old = 0_u64;
+    // SAFETY: both are sets of the size that is told. There is no way to fail with these arguments.
     unsafe {
-        libc::sigemptyset(set.as_mut_ptr());
-        for number in (1..=64).filter(|number| mask & (1 << (number - 1)) != 0) {
-            libc::sigaddset(set.as_mut_ptr(), number);
+        let how = libc::c_long::from(libc::SIG_SETMASK);
+        libc::syscall(libc::SYS_rt_sigprocmask, how, &raw const mask, &raw mut old, SET_SIZE);
+    }
+    old
+}
+
+/// A descriptor from which the signals in `set` can be read: signalfd(2), close-on-exec and not waiting.
+///
+/// # Errors
+/// EMFILE, ENFILE, ENOMEM.
+pub fn signal_descriptor(set: u64) -> io::Result<OwnedFd> {
+    let flags = libc::c_long::from(libc::SFD_CLOEXEC | libc::SFD_NONBLOCK);
+    // SAFETY: the set has the size that is told, and the descriptor is new and ours.
+    unsafe {
+        let fd = libc::syscall(libc::SYS_signalfd4, -1 as libc::c_long, &raw const set, SET_SIZE, flags);
+        match RawFd::try_from(fd) {
+            Ok(fd) if fd >= 0 => Ok(OwnedFd::from_raw_fd(fd)),
+            _ => Err(io::Error::last_os_error()),
         }
-        SigSet::from_sigset_t_unchecked(set.assume_init())
     }
 }
 
@@ -179,26 +201,32 @@ pub struct Taken {
     pub status: i32,
 }
 
-/// Waits for any signal, all of which must be blocked, and takes it: sigtimedwait(2). `None` when `time`, if there is
-/// one, was over before or a stop interrupted the waiting.
-pub fn wait_for_signal(time: Option<Duration>) -> Option<Taken> {
-    let mut set = std::mem::MaybeUninit::<libc::sigset_t>::zeroed();
+/// Waits for a signal of `set`, all of which must be blocked, and takes it: rt_sigtimedwait(2). `None` when `time`, if
+/// there is one, was over before or a stop interrupted the waiting.
+///
+/// # Errors
+/// Where the call itself is refused, as by a seccomp profile.
+pub fn wait_for_signal(set: u64, time: Option<Duration>) -> io::Result<Option<Taken>> {
     let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
-    let time = time.map(|time| libc::timespec {
-        tv_sec: time.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+    // A struct timespec as this call has it: two longs.
+    let time = time.map(|time| -> [libc::c_long; 2] {
+        let seconds = time.as_secs().try_into().unwrap_or(libc::c_long::MAX);
         // Below a thousand million, which every width holds.
-        tv_nsec: time.subsec_nanos() as _,
+        [seconds, libc::c_long::from(time.subsec_nanos().cast_signed())]
     });
     let time = time.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-    // SAFETY: the pointers are valid for the calls, or null for no time limit; a siginfo_t of all zeros is a valid one,
+    // SAFETY: the pointers are valid for the call, or null for no time limit; a siginfo_t of all zeros is a valid one,
     // and si_pid and si_status may be read whatever the signal: what another kind of signal has there is a number too.
     unsafe {
-        libc::sigfillset(set.as_mut_ptr());
-        if libc::sigtimedwait(set.as_ptr(), info.as_mut_ptr(), time) < 0 {
-            return None;
+        if libc::syscall(libc::SYS_rt_sigtimedwait, &raw const set, info.as_mut_ptr(), time, SET_SIZE) < 0 {
+            return match io::Error::last_os_error() {
+                error if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EINTR)) => Ok(None),
+                error => Err(error),
+            };
         }
         let info = info.assume_init();
-        Some(Taken { signo: info.si_signo, code: info.si_code, pid: info.si_pid(), status: info.si_status() })
+        let (signo, code, pid, status) = (info.si_signo, info.si_code, info.si_pid(), info.si_status());
+        Ok(Some(Taken { signo, code, pid, status }))
     }
 }
 
@@ -298,6 +326,8 @@ pub fn write_nowait(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
         error if error.raw_os_error() == Some(libc::EOPNOTSUPP) => io::ErrorKind::Unsupported.into(),
         error if error.raw_os_error() == Some(libc::ENOSYS) => io::ErrorKind::Unsupported.into(),
         error if error.raw_os_error() == Some(libc::EINVAL) => io::ErrorKind::Unsupported.into(),
+        // A seccomp profile older than the call.
+        error if error.raw_os_error() == Some(libc::EPERM) => io::ErrorKind::Unsupported.into(),
         error => error,
     })
 }
@@ -357,6 +387,11 @@ pub fn give_up_terminal() {
 pub fn take_terminal() -> io::Result<()> {
     // SAFETY: the argument of this ioctl is a number. Its request has another type on musl.
     check(unsafe { libc::ioctl(libc::STDIN_FILENO, libc::TIOCSCTTY as _, 0) }).map(drop)
+}
+
+/// Whether there is any other process in the PID namespace that PID 1 of it, which asks, could send a signal to or not.
+pub fn is_anybody_else_here() -> bool {
+    !matches!(kill(Pid::from_raw(-1), 0), Err(error) if error.raw_os_error() == Some(libc::ESRCH))
 }
 
 /// Whether the process has children, ended ones that were not reaped included.

@@ -26,6 +26,8 @@ mod testing;
 pub use cgroup_v2::Watch;
 pub use kills::{KillTally, Kills, OUTLIVED, SPARED};
 pub use memory::{Counters, Memory, MemoryCgroup};
-pub use processes::{Limits, Process, Snapshot, is_ending, largest, largest_listed, name_of, snapshot};
+pub use processes::{
+    Limits, Process, Snapshot, count, is_ending, largest, largest_listed, name_of, snapshot,
+};
 pub use short_name::ShortName;
 pub use verdict::{Facts, Judgement, Outcome, Signal, Stop, Verdict, Victim, judge};

@@ -85,6 +85,14 @@ pub fn snapshot(root: &Path, limits: Limits) -> Snapshot {
     table
 }
 
+/// How many of the process IDs in `root`/proc are `counted`; `None` where they cannot be listed.
+pub fn count(root: &Path, counted: impl Fn(i32) -> bool) -> Option<usize> {
+    let names = std::fs::read_dir(root.join("proc"))
+        .ok()?
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    Some(names.filter_map(|name| name.parse().ok()).filter(|pid| counted(*pid)).count())
+}
+
 /// The `count` largest, the largest first, of equal ones the oldest. Brings the others behind them into order too.
 pub fn largest(processes: &mut [Process], count: usize) -> &[Process] {
     processes.sort_unstable_by_key(|process| (Reverse(process.memory), process.pid));

@@ -45,6 +45,10 @@ fn read(
             saw_dashes = true;
         }
         let Some(arg) = parser.next()? else { break };
+        let arg = match arg {
+            Long(name) => Long(unabbreviated(persona, name)),
+            other => other,
+        };
         *option = match arg {
             Short(letter) => format!("-{letter}"),
             Long(name) => format!("--{name}"),
@@ -124,6 +128,21 @@ fn read(
         options.program.remove(1);
     }
     Ok(Command::Run(Box::new(options)))
+}
+
+/// The whole name of a long option of dumb-init or catatonit, which may be cut short as long as it is clear, as their
+/// getopt_long(3) has it.
+fn unabbreviated(persona: Persona, name: &str) -> &str {
+    let long: &[&str] = match persona {
+        Persona::DumbInit => &["help", "version", "verbose", "single-child", "rewrite"],
+        Persona::Catatonit => &["help", "version"],
+        Persona::Epitaph | Persona::Tini | Persona::DockerInit => &[],
+    };
+    let mut meant = long.iter().filter(|long| long.starts_with(name));
+    match (meant.next(), meant.next()) {
+        (Some(one), None) => one,
+        _ => name,
+    }
 }
 
 /// What was asked of an init that will not be there.

@@ -108,7 +108,7 @@ pub(super) fn apply(options: &mut Options, env: &dyn Fn(&str) -> Option<OsString
     }
     options.records = reader.read("EPITAPH_RECORDS", &RECORDS);
     options.log_filter = env("EPITAPH_LOG").map(|filter| filter.to_string_lossy().into_owned());
-    options.warnings = reader.warnings;
+    options.warnings.append(&mut reader.warnings);
 }
 
 #[cfg(test)]

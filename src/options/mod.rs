@@ -173,7 +173,13 @@ impl Options {
     /// Sets `--journal`. PID 1 leaves its working directory, so the path must not hang on that.
     fn set_journal(&mut self, directory: OsString) {
         let directory = PathBuf::from(directory);
-        self.journal = Some(std::path::absolute(&directory).unwrap_or(directory));
+        self.journal = std::path::absolute(&directory).ok();
+        if self.journal.is_none() {
+            self.warnings.push(format!(
+                "ignored the journal {:?}: it is relative to the working directory, which is not there",
+                directory.display().to_string()
+            ));
+        }
     }
 
     /// dumb-init's `-c`: signals go to the program alone, which stays in our session.

@@ -93,7 +93,7 @@ impl Stderr {
     pub fn drain(&mut self, patience: Duration) {
         let deadline = Instant::now() + patience;
         self.flush();
-        while self.has_pending() && has_room(deadline.saturating_duration_since(Instant::now())) {
+        while self.has_pending() && deadline > Instant::now() && has_room(deadline - Instant::now()) {
             self.flush();
         }
         for pending in self.queue.iter_mut().flat_map(std::mem::take) {
@@ -107,7 +107,7 @@ impl Stderr {
             loop {
                 match pending.advance() {
                     Ok(true) => return true,
-                    Ok(false) if has_room(deadline.saturating_duration_since(Instant::now())) => {}
+                    Ok(false) if deadline > Instant::now() && has_room(deadline - Instant::now()) => {}
                     _ => return false,
                 }
             }
@@ -176,6 +176,10 @@ fn write_if_room(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
     let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
     match nix::fcntl::open("/proc/self/fd/2", flags, Mode::empty()) {
         Ok(own) if !is_file() => sys::write(own.as_raw_fd(), bytes),
+        // No /proc, or the terminal of another user. There is room, but nobody knows how much.
+        _ if nix::unistd::isatty(sys::stderr_descriptor()) == Ok(true) => {
+            sys::write(fd, bytes.get(..1).unwrap_or(bytes))
+        }
         // A file, which the second opening would write from its start; no /proc; or a socket: what poll(2) said
         // must do.
         _ => sys::write(fd, bytes),

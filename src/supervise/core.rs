@@ -117,32 +117,40 @@ impl Core {
         if signal.number() == libc::SIGCHLD || signal.is_fault() {
             return Actions::new();
         }
-        // The kernel's answer to our own write to a stderr that is gone.
-        if signal.number() == libc::SIGPIPE && arrival.sender == self.own_pid {
+        if self.is_of_our_writing(&arrival) {
             return Actions::new();
         }
         if !self.has_program {
             let ends = matches!(signal.number(), libc::SIGTERM | libc::SIGINT);
             return only(ends.then_some(Action::EndPause));
         }
-        let rewrite = self.rewrites.iter().rev().find(|(from, _)| *from == signal);
-        let is_rewritten = rewrite.is_some();
-        let sent = match rewrite {
-            None => signal,
-            Some((_, Some(to))) => *to,
-            Some((_, None)) => return only(self.suspend(signal)),
-        };
+        let is_rewritten = self.rewrites.iter().any(|(from, _)| *from == signal);
+        let Some(sent) = self.rewritten(signal) else { return only(self.suspend(signal)) };
         let mut actions = Actions::new();
-        if signal.asks_to_stop() || sent.asks_to_stop() {
-            put(&mut actions, self.stop_forwarded(Arrival { signal: sent, ..arrival }));
-        }
         // A session of its own has no parent that could continue it, so the kernel would discard the terminal's
         // own stop signals there; SIGSTOP is not discarded. A rewriting, even to itself, is somebody's choice.
         let is_discarded = self.suspends_itself && self.has_own_session && signal.is_terminal_stop();
         let signal_sent = if is_discarded && !is_rewritten { Signal::STOP } else { sent };
         put(&mut actions, Some(Action::Send { signal: signal_sent, target: self.target }));
+        if signal.asks_to_stop() || sent.asks_to_stop() {
+            put(&mut actions, self.stop_forwarded(Arrival { signal: sent, ..arrival }));
+        }
         put(&mut actions, self.suspend(signal));
         actions
+    }
+
+    /// Whether it is the kernel's answer to our own write, to a stderr that is gone or to a file that may not grow. Whoever
+    /// wrote about it would bring the next one about.
+    pub fn is_of_our_writing(&self, arrival: &Arrival) -> bool {
+        matches!(arrival.signal.number(), libc::SIGPIPE | libc::SIGXFSZ) && arrival.sender == self.own_pid
+    }
+
+    /// What is sent in place of a signal; `None` when it is dropped.
+    pub fn rewritten(&self, signal: Signal) -> Option<Signal> {
+        match self.rewrites.iter().rev().find(|(from, _)| *from == signal) {
+            Some((_, to)) => *to,
+            None => Some(signal),
+        }
     }
 
     /// The shell that started us waits for us to stop, not for the program: after a stop signal from the
@@ -236,11 +244,14 @@ mod tests {
     }
 
     #[test]
-    fn our_own_sigpipe_is_not_the_programs() {
+    fn what_our_own_writing_brings_is_not_the_programs() {
         let mut core = core("epitaph true");
         let ours = Arrival { sender: 1, ..arrival(libc::SIGPIPE) };
         assert_eq!(core.on_signal(ours).to_vec(), []);
         assert_eq!(sent(&mut core, libc::SIGPIPE), [libc::SIGPIPE]);
+        let ours = Arrival { sender: 1, ..arrival(libc::SIGXFSZ) };
+        assert_eq!(core.on_signal(ours).to_vec(), []);
+        assert_eq!(sent(&mut core, libc::SIGXFSZ), [libc::SIGXFSZ]);
     }
 
     #[test]

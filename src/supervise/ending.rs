@@ -47,16 +47,17 @@ impl Supervisor {
             exit.push(("max_rss", Value::from(usage.max_rss)));
         }
         exit.push(("reaped", Value::from(self.reaped)));
-        // Where orphans come to us, all have by now; so without a child there is none, and the process table need
-        // not be read. Elsewhere nobody knows where they are.
-        let left = if sys::has_children() {
-            let own = table::own_pid();
+        // Where nobody is left the process table need not be read. As PID 1 that is who ends with us, those too that
+        // came into the namespace from outside; as a subreaper our children, among whom all orphans are by now.
+        let own = table::own_pid();
+        let anybody = if own == 1 { sys::is_anybody_else_here() } else { sys::has_children() };
+        let (left, count) = if anybody {
             table::of_container(Path::new("/"), own, &self.helpers.pids(), LOOK_AROUND)
         } else {
-            Vec::new()
+            (Vec::new(), Some(0))
         };
-        if self.adopts {
-            exit.push(("left", Value::from(left.len() as u64)));
+        if let Some(count) = count.filter(|_| self.adopts) {
+            exit.push(("left", Value::from(count as u64)));
         }
         exit.push(("records_lost", Value::from(stderr().lost())));
         if !left.is_empty() {

@@ -232,8 +232,13 @@ impl Evidence {
         }
     }
 
-    /// A child that has died of SIGKILL and can still be looked at.
-    pub fn killed(&mut self, pid: Pid, is_program: bool, now: Instant) {
+    /// What a process calls itself that is not reaped yet.
+    pub fn name_of(&self, pid: Pid) -> Option<ShortName> {
+        name_of(&self.root, pid.as_raw())
+    }
+
+    /// A child that has died of SIGKILL and was just reaped, with its name if that is known.
+    pub fn killed(&mut self, pid: Pid, is_program: bool, name: Option<ShortName>, now: Instant) {
         self.look(now);
         let is_victim = match &mut self.tally {
             // A victim of its own: whether the kill was the program's is for the verdict to say.
@@ -244,9 +249,9 @@ impl Evidence {
         if !is_victim {
             return;
         }
-        let name = name_of(&self.root, pid.as_raw()).unwrap_or_else(|| ShortName::new(b"?"));
-        let victim = Victim { pid, name };
-        self.victim = Some(victim);
+        let victim = Victim { pid, name: name.unwrap_or_else(|| ShortName::new(b"?")) };
+        // The record of this kill may have been written already, and the next one is not of this victim.
+        self.victim = self.unrecorded.map(|_| victim);
         if !is_program {
             self.other_victim = Some(victim);
         }

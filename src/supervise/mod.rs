@@ -24,15 +24,17 @@ use crate::identity::Surroundings;
 use crate::launch::{Inherited, NotStarted};
 use crate::options::{Mode, Options, RecordFormat, Signal, Target};
 use crate::record::{Dossier, Frame, Frames, stderr};
-use crate::sys::{self, Ended};
+use crate::sys::{self, Ended, reason};
 use arrayvec::ArrayVec;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{Pid, getpid};
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::mem::ManuallyDrop;
 use std::os::fd::AsFd;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -80,6 +82,8 @@ struct Supervisor {
     ended: Option<(Ended, Instant)>,
     pause_is_over: bool,
     executed: bool,
+    /// whether a way to wait was refused, which is told once
+    cannot_wait: Cell<bool>,
     not_started: Option<NotStarted>,
     started: Instant,
     /// whether orphans come to us: as PID 1, or as a subreaper
@@ -92,6 +96,9 @@ struct Supervisor {
     terminates_rest: bool,
     success_codes: Vec<u8>,
 }
+
+/// How often to look where the kernel does not let us wait.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// From how many orphans at once on their usage is not asked for.
 const STORM: u64 = 8;
@@ -122,6 +129,7 @@ impl Supervisor {
             ended: None,
             pause_is_over: false,
             executed: false,
+            cannot_wait: Cell::new(false),
             not_started: None,
             started: Instant::now(),
             adopts,
@@ -179,7 +187,11 @@ impl Supervisor {
         let watch = evidence.and_then(Evidence::watch);
         let has_pending = stderr().has_pending();
         if watch.is_none() && self.report.is_none() && self.late.is_none() && !has_pending {
-            return (self.signals.wait(left), false);
+            match self.signals.wait(left) {
+                Ok(batch) => return (batch, false),
+                Err(_) if self.cannot_wait.get() => {}
+                Err(error) => self.explain_refusal("sigtimedwait", &reason(&error)),
+            }
         }
         let mut fds = ArrayVec::<PollFd, 5>::new();
         // There is room for all.
@@ -206,7 +218,10 @@ impl Supervisor {
         });
         match poll(&mut fds, timeout) {
             Ok(_) | Err(Errno::EINTR) => {}
-            Err(error) => log::warn!("poll: {error}"),
+            Err(error) => {
+                self.explain_refusal("poll", error.desc());
+                return (self.signals.look(left.map_or(LOOK_EVERY, |left| left.min(LOOK_EVERY))), false);
+            }
         }
         let has = |fd: &PollFd, flag| fd.revents().is_some_and(|events| events.contains(flag));
         let has_signals = fds.first().is_some_and(|fd| has(fd, PollFlags::POLLIN));
@@ -214,24 +229,39 @@ impl Supervisor {
         (if has_signals { self.signals.read() } else { Batch::empty() }, has_memory)
     }
 
-    /// Reaps all that have ended. `killed` can still be looked at before.
-    fn reap(&mut self, killed: Option<Pid>, now: Instant) {
-        if let Some(pid) = killed
-            && !self.helpers.pids().contains(&pid.as_raw())
-            && let Some(evidence) = &mut self.evidence
-        {
-            evidence.killed(pid, Some(pid) == self.program, now);
+    /// The kernel refuses to let us wait, and rather than spin or give up PID 1 goes on with what it has.
+    fn explain_refusal(&self, call: &str, reason: &str) {
+        if !self.cannot_wait.replace(true) {
+            log::warn!("{call} is refused ({reason}); does a seccomp profile forbid it? Going on with less");
         }
+    }
+
+    /// Reaps all that have ended. `killed` is one that SIGKILL has ended, and that can still be looked at before.
+    fn reap(&mut self, killed: Option<Pid>, now: Instant) {
+        // Once it is reaped it has no name any more.
+        let named = killed
+            .zip(self.evidence.as_ref())
+            .and_then(|(pid, evidence)| Some((pid, evidence.name_of(pid)?)));
         let mut reaped = 0;
         // What a process has used is worth knowing of the program alone, and costs time with each of a storm of
         // orphans. Should the program end in the middle of one, its usage is not known.
         while let Some(ended) = if reaped < STORM { sys::reap_with_usage() } else { sys::reap() } {
             let pid = ended.pid;
-            if Some(pid) == self.program {
+            let is_program = Some(pid) == self.program;
+            if !is_program && let Some((purpose, code)) = self.helpers.ended(&ended) {
+                self.helper_ended(purpose, code);
+                continue;
+            }
+            // Of several that have ended the signal tells of one alone, and not always of one that is still there.
+            if ended.status.signal() == Some(libc::SIGKILL)
+                && let Some(evidence) = &mut self.evidence
+            {
+                let name = named.as_ref().filter(|(named, _)| *named == pid).map(|(_, name)| *name);
+                evidence.killed(pid, is_program, name, now);
+            }
+            if is_program {
                 self.program = None;
                 self.ended = Some((ended, now));
-            } else if let Some((purpose, code)) = self.helpers.ended(&ended) {
-                self.helper_ended(purpose, code);
             } else {
                 reaped += 1;
                 let level = if self.warn_on_reap { log::Level::Warn } else { log::Level::Debug };
@@ -249,6 +279,9 @@ impl Supervisor {
 
     fn act_on(&mut self, batch: &Batch) {
         for arrival in &batch.arrivals {
+            if self.core.is_of_our_writing(arrival) {
+                continue;
+            }
             log::debug!("received {} from process {}", arrival.signal, arrival.sender);
             for action in self.core.on_signal(*arrival) {
                 self.act(action);
@@ -310,7 +343,7 @@ impl Supervisor {
                 self.settle_evidence();
             }
             Frame::StderrLine => drop(stderr().write_record(bytes)),
-            Frame::JournalLine => self.write_journal(bytes),
+            Frame::JournalLine => self.write_journal(bytes, false),
             Frame::NotStarted => self.not_started = Some(NotStarted::from_frame(&bytes)),
             other => drop(self.dossier.absorb(other, bytes)),
         }
@@ -341,8 +374,11 @@ impl Supervisor {
         let Some((ended, at)) = self.ended.clone() else { return 0 };
         self.take_frames();
         if self.terminates_rest {
-            // Nobody waits for them: this is a request to those that will outlive us.
-            let _ = sys::kill(Pid::from_raw(-ended.pid.as_raw()), Signal::TERM.number());
+            // Nobody waits for them: this is a request to those that will outlive us, and it is rewritten as one to the
+            // program would have been.
+            if let Some(signal) = self.core.rewritten(Signal::TERM) {
+                let _ = sys::kill(Pid::from_raw(-ended.pid.as_raw()), signal.number());
+            }
         }
         isolate::take_terminal_back(ended.pid);
         let code = ending::exit_code(&ended, self.not_started.as_ref());

@@ -3,9 +3,9 @@
 use super::evidence::memory_value;
 use super::helper::Purpose;
 use super::{Supervisor, late, read_frames, table};
-use crate::record::{Formats, Frame, Kind, Value};
+use crate::record::{Formats, Frame, Frames, Kind, Value};
 use crate::sys;
-use nix::fcntl::OFlag;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -57,13 +57,16 @@ impl Supervisor {
     }
 
     fn spawn_searcher(&mut self, time: Duration, search: impl FnOnce(File) -> u8) -> Option<File> {
-        let (read, write) = match nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK) {
+        let (read, write) = match nix::unistd::pipe2(OFlag::O_CLOEXEC) {
             Ok((read, write)) => (File::from(read), File::from(write)),
             Err(error) => {
                 log::warn!("cannot look for the identity any longer: {error}");
                 return None;
             }
         };
+        // Of this end alone: the helper can wait for room. Fails only for a flag that does not exist.
+        let _ = fcntl(&read, FcntlArg::F_SETFL(OFlag::O_NONBLOCK));
+        self.late_frames = Frames::default();
         let runs = self.helpers.spawn(Purpose::Identity, time, || search(write));
         runs.then_some(read)
     }

@@ -6,12 +6,10 @@
 
 use super::core::Arrival;
 use crate::options::Signal;
-use crate::sys::{self, Taken};
+use crate::sys::{self, ALL_SIGNALS, Taken};
 use arrayvec::ArrayVec;
-use nix::sys::signal::SigSet;
-use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// The size of a `struct signalfd_siginfo`: signalfd(2).
@@ -38,6 +36,18 @@ impl Batch {
         Batch { at: Instant::now(), arrivals: ArrayVec::new(), children: false, killed: None }
     }
 
+    /// The kernel gives the signal with the lowest number first. One below SIGCHLD must not be forwarded to a program that
+    /// has ended by now, nor may many of them hide that.
+    fn with_news_of_children(mut self) -> Batch {
+        if !self.children
+            && !self.arrivals.is_empty()
+            && let Ok(Some(taken)) = sys::wait_for_signal(1 << (libc::SIGCHLD - 1), Some(Duration::ZERO))
+        {
+            self.add(&taken);
+        }
+        self
+    }
+
     fn add(&mut self, taken: &Taken) {
         if taken.signo == libc::SIGCHLD {
             self.children = true;
@@ -54,7 +64,7 @@ impl Batch {
 
 /// Where signals are taken.
 #[derive(Debug)]
-pub struct Signals(SignalFd);
+pub struct Signals(OwnedFd);
 
 impl Signals {
     /// Opens the signalfd for every signal.
@@ -62,10 +72,11 @@ impl Signals {
     /// # Errors
     /// Those of signalfd(2): EMFILE, ENFILE, ENOMEM.
     pub fn open() -> std::io::Result<Signals> {
-        Ok(Signals(SignalFd::with_flags(&SigSet::all(), SfdFlags::SFD_CLOEXEC)?))
+        Ok(Signals(sys::signal_descriptor(ALL_SIGNALS)?))
     }
 
-    /// Takes what has arrived, up to 8 signals. Waits for a signal when there is none.
+    /// Takes what has arrived, up to 8 signals. Does not wait: what poll(2) has seen can be gone again, as a SIGCONT is
+    /// when SIGSTOP follows.
     pub fn read(&self) -> Batch {
         let mut buffer = [0_u8; SIZE * BATCH];
         let length = nix::unistd::read(&self.0, &mut buffer).unwrap_or(0);
@@ -79,20 +90,33 @@ impl Signals {
             };
             batch.add(&Taken { signo: field(0), code: field(8), pid: field(12), status: field(40) });
         }
-        batch
+        batch.with_news_of_children()
     }
 
     /// Waits for a signal, for at most `time` where that is given, and takes it.
     ///
     /// For when there is nothing else to wait for: the kernel wakes who waits for a signal itself faster than who waits
     /// for a descriptor to become readable.
-    pub fn wait(&self, time: Option<Duration>) -> Batch {
-        let taken = sys::wait_for_signal(time);
+    ///
+    /// # Errors
+    /// Where a seccomp profile refuses sigtimedwait(2).
+    pub fn wait(&self, time: Option<Duration>) -> std::io::Result<Batch> {
+        let taken = sys::wait_for_signal(ALL_SIGNALS, time)?;
         let mut batch = Batch::empty();
         if let Some(taken) = taken {
             batch.add(&taken);
         }
-        batch
+        Ok(batch.with_news_of_children())
+    }
+
+    /// What has arrived after a pause, for where nothing can be waited for: takes what it can, and has children looked
+    /// for in any case.
+    pub fn look(&self, pause: Duration) -> Batch {
+        let batch = self.wait(Some(pause)).unwrap_or_else(|_| {
+            std::thread::sleep(pause);
+            self.read()
+        });
+        Batch { children: true, ..batch }
     }
 }
 

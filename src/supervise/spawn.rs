@@ -4,7 +4,7 @@ use super::evidence::Evidence;
 use super::{Supervisor, isolate};
 use crate::identity::Surroundings;
 use crate::launch::{Inherited, Report, launch};
-use crate::options::{Options, RecordFormat};
+use crate::options::{Options, Persona, RecordFormat};
 use crate::sys::{self, Fork};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::getpid;
@@ -76,7 +76,10 @@ pub(super) fn prepare(options: &Options) -> bool {
     }
     let adopts = is_pid_1 || nix::sys::prctl::get_child_subreaper().unwrap_or(false);
     if !adopts {
-        log::warn!(
+        // dumb-init is at home there: in scripts, and below another init.
+        let level = if options.persona == Persona::DumbInit { log::Level::Debug } else { log::Level::Warn };
+        log::log!(
+            level,
             "epitaph is neither PID 1 nor a child subreaper, so orphans do not come to it and it cannot reap them; \
              use -s or TINI_SUBREAPER, or run it as PID 1"
         );

@@ -1,7 +1,7 @@
 //! The process table as it stands in a record.
 
-use crate::forensics::{Limits, Process, largest, snapshot};
-use crate::record::Value;
+use crate::forensics::{Limits, Process, Snapshot, count, largest, snapshot};
+use crate::record::{LONGEST, Value};
 use nix::unistd::getpid;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,18 +10,31 @@ use std::time::Duration;
 /// How many processes are looked at, at most.
 const MOST: usize = 4096;
 
-/// The processes of the container but `exclude`, the largest first; what is there after `time` or not at all.
+/// The processes of the container but `exclude`, the largest first, and how many there are: `None` where not all could be
+/// looked at in `time`, nor counted.
 ///
 /// In a PID namespace of our own these are all that can be seen, those that somebody else put in too; elsewhere
 /// they are our descendants, to whom every orphan belongs when we are a subreaper.
-pub fn of_container(root: &Path, init: i32, exclude: &[i32], time: Duration) -> Vec<Process> {
-    let mut table = snapshot(root, Limits { processes: MOST, time, exclude }).processes;
+pub fn of_container(
+    root: &Path,
+    init: i32,
+    exclude: &[i32],
+    time: Duration,
+) -> (Vec<Process>, Option<usize>) {
+    let Snapshot { processes: mut table, truncated } =
+        snapshot(root, Limits { processes: MOST, time, exclude });
     if init != 1 {
         keep_descendants(&mut table, init);
     }
     table.retain(|process| process.pid != init);
     let _ = largest(&mut table, usize::MAX);
-    table
+    let count = match truncated {
+        false => Some(table.len()),
+        // Whose descendants the others are is not known.
+        true if init != 1 => None,
+        true => count(root, |pid| pid != init && !exclude.contains(&pid)),
+    };
+    (table, count)
 }
 
 fn keep_descendants(table: &mut Vec<Process>, init: i32) {
@@ -41,9 +54,12 @@ fn keep_descendants(table: &mut Vec<Process>, init: i32) {
     table.retain(|process| ours.contains(&process.pid));
 }
 
-/// The list as a record holds it.
+/// How many of a list have room in a record at most: an element has 60 bytes or more in either format.
+const SHOWN: usize = LONGEST / 60;
+
+/// The list as a record holds it: the first of `processes`, more than there is room for.
 pub fn value(processes: &[Process]) -> Value {
-    Value::List(processes.iter().map(process_value).collect())
+    Value::List(processes.iter().take(SHOWN).map(process_value).collect())
 }
 
 fn process_value(process: &Process) -> Value {

@@ -62,7 +62,8 @@ impl Supervisor {
             stderr().write_record(record.render(self.format, &self.dossier));
         }
         if self.journal.is_some() {
-            self.write_journal(record.render(RecordFormat::Json, &self.dossier));
+            // Nothing comes after the exit record that could be synced with it.
+            self.write_journal(record.render(RecordFormat::Json, &self.dossier), kind == Kind::Exit);
         }
     }
 
@@ -71,15 +72,15 @@ impl Supervisor {
         Record { kind, time: SystemTime::now(), pid, fields }
     }
 
-    /// Appends a line to the journal, as soon as no helper is at it.
-    pub(super) fn write_journal(&mut self, line: Vec<u8>) {
+    /// Appends a line to the journal, as soon as no helper is at it; with `sync` and its data on the disk, if that is now.
+    pub(super) fn write_journal(&mut self, line: Vec<u8>, sync: bool) {
         let Some(journal) = &mut self.journal else { return };
         if journal.waiting.len() + line.len() > BACKLOG {
             stderr().count_lost(1);
             return;
         }
         journal.waiting.extend(line);
-        self.append_to_journal(false);
+        self.append_to_journal(sync);
     }
 
     fn append_to_journal(&mut self, sync: bool) {
@@ -141,7 +142,7 @@ impl Supervisor {
         let journal = self.journal.as_ref().and_then(|journal| journal.path.clone());
         self.helpers.spawn(Purpose::Record, TABLE.1, || {
             others.push(table::own_pid());
-            let processes = table::of_container(Path::new("/"), init, &others, TABLE.0);
+            let (processes, _) = table::of_container(Path::new("/"), init, &others, TABLE.0);
             let record = Record { fields: vec![("processes", table::value(&processes))], ..record };
             let mut lost = 0;
             if format != RecordFormat::Off && !stderr().write_record(record.render(format, dossier)) {

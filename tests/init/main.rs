@@ -26,6 +26,7 @@ mod orphans;
 mod patience;
 mod probe;
 mod quiet;
+mod refused;
 mod settings;
 mod signals;
 mod state;

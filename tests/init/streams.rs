@@ -15,6 +15,7 @@ in_both_forms! {
     a_full_stderr_hangs_nobody
     records_outlast_a_full_stderr_and_a_storm_of_diagnostics
     a_stderr_without_a_reader_harms_nobody
+    nor_does_one_with_much_to_say
     a_stderr_that_is_a_file_is_appended_to
 }
 
@@ -96,6 +97,14 @@ fn a_stderr_without_a_reader_harms_nobody(form: Form) {
     // Above all no SIGPIPE, which is epitaph's own affair.
     let expected = format!("ready\nsignal {}\nsignal {}\n", libc::SIGTERM, libc::SIGUSR2);
     assert_eq!((ended.code, ended.stdout), (Some(42), expected));
+}
+
+/// What is said of our own SIGPIPE would bring the next one about, and its number is lower than SIGCHLD's.
+fn nor_does_one_with_much_to_say(form: Form) {
+    let (read, write) = pipe();
+    drop(read);
+    let ended = Launch::new(form, ["sh", "-c", "sleep 0.1; exit 7"]).options(["-vvv"]).stderr(write).run();
+    assert_eq!(ended.code, Some(7));
 }
 
 fn a_stderr_that_is_a_file_is_appended_to(form: Form) {

@@ -3,7 +3,7 @@
 use crate::init::{Form, Launch};
 use crate::probe::{probe, receiver};
 use crate::records;
-use crate::running::{Finished, Running, send};
+use crate::running::{Finished, Running, send, status, wait_for};
 use serde_json::Value;
 
 in_both_forms! {
@@ -17,6 +17,7 @@ in_both_forms! {
     what_a_stuck_program_waits_for
     nobody_is_stuck_who_was_not_asked_to
     a_record_on_its_way_is_not_lost_at_the_end
+    a_stop_signal_after_the_end_stops_nothing
 }
 
 fn exit_of(ended: &Finished, code: i32, verdict: &str) -> Value {
@@ -91,6 +92,24 @@ fn killed_by_epitaph_after_its_time(form: Form) {
     assert!((200..700).contains(&stop_ms), "{exit}");
     assert_eq!(exit["stop_signal"], "SIGTERM");
     assert!(exit["why"].as_str().unwrap().contains("200 ms"), "{exit}");
+}
+
+/// The kernel hands out SIGTERM before SIGCHLD.
+fn a_stop_signal_after_the_end_stops_nothing(form: Form) {
+    let running = Launch::new(form, probe(&["ready"])).start().ready();
+    let (init, program) = (running.pid(), running.program());
+    let is = |pid, state: &'static str| {
+        wait_for("a process in that state", || status(pid, "State").filter(|now| now.starts_with(state)));
+    };
+    send(init, libc::SIGSTOP);
+    is(init, "T");
+    send(program, libc::SIGSEGV);
+    is(program, "Z");
+    send(init, libc::SIGTERM);
+    send(init, libc::SIGCONT);
+    let ended = running.finish();
+    exit_of(&ended, 139, "crashed");
+    assert_eq!(records::kinds(&ended.stderr), ["start", "exit"]);
 }
 
 fn a_program_that_obeys_is_not_killed(form: Form) {
