@@ -369,4 +369,37 @@ mod tests {
         file("sys/fs/cgroup/own/cgroup.procs", &format!("{}\n", std::process::id()));
         assert!(evidence.settle() && evidence.certain);
     }
+
+    #[test]
+    fn a_victim_that_is_reaped_late_is_counted_and_names_no_later_kill() {
+        let tree = tempfile::tempdir().expect("a directory");
+        let own = tree.path().join("sys/fs/cgroup/own");
+        fs::create_dir_all(&own).expect("a directory");
+        let kills = |count| {
+            fs::write(own.join("memory.events"), format!("max 0\noom_kill {count}\n")).expect("a file")
+        };
+        fs::write(own.join("cgroup.procs"), format!("{}\n", std::process::id())).expect("a file");
+        kills(0);
+        let mut evidence = Evidence::gather(tree.path(), b"0::/own\n", None).expect("a cgroup");
+        let at = |ms| evidence_start(&evidence) + Duration::from_millis(ms);
+        let (seen, recorded, reaped, later) = (at(10), at(70), at(100), at(3_600_000));
+        let end = later + Duration::from_millis(100);
+
+        kills(1);
+        evidence.look(seen);
+        assert!(evidence.take_kill(seen, false).is_none(), "the record waits for the victim");
+        assert!(evidence.take_kill(recorded, false).is_some_and(|victim| victim.is_none()));
+        evidence.killed(Pid::from_raw(77), false, Some(ShortName::new(b"worker")), reaped);
+        kills(2);
+        evidence.look(later);
+        evidence.killed(Pid::from_raw(78), false, None, later);
+        let victim = evidence.take_kill(later, false).flatten().expect("a victim");
+        assert_eq!((victim.pid.as_raw(), victim.name.as_str()), (78, "?"));
+        let kills = evidence.at_end(end, None).kills.expect("a counter");
+        assert_eq!((kills.total(), kills.unexplained()), (2, 0));
+    }
+
+    fn evidence_start(evidence: &Evidence) -> Instant {
+        evidence.started
+    }
 }

@@ -4,6 +4,7 @@ use crate::endpoint::{Endpoint, Task};
 use crate::init::{Form, Launch};
 use crate::probe::probe;
 use crate::records;
+use crate::require::require;
 use crate::running::Capture;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -17,6 +18,7 @@ in_both_forms! {
     a_long_life_story_stays_one_line
     the_journal_holds_the_same_records
     a_journal_that_cannot_be_written_is_one_warning
+    the_end_of_the_journal_is_on_the_disk
     a_user_with_so_many_pipes_that_new_ones_are_small
     a_terminal_gets_text
 }
@@ -225,6 +227,23 @@ fn the_journal_holds_the_same_records(form: Form) {
             assert_eq!(records::records(&journal), records::records(&ended.stderr));
         }
     }
+}
+
+fn the_end_of_the_journal_is_on_the_disk(form: Form) {
+    let directory = tempfile::tempdir().unwrap();
+    let trace = directory.path().join("trace");
+    let journal = directory.path().join("journal");
+    let strace = ["strace", "-f", "-qq", "-e", "trace=fdatasync,fsync", "-o", trace.to_str().unwrap()];
+    let works = std::process::Command::new("strace").args(["-f", "-o", "/dev/null", "true"]).status();
+    let works = works.is_ok_and(|status| status.success()).then_some(());
+    if require("strace", works.ok_or("strace(1) is not installed, or may not trace")).is_none() {
+        return;
+    }
+    let launch = Launch::new(form, ["true"]).under(strace).options(["--journal", journal.to_str().unwrap()]);
+    assert_eq!(launch.run().code, Some(0));
+    let calls = std::fs::read_to_string(&trace).unwrap();
+    let synced = calls.lines().filter(|call| call.contains("sync(") && call.ends_with("= 0")).count();
+    assert_eq!(synced, 1, "{calls}");
 }
 
 fn a_journal_that_cannot_be_written_is_one_warning(form: Form) {

@@ -1,10 +1,11 @@
 //! Processes that the program leaves behind.
 
-use crate::init::{Form, Launch};
+use crate::init::{Form, Launch, has_namespaces};
 use crate::probe::probe;
 use crate::records;
-use crate::running::status;
+use crate::running::{children, status, wait_for};
 use serde_json::Value;
+use std::process::Command;
 
 in_both_forms! {
     orphans_are_reaped_and_counted
@@ -53,6 +54,35 @@ fn what_is_left_at_the_end_is_named(form: Form) {
     if form == Form::PidOne {
         assert_eq!(left[0]["ppid"], 1);
     }
+}
+
+/// As `docker exec` brings one in: nobody's child, and it ends with PID 1.
+#[test]
+fn who_came_from_outside_is_left_too() {
+    if !has_namespaces() {
+        return;
+    }
+    let running = Launch::new(Form::PidOne, probe(&["ready"])).start().ready();
+    let user: &[&str] = if status(running.pid(), "Uid").is_some_and(|uid| uid.starts_with('0')) {
+        &[]
+    } else {
+        &["--user", "--preserve-credentials"]
+    };
+    let mut enter = Command::new("nsenter");
+    enter.args(user).args(["--pid", "--target", &running.pid().to_string(), "sleep", "60"]);
+    let mut enter = enter.spawn().unwrap();
+    let outside = i32::try_from(enter.id()).unwrap();
+    wait_for("a process inside", || {
+        children(outside).into_iter().find(|child| status(*child, "Name").is_some_and(|name| name == "sleep"))
+    });
+    running.signal(libc::SIGTERM);
+    let exit = records::exit(&running.finish().stderr);
+    enter.wait().unwrap();
+    assert_eq!(exit["left"], 1, "{exit}");
+    assert_eq!(
+        (&exit["left_processes"][0]["ppid"], &exit["left_processes"][0]["name"]),
+        (&0.into(), &"sleep".into())
+    );
 }
 
 fn nothing_left_is_nothing_named(form: Form) {

@@ -43,6 +43,9 @@ fn a_file_that_may_not_grow_any_more_is_not_the_programs_affair(form: Form) {
     let running = Launch::new(form, receiver()).under(limit(blocks)).stderr(appended(&log)).start().ready();
     running.signal(libc::SIGTERM);
     running.stdout.wait_for(&format!("signal {}\n", libc::SIGTERM));
+    // The kernel hands it out after SIGXFSZ, were there one.
+    running.signal(libc::SIGWINCH);
+    running.stdout.wait_for(&format!("signal {}\n", libc::SIGWINCH));
     running.signal(libc::SIGUSR2);
     let ended = running.finish();
     assert_eq!(ended.code, Some(42));

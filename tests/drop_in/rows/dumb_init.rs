@@ -29,6 +29,39 @@ pub fn rows() -> Vec<Row> {
             }),
         );
     }
+    for options in ["--verb", "--single", "--rew 15:3", "--rew=15:3", "--s", "--ver", "--records"] {
+        let about = row(SUBJECT, format!("`{options}`: accepted?"), DUMB_INIT, move |init| {
+            init.call().words(options).probe("exit 7").run().end()
+        });
+        rows.push(match options {
+            "--verb" | "--single" | "--rew 15:3" | "--rew=15:3" | "--s" => {
+                about.own("exit 1", "By its own name epitaph wants long options whole.")
+            }
+            _ => about,
+        });
+    }
+    rows.push(
+        row(SUBJECT, "Neither PID 1 nor a subreaper: what it says of that", DUMB_INIT, |init| {
+            let err = init.call().probe("exit 0").run().err;
+            if err.is_empty() { "nothing".to_owned() } else { "a warning".to_owned() }
+        })
+        .own("a warning", "By its own name epitaph warns as tini does."),
+    );
+    for options in ["", "-r 15:10", "-r 15:0"] {
+        let with = if options.is_empty() { String::new() } else { format!(", with `{options}`") };
+        rows.push(
+            row(
+                SUBJECT,
+                format!("What the rest of the session gets at the end{with}"),
+                DUMB_INIT,
+                move |init| at_the_end(init, options),
+            )
+            .own(
+                "nothing",
+                "By its own name epitaph has tini's habits: the kernel alone ends the rest, with PID 1.",
+            ),
+        );
+    }
     for (options, number) in [
         ("-r 15:3", 15),
         ("-r 15:3", 10),
@@ -230,4 +263,24 @@ fn suspend(init: &Init, options: &str, number: i32, as_pid_1: bool) -> String {
     running.signal(libc::SIGCONT);
     within(BOUND, || running.out().contains("\n18\n").then_some(()));
     format!("{before}; after SIGCONT: {}", states(&running))
+}
+
+/// A process that is left when the program ends, and the signal that it gets.
+fn at_the_end(init: &Init, options: &str) -> String {
+    let call = init.call();
+    let told = call.dir().join("told");
+    let script = "(trap 'echo 15 >told; exit' TERM; trap 'echo 10 >told; exit' USR1; : >ready; \
+                  while [ ! -e over ]; do sleep 0.02; done; echo nothing >told) & \
+                  while [ ! -e ready ]; do sleep 0.02; done";
+    let dir = call.dir().to_owned();
+    let mut running = call
+        .words(options)
+        .args(["--", "sh", "-c", script])
+        .with(|command| command.current_dir(&dir))
+        .start();
+    assert!(running.wait(BOUND).is_some(), "the init does not end");
+    // What was sent, was sent before the init ended; the shell sees it before it sees the file.
+    std::fs::write(dir.join("over"), "").unwrap();
+    within(BOUND, || std::fs::read_to_string(&told).ok().filter(|text| text.ends_with('\n')))
+        .map_or_else(|| "?".to_owned(), |text| text.trim().to_owned())
 }
