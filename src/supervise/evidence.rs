@@ -392,6 +392,7 @@ mod tests {
         evidence.killed(Pid::from_raw(77), false, Some(ShortName::new(b"worker")), reaped);
         kills(2);
         evidence.look(later);
+        assert!(evidence.take_kill(later, false).is_none(), "its victim is not known yet");
         evidence.killed(Pid::from_raw(78), false, None, later);
         let victim = evidence.take_kill(later, false).flatten().expect("a victim");
         assert_eq!((victim.pid.as_raw(), victim.name.as_str()), (78, "?"));
