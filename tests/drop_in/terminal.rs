@@ -64,6 +64,13 @@ impl Terminal {
         assert!(self.shows(running, text), "no {text:?} on the terminal: {:?}", self.seen());
     }
 
+    /// From now on who writes from the background is stopped: `stty tostop`.
+    pub fn stop_background_writers(&self) {
+        let mut settings = tcgetattr(&self.slave).unwrap();
+        settings.local_flags.insert(LocalFlags::TOSTOP);
+        tcsetattr(&self.slave, SetArg::TCSANOW, &settings).unwrap();
+    }
+
     /// The process group in the foreground.
     pub fn foreground(&self) -> i32 {
         nix::unistd::tcgetpgrp(&self.master).map_or(0, nix::unistd::Pid::as_raw)

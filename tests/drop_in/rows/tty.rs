@@ -44,9 +44,18 @@ pub fn rows() -> Vec<Row> {
             ),
         row(SUBJECT, "The terminal is hung up", ALL, |init| hung_up(init, false)),
         row(SUBJECT, "The terminal is hung up, as PID 1", ALL, |init| hung_up(init, true)),
-        row(SUBJECT, "The init as a job in the background", ALL, background).differs(
+        row(SUBJECT, "The init as a job in the background", ALL, |init| background(init, false)).differs(
             GROUP_INITS,
             "exit 7, takes the terminal",
+            "exit 7, leaves the terminal",
+            "A job that takes the terminal stops the shell that has it.",
+        ),
+        row(SUBJECT, "… with `stty tostop`, and records on the terminal", ALL, |init| {
+            background(init, true)
+        })
+        .differs(
+            GROUP_INITS,
+            "who had the terminal is stopped",
             "exit 7, leaves the terminal",
             "A job that takes the terminal stops the shell that has it.",
         ),
@@ -212,14 +221,19 @@ fn hung_up(init: &Init, as_pid_1: bool) -> String {
 }
 
 /// A job in the background neither stops nor takes the terminal from the shell.
-fn background(init: &Init) -> String {
+fn background(init: &Init, stops_writers: bool) -> String {
     let terminal = Terminal::open();
+    if stops_writers {
+        terminal.stop_background_writers();
+    }
     let call =
         Call::new(&probe::path()).args([probe::MARK, "run-in-background"]).args([init.path.as_os_str()]);
+    let call = call.env("EPITAPH_RECORDS", if stops_writers { "json" } else { "off" });
     let mut running = start(&terminal, call.words("-- sh -c").args(["exit 7"]), false);
     running.end();
     let seen = terminal.seen();
-    seen.lines().find_map(|line| line.strip_prefix("job: ")).unwrap_or(&seen).to_owned()
+    let told = seen.lines().find_map(|line| line.strip_prefix("job: "));
+    told.unwrap_or("who had the terminal is stopped").to_owned()
 }
 
 fn called_by_shell(init: &Init) -> String {
