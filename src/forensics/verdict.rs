@@ -82,8 +82,8 @@ pub struct Stop<'a> {
 pub struct Victim<'a> {
     /// its process ID as PID 1 sees it
     pub pid: i32,
-    /// its name or command
-    pub command: &'a str,
+    /// its name or command, where that is known
+    pub command: Option<&'a str>,
 }
 
 /// All that is known about an end.

@@ -48,7 +48,11 @@ fn write(to: &mut Sentence, verdict: Verdict, facts: &Facts) -> fmt::Result {
         Verdict::OomChild => {
             write!(to, "The kernel's OOM killer took another process")?;
             if let Some(victim) = facts.victim {
-                write!(to, " (pid {}, {})", victim.pid, Word(victim.command))?;
+                write!(to, " (pid {}", victim.pid)?;
+                if let Some(command) = victim.command {
+                    write!(to, ", {}", Word(command))?;
+                }
+                write!(to, ")")?;
             }
             write!(to, ": ")?;
             rise(to, facts)?;

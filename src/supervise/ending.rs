@@ -2,7 +2,7 @@
 
 use super::evidence::{AtEnd, memory_value};
 use super::{Supervisor, table};
-use crate::forensics::{self, Facts, Judgement, Outcome, Verdict, judge};
+use crate::forensics::{self, Facts, Judgement, Outcome, ShortName, Verdict, judge};
 use crate::launch::NotStarted;
 use crate::options::Signal;
 use crate::record::{Value, stderr};
@@ -97,9 +97,10 @@ impl Supervisor {
             before: evidence.map(|evidence| evidence.before),
             after: evidence.map(|evidence| evidence.after),
             kills: evidence.and_then(|evidence| evidence.kills),
-            victim: victim
-                .as_ref()
-                .map(|victim| forensics::Victim { pid: victim.pid.as_raw(), command: victim.name.as_str() }),
+            victim: victim.as_ref().map(|victim| forensics::Victim {
+                pid: victim.pid.as_raw(),
+                command: victim.name.as_ref().map(ShortName::as_str),
+            }),
         })
     }
 }

@@ -34,15 +34,17 @@ const PRESSURE_PAUSE: (Duration, Duration) = (Duration::from_secs(60), Duration:
 pub struct Victim {
     /// its process ID
     pub pid: Pid,
-    /// what it called itself
-    pub name: ShortName,
+    /// what it called itself, where that was known before it was reaped
+    pub name: Option<ShortName>,
 }
 
 impl Victim {
     /// As it stands in a record.
     pub fn value(&self) -> Value {
         let pid = Value::from(i64::from(self.pid.as_raw()));
-        Value::Object(vec![("pid", pid), ("name", self.name.as_str().into())])
+        let mut fields = vec![("pid", pid)];
+        fields.extend(self.name.map(|name| ("name", name.as_str().into())));
+        Value::Object(fields)
     }
 }
 
@@ -249,7 +251,7 @@ impl Evidence {
         if !is_victim {
             return;
         }
-        let victim = Victim { pid, name: name.unwrap_or_else(|| ShortName::new(b"?")) };
+        let victim = Victim { pid, name };
         // The record of this kill may have been written already, and the next one is not of this victim.
         self.victim = self.unrecorded.map(|_| victim);
         if !is_program {
@@ -395,7 +397,7 @@ mod tests {
         assert!(evidence.take_kill(later, false).is_none(), "its victim is not known yet");
         evidence.killed(Pid::from_raw(78), false, None, later);
         let victim = evidence.take_kill(later, false).flatten().expect("a victim");
-        assert_eq!((victim.pid.as_raw(), victim.name.as_str()), (78, "?"));
+        assert_eq!((victim.pid.as_raw(), victim.name.is_none()), (78, true));
         let kills = evidence.at_end(end, None).kills.expect("a counter");
         assert_eq!((kills.total(), kills.unexplained()), (2, 0));
     }

@@ -238,10 +238,20 @@ fn the_sentences() {
         (
             Facts {
                 kills: others,
-                victim: Some(Victim { pid: 17, command: "wor\nker" }),
+                victim: Some(Victim { pid: 17, command: Some("wor\nker") }),
                 ..facts(Outcome::Exited(1))
             },
             "The kernel's OOM killer took another process (pid 17, wor\u{fffd}ker): oom_kill in memory.events rose \
+             from 1 to 3, last seen 80 ms before the end; the program then ended with exit code 1; \
+             usage peaked at 32.0 MiB of 64.0 MiB.",
+        ),
+        (
+            Facts {
+                kills: others,
+                victim: Some(Victim { pid: 17, command: None }),
+                ..facts(Outcome::Exited(1))
+            },
+            "The kernel's OOM killer took another process (pid 17): oom_kill in memory.events rose \
              from 1 to 3, last seen 80 ms before the end; the program then ended with exit code 1; \
              usage peaked at 32.0 MiB of 64.0 MiB.",
         ),
@@ -326,7 +336,7 @@ fn sentences_stay_short_and_plain() {
                             ..kills
                         });
                         let stop = Some(Stop { signal: name, before_end: longest });
-                        let victim = Some(Victim { pid: i32::MIN, command: &long });
+                        let victim = Some(Victim { pid: i32::MIN, command: Some(&long) });
                         let memory = Some(huge);
                         let executed = false;
                         let runtime = longest;
