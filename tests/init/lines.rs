@@ -4,8 +4,8 @@ use crate::endpoint::{Endpoint, Task};
 use crate::init::{Form, Launch};
 use crate::probe::probe;
 use crate::records;
-use crate::require::require;
 use crate::running::Capture;
+use crate::trace::has_strace;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -234,9 +234,7 @@ fn the_end_of_the_journal_is_on_the_disk(form: Form) {
     let trace = directory.path().join("trace");
     let journal = directory.path().join("journal");
     let strace = ["strace", "-f", "-qq", "-e", "trace=fdatasync,fsync", "-o", trace.to_str().unwrap()];
-    let works = std::process::Command::new("strace").args(["-f", "-o", "/dev/null", "true"]).status();
-    let works = works.is_ok_and(|status| status.success()).then_some(());
-    if require("strace", works.ok_or("strace(1) is not installed, or may not trace")).is_none() {
+    if !has_strace() {
         return;
     }
     let launch = Launch::new(form, ["true"]).under(strace).options(["--journal", journal.to_str().unwrap()]);

@@ -4,7 +4,7 @@
 use crate::init::{Form, Launch};
 use crate::probe::receiver;
 use crate::records;
-use crate::require::require;
+use crate::trace::has_strace;
 use std::fs::{File, OpenOptions};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -98,10 +98,7 @@ fn no_room_in_the_environment_is_a_warning(form: Form) {
 fn refuse(form: Form, calls: &str) {
     let inject = format!("inject={calls}:error=EPERM");
     let strace = |file: &str| ["strace", "-f", "-qq", "-o", file, "-e", &inject].map(str::to_owned);
-    let works =
-        Command::new("strace").args(&strace("/dev/null")[1..]).arg("true").stderr(Stdio::null()).status();
-    let works = works.is_ok_and(|status| status.success()).then_some(());
-    if require("strace", works.ok_or("strace(1) is not installed, or may not trace")).is_none() {
+    if !has_strace() {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
@@ -120,7 +117,7 @@ fn refuse(form: Form, calls: &str) {
 }
 
 fn no_poll(form: Form) {
-    refuse(form, "poll,ppoll");
+    refuse(form, "?poll,ppoll");
 }
 
 fn no_sigtimedwait(form: Form) {
@@ -128,5 +125,5 @@ fn no_sigtimedwait(form: Form) {
 }
 
 fn neither(form: Form) {
-    refuse(form, "poll,ppoll,rt_sigtimedwait");
+    refuse(form, "?poll,ppoll,rt_sigtimedwait");
 }

@@ -7,6 +7,13 @@ use crate::running::Finished;
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, Stdio};
 
+/// Whether strace(1) can be used; the test is skipped where not.
+pub fn has_strace() -> bool {
+    let works = Command::new("strace").args(["-f", "-o", "/dev/null", "true"]).stderr(Stdio::null()).status();
+    let works = works.is_ok_and(|status| status.success());
+    require("strace", works.then_some(()).ok_or("strace(1) is not installed, or may not trace")).is_some()
+}
+
 /// Calls of each process in what `strace -f` wrote: a line is `PID call(…`.
 pub struct Trace {
     calls: BTreeMap<i32, Vec<String>>,
@@ -15,10 +22,9 @@ pub struct Trace {
 impl Trace {
     /// Runs `launch` under strace; `None` where that cannot be done.
     pub fn of(launch: Launch) -> Option<(Trace, Finished)> {
-        let works =
-            Command::new("strace").args(["-f", "-o", "/dev/null", "true"]).stderr(Stdio::null()).status();
-        let works = works.is_ok_and(|status| status.success());
-        require("strace", works.then_some(()).ok_or("strace(1) is not installed, or may not trace"))?;
+        if !has_strace() {
+            return None;
+        }
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("trace");
         let filter = "trace=%network,execve,fork,vfork,clone,clone3";
