@@ -14,7 +14,7 @@ use std::time::Duration;
 /// thread that does it may be kept from the processor in between: a CPU quota stops it for a period of 100 ms, or some.
 pub const SPARED: Duration = Duration::from_secs(1);
 
-/// A program that lives on for this long after the counter rose was not the victim, whatever it looks like.
+/// A program that lives on for this long after the counter rose was not the victim, unless it is seen being killed.
 ///
 /// Within some three seconds after the kill the kernel's OOM reaper has taken a victim's memory or given up on it
 /// (mm/oom_kill.c).
@@ -34,6 +34,8 @@ pub struct KillTally {
     outlived: u64,
     /// processes reaped for kills above `outlived`
     reaped: u64,
+    /// whether the program was seen being killed after a rise
+    doomed: bool,
 }
 
 impl KillTally {
@@ -47,6 +49,7 @@ impl KillTally {
             known_before: Duration::ZERO,
             outlived: baseline,
             reaped: 0,
+            doomed: false,
         }
     }
 
@@ -90,6 +93,11 @@ impl KillTally {
         self.reaped = 0;
     }
 
+    /// Takes note that the program is being killed, however long it takes to die.
+    pub fn doomed(&mut self) {
+        self.doomed = true;
+    }
+
     /// The result, with the last reading of the counter as the program was reaped.
     ///
     /// `None` where that reading failed and no rise was seen before: then nobody knows.
@@ -112,7 +120,7 @@ impl KillTally {
     }
 
     fn settle(&mut self, now: Duration) {
-        if self.risen_at.is_some_and(|risen| now.saturating_sub(risen) >= OUTLIVED) {
+        if !self.doomed && self.risen_at.is_some_and(|risen| now.saturating_sub(risen) >= OUTLIVED) {
             self.spared();
         }
     }

@@ -133,16 +133,13 @@ pub fn name_of(root: &Path, pid: i32) -> Option<ShortName> {
     })
 }
 
-/// Whether a process is about to end: SIGKILL is on its way to it, or it is past that. `None` if it is gone, or /proc.
-///
-/// Also where only its first thread has ended and others go on: that does not tell.
+/// Whether a process is about to end: SIGKILL is on its way to it, or it gives its memory back already. `None` if it is
+/// gone, or /proc, and where its first thread has ended: others may go on, and that does not tell.
 pub fn is_ending(root: &Path, pid: i32) -> Option<bool> {
     let stat = read_bytes(&root.join(format!("proc/{pid}/stat")), parse_stat)?;
-    Some(
-        stat.flags & PF_EXITING != 0
-            || stat.pending & 1 << (libc::SIGKILL - 1) != 0
-            || matches!(stat.state, 'Z' | 'X'),
-    )
+    let has_ended = matches!(stat.state, 'Z' | 'X');
+    let is_killed = stat.pending & 1 << (libc::SIGKILL - 1) != 0;
+    (!has_ended).then_some(is_killed || stat.flags & PF_EXITING != 0)
 }
 
 fn read_process(directory: &Path, page: u64) -> Option<Process> {

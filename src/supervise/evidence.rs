@@ -175,11 +175,11 @@ impl Evidence {
         }
         if self.spared_at.is_some_and(|at| at <= now) {
             self.spared_at = None;
-            let lives_on = |program: Pid| is_ending(&self.root, program.as_raw()) == Some(false);
-            if program.is_some_and(lives_on)
-                && let Some(tally) = &mut self.tally
-            {
-                tally.spared();
+            let is_ending = program.and_then(|program| is_ending(&self.root, program.as_raw()));
+            match (&mut self.tally, is_ending) {
+                (Some(tally), Some(false)) => tally.spared(),
+                (Some(tally), Some(true)) => tally.doomed(),
+                _ => {}
             }
         }
     }

@@ -5,6 +5,7 @@ use super::helper::Purpose;
 use super::{Supervisor, late, read_frames, table};
 use crate::record::{Formats, Frame, Frames, Kind, Value};
 use crate::sys;
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::fs::File;
@@ -127,9 +128,11 @@ impl Supervisor {
             };
             let timeout = PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::ZERO);
             let mut fds = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-            if matches!(poll(&mut fds, timeout), Ok(1)) {
-                // Whatever comes now is too late for the program; children still have to be reaped.
-                drop(self.signals.read());
+            // Whatever comes now is too late for the program; children still have to be reaped.
+            match poll(&mut fds, timeout) {
+                Ok(1) => drop(self.signals.read()),
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(_) => drop(self.signals.look(left.min(Duration::from_millis(10)))),
             }
             while let Some(ended) = sys::reap() {
                 if let Some((purpose, code)) = self.helpers.ended(&ended) {

@@ -77,6 +77,14 @@ fn a_kill_that_spared_the_program_was_of_another() {
 }
 
 #[test]
+fn a_program_that_takes_long_to_die_was_the_victim() {
+    let mut tally = KillTally::new(0);
+    tally.observe(s(100), 1);
+    tally.doomed();
+    assert_eq!(tally.at_end(s(160), Some(1)).unwrap().unexplained(), 1);
+}
+
+#[test]
 fn how_long_ago_a_kill_can_have_been() {
     let earliest = |tally: KillTally, end, counter| tally.at_end(s(end), Some(counter)).unwrap().earliest;
     let mut tally = KillTally::new(0);
