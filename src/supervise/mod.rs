@@ -343,7 +343,7 @@ impl Supervisor {
                 self.settle_evidence();
             }
             Frame::StderrLine => drop(stderr().write_record(bytes)),
-            Frame::JournalLine => self.write_journal(bytes, false),
+            Frame::JournalLine => self.write_journal(bytes),
             Frame::NotStarted => self.not_started = Some(NotStarted::from_frame(&bytes)),
             other => drop(self.dossier.absorb(other, bytes)),
         }

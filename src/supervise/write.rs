@@ -33,13 +33,22 @@ pub struct Journal {
     /// where, from the first line on: all records of a container are in one file
     path: Option<PathBuf>,
     waiting: Vec<u8>,
+    /// whether the last line is among what waits or was written: from then on what is written is brought to the disk too
+    is_last: bool,
     failed: bool,
 }
 
 impl Journal {
     /// The journal below `directory`.
     pub fn new(directory: PathBuf) -> Journal {
-        Journal { directory, started: SystemTime::now(), path: None, waiting: Vec::new(), failed: false }
+        Journal {
+            directory,
+            started: SystemTime::now(),
+            path: None,
+            waiting: Vec::new(),
+            is_last: false,
+            failed: false,
+        }
     }
 
     /// A helper was ended at its work, so it had no chance to warn.
@@ -62,8 +71,10 @@ impl Supervisor {
             stderr().write_record(record.render(self.format, &self.dossier));
         }
         if self.journal.is_some() {
-            // Nothing comes after the exit record that could be synced with it.
-            self.write_journal(record.render(RecordFormat::Json, &self.dossier), kind == Kind::Exit);
+            if let Some(journal) = &mut self.journal {
+                journal.is_last |= kind == Kind::Exit;
+            }
+            self.write_journal(record.render(RecordFormat::Json, &self.dossier));
         }
     }
 
@@ -72,18 +83,18 @@ impl Supervisor {
         Record { kind, time: SystemTime::now(), pid, fields }
     }
 
-    /// Appends a line to the journal, as soon as no helper is at it; with `sync` and its data on the disk, if that is now.
-    pub(super) fn write_journal(&mut self, line: Vec<u8>, sync: bool) {
+    /// Appends a line to the journal, as soon as no helper is at it.
+    pub(super) fn write_journal(&mut self, line: Vec<u8>) {
         let Some(journal) = &mut self.journal else { return };
         if journal.waiting.len() + line.len() > BACKLOG {
             stderr().count_lost(1);
             return;
         }
         journal.waiting.extend(line);
-        self.append_to_journal(sync);
+        self.append_to_journal();
     }
 
-    fn append_to_journal(&mut self, sync: bool) {
+    fn append_to_journal(&mut self) {
         if self.helpers.any(Purpose::Journal) {
             return;
         }
@@ -96,7 +107,7 @@ impl Supervisor {
             journal::path(&journal.directory, journal.started, self.dossier.container_id(), host)
         });
         let (path, lines) = (path.clone(), std::mem::take(&mut journal.waiting));
-        let warn = !journal.failed;
+        let (warn, sync) = (!journal.failed, journal.is_last);
         self.helpers.spawn(Purpose::Journal, APPEND, || match journal::append(&path, &lines, sync) {
             Ok(()) => 0,
             Err(error) => {
@@ -118,7 +129,7 @@ impl Supervisor {
             (Some(journal), None) => journal.took_too_long(),
             (None, _) => {}
         }
-        self.append_to_journal(false);
+        self.append_to_journal();
     }
 
     pub(super) fn record_stop(&mut self, arrival: Arrival) {
@@ -183,7 +194,7 @@ impl Supervisor {
         }
         let deadline = Instant::now() + APPEND;
         self.wait_for_helper(Purpose::Journal, deadline);
-        self.append_to_journal(true);
+        self.append_to_journal();
         self.wait_for_helper(Purpose::Journal, deadline);
         if self.helpers.any(Purpose::Journal)
             && let Some(journal) = &mut self.journal
