@@ -120,6 +120,9 @@ fn raw_is_what_was_printed_and_nothing_else() {
         }
         let record: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         assert_eq!(record["task_arn"], task.arn);
+        if record["epitaph"] != "stop" {
+            assert_eq!(record["network_wait_ms"], 2216, "of a task that has just started too: {record}");
+        }
         kinds.push(record["epitaph"].as_str().unwrap().to_owned());
     }
     assert_eq!(kinds, ["start", "reaped", "exit", "start", "stop", "exit", "start", "exit"]);

@@ -93,7 +93,7 @@ impl Stderr {
     pub fn drain(&mut self, patience: Duration) {
         let deadline = Instant::now() + patience;
         self.flush();
-        while self.has_pending() && deadline > Instant::now() && has_room(deadline - Instant::now()) {
+        while self.has_pending() && has_room_before(deadline) {
             self.flush();
         }
         for pending in self.queue.iter_mut().flat_map(std::mem::take) {
@@ -107,7 +107,7 @@ impl Stderr {
             loop {
                 match pending.advance() {
                     Ok(true) => return true,
-                    Ok(false) if deadline > Instant::now() && has_room(deadline - Instant::now()) => {}
+                    Ok(false) if has_room_before(deadline) => {}
                     _ => return false,
                 }
             }
@@ -150,6 +150,12 @@ impl Pending {
         }
         Ok(true)
     }
+}
+
+/// Waits for room up to the deadline. After it there is none, whatever poll(2) says: a file may have room that it does not
+/// give.
+fn has_room_before(deadline: Instant) -> bool {
+    deadline.checked_duration_since(Instant::now()).is_some_and(has_room)
 }
 
 fn has_room(patience: Duration) -> bool {

@@ -189,15 +189,19 @@ impl Task {
         }
     }
 
-    /// The same, created two seconds and started one second ago.
+    /// The same, its container started a second ago and all else as long before that as it was.
     #[must_use]
     pub fn just_started(mut self) -> Self {
-        let ago = |seconds| {
-            let time = std::time::SystemTime::now() - std::time::Duration::from_secs(seconds);
-            Some(humantime::format_rfc3339_nanos(time).to_string())
+        let read = |time: &String| humantime::parse_rfc3339(time).expect("a time of our own");
+        let now = std::time::SystemTime::now() - std::time::Duration::from_secs(1);
+        let Some(then) = self.subject().and_then(|subject| subject.started_at.as_ref().map(read)) else {
+            return self;
         };
-        if let Some(subject) = self.subject_mut() {
-            (subject.created_at, subject.started_at) = (ago(2), ago(1));
+        let later = now.duration_since(then).expect("a time in the past");
+        for container in &mut self.containers {
+            for time in [&mut container.created_at, &mut container.started_at].into_iter().flatten() {
+                *time = humantime::format_rfc3339_nanos(read(time) + later).to_string();
+            }
         }
         self
     }
