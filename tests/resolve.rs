@@ -7,7 +7,7 @@
 mod endpoint;
 
 use endpoint::{Endpoint, Fault, Rule, Task};
-use epitaph::identity::{Deadline, Field, Identity, Outcome, Source, Surroundings, local, resolve};
+use epitaph::identity::{Deadline, Field, Identity, Outcome, Source, System, local, resolve};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -36,10 +36,9 @@ fn tree(files: &[(&str, &str)]) -> TempDir {
 /// Resolves with nobody at the addresses that are tried on the mere likelihood of an answer.
 fn ask(root: &Path, variables: &[(&str, &str)]) -> (Outcome, Duration) {
     let nobody = format!("http://{}", endpoint::closed_port());
-    let surroundings =
-        Surroundings::given(root, variables.iter().copied()).asking(&nobody, &[nobody.as_str()]);
+    let system = System::given(root, variables.iter().copied()).asking(&nobody, &[nobody.as_str()]);
     let began = Instant::now();
-    let outcome = resolve(&surroundings, local(&surroundings), Deadline::after(BUDGET));
+    let outcome = resolve(&system, local(&system), Deadline::after(BUDGET));
     (outcome, began.elapsed())
 }
 
@@ -326,8 +325,8 @@ fn version_2_where_no_variable_names_an_endpoint() {
     let endpoint = Endpoint::start(Task::default());
     let id = subject_id(&endpoint);
     let root = tree(&[("proc/self/cpuset", &format!("/ecs/9d4f1c7ab2e84c0f8a35d6e17b20c493/{id}\n"))]);
-    let surroundings = Surroundings::given(root.path(), [EXECUTION]).asking(&endpoint.url_v2(), &[]);
-    let outcome = resolve(&surroundings, local(&surroundings), Deadline::after(BUDGET));
+    let system = System::given(root.path(), [EXECUTION]).asking(&endpoint.url_v2(), &[]);
+    let outcome = resolve(&system, local(&system), Deadline::after(BUDGET));
     assert!(outcome.complete, "{:?}", outcome.warnings);
     let arn = endpoint.task().arn;
     assert_eq!(get(&outcome.identity, Field::TaskArn), Some((arn.as_str(), Source::MetadataV2)));
@@ -335,8 +334,8 @@ fn version_2_where_no_variable_names_an_endpoint() {
     assert_eq!(endpoint.requests(), ["GET /v2/metadata"]);
 
     // Without the ID nobody can tell which of the task's containers this is.
-    let surroundings = Surroundings::given(tree(&[]).path(), [EXECUTION]).asking(&endpoint.url_v2(), &[]);
-    let outcome = resolve(&surroundings, local(&surroundings), Deadline::after(BUDGET));
+    let system = System::given(tree(&[]).path(), [EXECUTION]).asking(&endpoint.url_v2(), &[]);
+    let outcome = resolve(&system, local(&system), Deadline::after(BUDGET));
     assert_eq!(outcome.identity.get(Field::ContainerId), None);
     assert_eq!(outcome.identity.get(Field::TaskArn), Some(arn.as_str()));
     assert_eq!(outcome.warnings.len(), 1);
@@ -370,10 +369,10 @@ fn the_metadata_file_is_waited_for_and_followed() {
     let (next, path) = (root.path().join("next"), root.path().join("opt/ecs/file"));
     let ready = format!(r#","ContainerID":"{id}","MetadataFileStatus":"READY""#);
     std::fs::write(&next, metadata_file(&endpoint, &ready)).unwrap();
-    let surroundings = Surroundings::given(root.path(), variables).asking("http://127.0.0.1:9/v2", &[]);
-    let before = local(&surroundings);
+    let system = System::given(root.path(), variables).asking("http://127.0.0.1:9/v2", &[]);
+    let before = local(&system);
     std::fs::rename(next, path).unwrap();
-    let outcome = resolve(&surroundings, before, Deadline::after(Duration::from_secs(30)));
+    let outcome = resolve(&system, before, Deadline::after(Duration::from_secs(30)));
     assert!(outcome.complete, "{:?}", outcome.warnings);
     assert_eq!(get(&outcome.identity, Field::ContainerId), Some((id.as_str(), Source::MetadataFile)));
 
@@ -424,9 +423,9 @@ fn introspection_finds_the_task_of_our_full_id_only() {
     let likely = [nobody.as_str(), &silent.introspection_url(), &url];
     let root = docker(&id);
     for (switch, known) in [("", true), ("off", false)] {
-        let surroundings =
-            Surroundings::given(root.path(), [EXECUTION, (INTROSPECTION, switch)]).asking(&nobody, &likely);
-        let outcome = resolve(&surroundings, local(&surroundings), Deadline::after(Duration::from_secs(2)));
+        let system =
+            System::given(root.path(), [EXECUTION, (INTROSPECTION, switch)]).asking(&nobody, &likely);
+        let outcome = resolve(&system, local(&system), Deadline::after(Duration::from_secs(2)));
         assert_eq!(outcome.identity.get(Field::TaskArn).is_some(), known);
         assert_eq!(outcome.complete, known, "{:?}", outcome.warnings);
     }

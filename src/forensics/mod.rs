@@ -11,7 +11,10 @@
 
 mod cgroup_v1;
 mod cgroup_v2;
+mod facts;
+mod figures;
 mod files;
+mod judge;
 mod kills;
 mod locate;
 mod memory;
@@ -24,10 +27,13 @@ mod why;
 mod testing;
 
 pub use cgroup_v2::Watch;
+pub use facts::{Facts, Outcome, Signal, Stop, Victim};
+pub use figures::{Counters, Memory};
+pub use judge::{Judgement, judge};
 pub use kills::{KillTally, Kills, OUTLIVED, SPARED};
-pub use memory::{Counters, Memory, MemoryCgroup};
+pub use memory::MemoryCgroup;
 pub use processes::{
     Limits, Process, Snapshot, count, is_ending, largest, largest_listed, name_of, snapshot,
 };
 pub use short_name::ShortName;
-pub use verdict::{Facts, Judgement, Outcome, Signal, Stop, Verdict, Victim, judge};
+pub use verdict::Verdict;

@@ -1,8 +1,7 @@
 //! The verdict on an end.
 
-use super::why;
-use super::{Kills, Memory};
-use std::time::Duration;
+use super::facts::{Facts, Outcome, Signal};
+use super::figures::Memory;
 
 /// How a program ended, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -50,76 +49,7 @@ impl Verdict {
     }
 }
 
-/// A signal by number and name: `Signal { number: 15, name: "SIGTERM" }`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Signal<'a> {
-    /// 1 to 64
-    pub number: i32,
-    /// for the sentence only
-    pub name: &'a str,
-}
-
-/// What wait(2) told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome<'a> {
-    /// the program ended itself with this exit code, 0 to 255
-    Exited(i32),
-    /// this signal ended it
-    Signaled(Signal<'a>),
-}
-
-/// The first stop signal that was forwarded to the program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stop<'a> {
-    /// which
-    pub signal: Signal<'a>,
-    /// how long before the end
-    pub before_end: Duration,
-}
-
-/// A process other than the program that was the OOM killer's victim.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Victim<'a> {
-    /// its process ID as PID 1 sees it
-    pub pid: i32,
-    /// its name or command, where that is known
-    pub command: Option<&'a str>,
-}
-
-/// All that is known about an end.
-#[derive(Debug, Clone, Copy)]
-pub struct Facts<'a> {
-    /// whether the program was executed; if not, it was our child that ended, before it became the program
-    pub executed: bool,
-    /// how it ended
-    pub outcome: Outcome<'a>,
-    /// from its start to its end
-    pub runtime: Duration,
-    /// absent when no stop signal was forwarded before the end
-    pub stop: Option<Stop<'a>>,
-    /// `--kill-after`, when epitaph has sent SIGKILL for it
-    pub kill_after: Option<Duration>,
-    /// the memory cgroup before the program's start, raw
-    pub before: Option<Memory>,
-    /// the memory cgroup at the program's end, raw; absent where nothing was readable
-    pub after: Option<Memory>,
-    /// absent where no kill counter was readable
-    pub kills: Option<Kills>,
-    /// a victim that PID 1 reaped before the program's end, the last one of several
-    pub victim: Option<Victim<'a>>,
-}
-
-/// A verdict with its evidence.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Judgement {
-    /// the word
-    pub verdict: Verdict,
-    /// one sentence with the figures, at most 300 bytes, without control characters
-    pub why: String,
-}
-
-/// Judges an end, but for that of a program that could not be executed, which is [`Verdict::NotStarted`]: there was
-/// nothing to kill or to stop. The first rule that holds decides:
+/// The first rule that holds decides:
 ///
 /// 1. SIGKILL that epitaph sent is `kill_after`. PID 1 saw itself do it, to a program that was still there; nothing
 ///    weaker may contradict that, and an OOM kill shortly before was then of another process, since its victim
@@ -139,12 +69,7 @@ pub struct Judgement {
 ///    languages.
 /// 8. The signals of a fault are `crashed`, all others `signaled`. A worker's OOM kill is in the sentence but does
 ///    not change the word: the signal is the program's own, and tells more than a kill that may be hours old.
-pub fn judge(facts: &Facts) -> Judgement {
-    let verdict = decide(facts);
-    Judgement { verdict, why: why::sentence(verdict, facts) }
-}
-
-fn decide(facts: &Facts) -> Verdict {
+pub(super) fn decide(facts: &Facts) -> Verdict {
     let total = facts.kills.map(|kills| kills.total());
     let is_kill =
         matches!(facts.outcome, Outcome::Signaled(Signal { number, .. }) if number == libc::SIGKILL);
@@ -191,6 +116,3 @@ pub(super) fn near_limit(facts: &Facts) -> Option<(u64, u64)> {
     let used = own_peak.into_iter().chain(after.usage).max()?;
     (u128::from(used) * 100 >= u128::from(limit) * 95).then_some((used, limit))
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,7 +1,8 @@
 //! The sentence beside a verdict.
 
+use super::facts::{Facts, Outcome};
 use super::kills::SPARED;
-use super::verdict::{Facts, KILLED_CODE, Outcome, Verdict, near_limit};
+use super::verdict::{KILLED_CODE, Verdict, near_limit};
 use std::fmt::{self, Write};
 use std::time::Duration;
 

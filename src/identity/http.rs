@@ -108,7 +108,7 @@ pub enum Failure {
 
 impl Failure {
     /// Whether the same request may well succeed a moment later.
-    pub fn passes(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         match self {
             Failure::Unreachable(_) | Failure::TimedOut => true,
             Failure::Status(status) => *status == 429 || *status >= 500,
@@ -289,7 +289,7 @@ mod tests {
         let before = Instant::now();
         let failure = Client::new().get(&url, Deadline::after(Duration::from_secs(60)));
         assert!(
-            matches!(&failure, Err(failure @ Failure::Unreachable(_)) if failure.passes()),
+            matches!(&failure, Err(failure @ Failure::Unreachable(_)) if failure.is_transient()),
             "{failure:?}"
         );
         assert!(before.elapsed() < Duration::from_secs(30));

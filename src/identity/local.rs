@@ -1,7 +1,7 @@
 //! What this machine alone tells: the kernel's files, the environment and the metadata file, without a socket.
 
-use super::metadata::Told;
-use super::{Contradiction, Field, Identity, Source, Surroundings};
+use super::metadata::Findings;
+use super::{Contradiction, Field, Identity, Source, System};
 use super::{cgroup, derive::derive, file, mountinfo};
 use std::path::{Path, PathBuf};
 
@@ -25,34 +25,34 @@ pub struct Local {
 }
 
 /// Looks at the files of the kernel, at the environment and at the metadata file. Never waits.
-pub fn local(surroundings: &Surroundings) -> Local {
-    let cgroup = surroundings.cgroup_text();
+pub fn local(system: &System) -> Local {
+    let cgroup = system.cgroup_text();
     // Where the kernel has cpuset in version 1, its line says the same, and a file less is to be read.
     let cpuset = match cgroup::cpuset_line(&cgroup) {
         Some(path) => path.to_owned(),
-        None => surroundings.read("/proc/self/cpuset"),
+        None => system.read("/proc/self/cpuset"),
     };
     let mut local = Local {
         identity: cgroup::parse(&cpuset, &cgroup),
-        ecs_is_evident: environment_shows_ecs(surroundings) || cgroup::shows_ecs(&cpuset, &cgroup),
+        ecs_is_evident: environment_shows_ecs(system) || cgroup::shows_ecs(&cpuset, &cgroup),
         ..Local::default()
     };
-    if let Some(path) = surroundings.variable(METADATA_FILE) {
-        local.read_file(&surroundings.place(Path::new(&path)), &path);
+    if let Some(path) = system.variable(METADATA_FILE) {
+        local.read_file(&system.place(Path::new(&path)), &path);
     }
-    if local.identity.get(Field::ContainerId).is_none() && surroundings.may_have_container_mounts() {
-        let owner = mountinfo::parse(&surroundings.read("/proc/self/mountinfo"));
+    if local.identity.get(Field::ContainerId).is_none() && system.may_have_container_mounts() {
+        let owner = mountinfo::parse(&system.read("/proc/self/mountinfo"));
         let _ = local.identity.merge(owner);
     }
-    local.hear_host_name(&surroundings.host_name());
+    local.hear_host_name(&system.host_name());
     let contradiction = derive(&mut local.identity);
     local.warnings.extend(contradiction.as_ref().map(Contradiction::to_string));
     local
 }
 
-fn environment_shows_ecs(surroundings: &Surroundings) -> bool {
-    SIGNS.iter().any(|name| surroundings.variable(name).is_some())
-        || surroundings.variable("AWS_EXECUTION_ENV").is_some_and(|value| value.starts_with("AWS_ECS_"))
+fn environment_shows_ecs(system: &System) -> bool {
+    SIGNS.iter().any(|name| system.variable(name).is_some())
+        || system.variable("AWS_EXECUTION_ENV").is_some_and(|value| value.starts_with("AWS_ECS_"))
 }
 
 impl Local {
@@ -62,7 +62,7 @@ impl Local {
                 if !reading.is_ready {
                     self.unfinished_file = Some(place.to_owned());
                 }
-                let rejected = take(&mut self.identity, &mut self.warnings, reading.told);
+                let rejected = take(&mut self.identity, &mut self.warnings, reading.findings);
                 self.warnings.extend(rejected);
             }
             Err(error) => {
@@ -84,11 +84,15 @@ impl Local {
 
 /// Adds what one answer told, with one line for each contradiction. Returns one line for all of the answer that has
 /// not the form it should have.
-pub(super) fn take(identity: &mut Identity, warnings: &mut Vec<String>, told: Told) -> Option<String> {
-    let contradictions = identity.merge(told.identity);
+pub(super) fn take(
+    identity: &mut Identity,
+    warnings: &mut Vec<String>,
+    findings: Findings,
+) -> Option<String> {
+    let contradictions = identity.merge(findings.identity);
     warnings.extend(contradictions.iter().map(Contradiction::to_string));
-    let first = told.rejected.first()?;
-    let more = match told.rejected.len() - 1 {
+    let first = findings.rejected.first()?;
+    let more = match findings.rejected.len() - 1 {
         0 => String::new(),
         more => format!(" (and {more} more)"),
     };

@@ -59,14 +59,14 @@ const OF_TASK: [Key; 4] =
 
 /// What an answer told, and what of it was not taken.
 #[derive(Debug, Default)]
-pub struct Told {
+pub struct Findings {
     /// the values that were taken
     pub identity: Identity,
     /// the values that have not the form of their field
     pub rejected: Vec<Rejected>,
 }
 
-impl Told {
+impl Findings {
     /// Takes a value that was found. One with another key than that of an identity's is passed over.
     pub(super) fn offer(&mut self, found: &Found, source: Source) {
         let text = found.text.as_str();
@@ -89,15 +89,15 @@ fn text_of(found: &[Found], element: usize, key: Key) -> Option<&str> {
 ///
 /// # Errors
 /// [`NotMetadata`] when `body` is not a JSON object.
-pub fn container(body: &[u8], source: Source) -> Result<Told, NotMetadata> {
+pub fn container(body: &[u8], source: Source) -> Result<Findings, NotMetadata> {
     let found = read(body, &CONTAINER)?;
     // Nobody's program runs in a pause container, so that is another container's answer. It is of the same task.
     let is_pause = text_of(&found, 0, Key::Kind) == Some(PAUSE);
-    let mut told = Told::default();
+    let mut findings = Findings::default();
     for one in found.iter().filter(|one| !is_pause || OF_TASK.contains(&one.key)) {
-        told.offer(one, source);
+        findings.offer(one, source);
     }
-    Ok(told)
+    Ok(findings)
 }
 
 /// The answer to a request of `/task`.
@@ -106,15 +106,15 @@ pub fn container(body: &[u8], source: Source) -> Result<Told, NotMetadata> {
 ///
 /// # Errors
 /// [`NotMetadata`] when `body` is not a JSON object.
-pub fn task(body: &[u8], ours: Option<&str>, source: Source) -> Result<Told, NotMetadata> {
+pub fn task(body: &[u8], ours: Option<&str>, source: Source) -> Result<Findings, NotMetadata> {
     let found = read(body, &TASK)?;
     let pause = found.iter().find(|one| one.key == Key::Kind && one.text == PAUSE).map(|one| one.element);
     let own = element_of(&found, ours).filter(|own| Some(*own) != pause);
-    let mut told = Told::default();
+    let mut findings = Findings::default();
     for one in found.iter().filter(|one| one.element == 0 || Some(one.element) == own) {
-        told.offer(one, source);
+        findings.offer(one, source);
     }
-    told.identity.task_memory_limit = text_of(&found, 0, Key::Memory)
+    findings.identity.task_memory_limit = text_of(&found, 0, Key::Memory)
         .and_then(|mib| mib.parse::<u64>().ok())
         .and_then(|mib| mib.checked_mul(1024 * 1024))
         .filter(|&bytes| bytes > 0);
@@ -122,9 +122,9 @@ pub fn task(body: &[u8], ours: Option<&str>, source: Source) -> Result<Told, Not
         let started = |element| text_of(&found, element, Key::Field(Field::StartedAt)).unwrap_or_default();
         let wait = milliseconds_between(started(pause), started(own));
         let wait = wait.map(|wait| wait.to_string()).unwrap_or_default();
-        told.rejected.extend(told.identity.derive(Field::NetworkWaitMs, &wait, source).err());
+        findings.rejected.extend(findings.identity.derive(Field::NetworkWaitMs, &wait, source).err());
     }
-    Ok(told)
+    Ok(findings)
 }
 
 /// The element that holds the container `ours`.
@@ -163,9 +163,9 @@ mod tests {
 
     #[test]
     fn the_task_and_our_container_in_it() {
-        let told = task(answer().as_bytes(), Some(ID), Source::MetadataV4).expect("metadata");
-        assert_eq!(told.rejected, []);
-        assert_eq!(told.identity.task_memory_limit, Some(512 * 1024 * 1024));
+        let findings = task(answer().as_bytes(), Some(ID), Source::MetadataV4).expect("metadata");
+        assert_eq!(findings.rejected, []);
+        assert_eq!(findings.identity.task_memory_limit, Some(512 * 1024 * 1024));
         for (field, value) in [
             (Field::TaskArn, ARN),
             (Field::Cluster, "default"),
@@ -187,18 +187,18 @@ mod tests {
             (Field::StartedAt, "2026-01-02T03:04:07.250000002Z"),
             (Field::NetworkWaitMs, "2150"),
         ] {
-            assert_eq!(told.identity.get(field), Some(value), "{}", field.name());
+            assert_eq!(findings.identity.get(field), Some(value), "{}", field.name());
         }
     }
 
     #[test]
     fn without_our_id_no_container_of_the_task_is_taken_for_ours() {
         for ours in [None, Some("8".repeat(64)), Some(String::new())] {
-            let told = task(answer().as_bytes(), ours.as_deref(), Source::MetadataV4).expect("metadata");
+            let findings = task(answer().as_bytes(), ours.as_deref(), Source::MetadataV4).expect("metadata");
             for field in [Field::ContainerId, Field::ContainerName, Field::Ip, Field::NetworkWaitMs] {
-                assert_eq!(told.identity.get(field), None, "{}", field.name());
+                assert_eq!(findings.identity.get(field), None, "{}", field.name());
             }
-            assert_eq!(told.identity.get(Field::TaskArn), Some(ARN));
+            assert_eq!(findings.identity.get(Field::TaskArn), Some(ARN));
         }
     }
 
@@ -209,16 +209,16 @@ mod tests {
             "com.amazonaws.ecs.cluster":"arn:aws:ecs:eu-west-1:123456789012:cluster/default","theirs":{{"deep":[1]}},
             "com.amazonaws.ecs.task-definition-family":"web","com.amazonaws.ecs.task-definition-version":"7"}}}}"#
         );
-        let told = container(body.as_bytes(), Source::MetadataV4).expect("metadata");
-        assert_eq!(told.rejected, []);
-        assert_eq!(told.identity.get(Field::TaskArn), Some(ARN));
-        assert_eq!(told.identity.get(Field::ContainerName), Some("app"));
-        assert_eq!(told.identity.get(Field::Revision), Some("7"));
+        let findings = container(body.as_bytes(), Source::MetadataV4).expect("metadata");
+        assert_eq!(findings.rejected, []);
+        assert_eq!(findings.identity.get(Field::TaskArn), Some(ARN));
+        assert_eq!(findings.identity.get(Field::ContainerName), Some("app"));
+        assert_eq!(findings.identity.get(Field::Revision), Some("7"));
         assert_eq!(
-            told.identity.get(Field::ClusterArn),
+            findings.identity.get(Field::ClusterArn),
             Some("arn:aws:ecs:eu-west-1:123456789012:cluster/default")
         );
-        assert_eq!(told.identity.get(Field::Cluster), None);
+        assert_eq!(findings.identity.get(Field::Cluster), None);
     }
 
     #[test]
@@ -227,8 +227,8 @@ mod tests {
             r#"{{"DockerId":"{ID}","Name":"~internal~ecs~pause","Type":"CNI_PAUSE","Networks":[{{"IPv4Addresses":["10.0.0.7"]}}],
             "Labels":{{"com.amazonaws.ecs.task-arn":"{ARN}","com.amazonaws.ecs.container-name":"~internal~ecs~pause"}}}}"#
         );
-        let told = container(body.as_bytes(), Source::MetadataV4).expect("metadata");
-        assert_eq!(told.identity.iter().collect::<Vec<_>>(), [(Field::TaskArn, ARN)]);
+        let findings = container(body.as_bytes(), Source::MetadataV4).expect("metadata");
+        assert_eq!(findings.identity.iter().collect::<Vec<_>>(), [(Field::TaskArn, ARN)]);
     }
 
     #[test]
@@ -238,23 +238,23 @@ mod tests {
                 r#"{{"Limits":{wrong},"Labels":{wrong},"Networks":{wrong},"LogOptions":{wrong},"Containers":{wrong},
                 "Name":{wrong},"TaskARN":"{ARN}","DockerId":"{ID}"}}"#
             );
-            let told = container(body.as_bytes(), Source::MetadataV4).expect("metadata");
-            assert_eq!(told.identity.get(Field::ContainerId), Some(ID), "{wrong}");
-            let told = task(body.as_bytes(), Some(ID), Source::MetadataV4).expect("metadata");
-            assert_eq!(told.identity.get(Field::TaskArn), Some(ARN), "{wrong}");
-            assert_eq!(told.identity.task_memory_limit, None, "{wrong}");
+            let findings = container(body.as_bytes(), Source::MetadataV4).expect("metadata");
+            assert_eq!(findings.identity.get(Field::ContainerId), Some(ID), "{wrong}");
+            let findings = task(body.as_bytes(), Some(ID), Source::MetadataV4).expect("metadata");
+            assert_eq!(findings.identity.get(Field::TaskArn), Some(ARN), "{wrong}");
+            assert_eq!(findings.identity.task_memory_limit, None, "{wrong}");
         }
     }
 
     #[test]
     fn values_that_are_not_of_their_form_are_named_and_not_taken() {
         let body = format!(r#"{{"TaskARN":"{ARN}\nPATH=/tmp","DockerId":"abc","StartedAt":"yesterday"}}"#);
-        let told = container(body.as_bytes(), Source::MetadataV4).expect("metadata");
-        assert_eq!(told.identity, Identity::default());
-        assert_eq!(told.rejected.len(), 2);
-        let told = task(body.as_bytes(), None, Source::MetadataV4).expect("metadata");
-        assert_eq!(told.identity, Identity::default());
-        assert_eq!(told.rejected.len(), 1);
+        let findings = container(body.as_bytes(), Source::MetadataV4).expect("metadata");
+        assert_eq!(findings.identity, Identity::default());
+        assert_eq!(findings.rejected.len(), 2);
+        let findings = task(body.as_bytes(), None, Source::MetadataV4).expect("metadata");
+        assert_eq!(findings.identity, Identity::default());
+        assert_eq!(findings.rejected.len(), 1);
     }
 
     #[test]

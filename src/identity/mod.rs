@@ -21,7 +21,7 @@ pub mod metadata;
 pub mod mountinfo;
 pub mod otel;
 mod resolve;
-mod surroundings;
+mod system;
 mod value;
 pub mod whoami;
 
@@ -30,7 +30,7 @@ pub use export::{BadExport, ExportList, STANDARD};
 pub use field::Field;
 pub use local::{Local, local};
 pub use resolve::{Outcome, resolve};
-pub use surroundings::Surroundings;
+pub use system::System;
 pub use value::Rejected;
 
 use std::fmt;

@@ -3,8 +3,8 @@
 use super::ask::{self, Trouble};
 use super::http::{BadUrl, BaseUrl, Client};
 use super::local::{Local, take};
-use super::metadata::Told;
-use super::{Contradiction, Deadline, Field, Identity, Source, Surroundings};
+use super::metadata::Findings;
+use super::{Contradiction, Deadline, Field, Identity, Source, System};
 use super::{derive::derive, file, introspection};
 use std::time::Duration;
 
@@ -40,9 +40,9 @@ impl Outcome {
 ///
 /// Each call is one attempt with its own deadline and its own connection. For another one later, when
 /// [`Outcome::try_again`] allows for it, call [`local`](super::local()) again too: the metadata file may be complete by then.
-pub fn resolve(surroundings: &Surroundings, local: Local, deadline: Deadline) -> Outcome {
+pub fn resolve(system: &System, local: Local, deadline: Deadline) -> Outcome {
     let mut search = Search {
-        surroundings,
+        system,
         deadline,
         client: None,
         outcome: Outcome { identity: local.identity, warnings: local.warnings, ..Outcome::default() },
@@ -50,7 +50,7 @@ pub fn resolve(surroundings: &Surroundings, local: Local, deadline: Deadline) ->
         rejected: Vec::new(),
         may_change: local.unfinished_file.is_some(),
     };
-    let named = surroundings.variable(INTROSPECTION);
+    let named = system.variable(INTROSPECTION);
     let named = named.filter(|value| value != "off").is_some();
     if !local.ecs_is_evident && !named {
         search.outcome.complete = true;
@@ -65,10 +65,10 @@ pub fn resolve(surroundings: &Surroundings, local: Local, deadline: Deadline) ->
     }
     if let Some(path) = local.unfinished_file
         && !search.is_sufficient()
-        && let Some(told) = file::wait_until_ready(&path, deadline.at_most(deadline.left() / 2))
+        && let Some(findings) = file::wait_until_ready(&path, deadline.at_most(deadline.left() / 2))
     {
         search.may_change = false;
-        search.take(told);
+        search.take(findings);
     }
     if !search.is_sufficient() && !deadline.has_passed() {
         search.introspection();
@@ -81,13 +81,13 @@ const V4: &str = "ECS_CONTAINER_METADATA_URI_V4";
 const V3: &str = "ECS_CONTAINER_METADATA_URI";
 
 struct Search<'a> {
-    surroundings: &'a Surroundings,
+    system: &'a System,
     deadline: Deadline,
     /// made at the first request
     client: Option<Client>,
     outcome: Outcome,
     /// who was asked in vain
-    troubles: Vec<InVain>,
+    troubles: Vec<FailedSource>,
     /// what was told and not taken
     rejected: Vec<String>,
     /// whether a source that told something will tell more later
@@ -95,11 +95,11 @@ struct Search<'a> {
 }
 
 /// Somebody who was asked in vain.
-struct InVain {
+struct FailedSource {
     whom: String,
     why: String,
-    passes: bool,
-    is_away: bool,
+    is_transient: bool,
+    is_unreachable: bool,
     /// whether it was only likely that somebody answers there
     was_guess: bool,
 }
@@ -117,27 +117,33 @@ impl Search<'_> {
         identity.get(Field::ContainerId).filter(|_| !is_weak).map(str::to_owned)
     }
 
-    fn take(&mut self, told: Told) {
-        let rejected = take(&mut self.outcome.identity, &mut self.outcome.warnings, told);
+    fn take(&mut self, findings: Findings) {
+        let rejected = take(&mut self.outcome.identity, &mut self.outcome.warnings, findings);
         self.rejected.extend(rejected);
     }
 
     fn trouble(&mut self, whom: &BaseUrl, trouble: &Trouble, was_guess: bool) {
         let (whom, why) = (whom.to_string(), trouble.to_string());
-        let (passes, is_away) = (trouble.passes(), trouble.is_away());
-        self.troubles.push(InVain { whom, why, passes, is_away, was_guess });
+        let (is_transient, is_unreachable) = (trouble.is_transient(), trouble.is_unreachable());
+        self.troubles.push(FailedSource { whom, why, is_transient, is_unreachable, was_guess });
     }
 
     fn bad_url(&mut self, variable: &str, bad: &BadUrl) {
         let (whom, why) = (variable.to_owned(), bad.to_string());
-        self.troubles.push(InVain { whom, why, passes: false, is_away: false, was_guess: false });
+        self.troubles.push(FailedSource {
+            whom,
+            why,
+            is_transient: false,
+            is_unreachable: false,
+            was_guess: false,
+        });
     }
 
     /// Versions 4 and 3, which have a URL for this container, else version 2.
     fn metadata_endpoint(&mut self) {
         let mut has_url = false;
         for (variable, source) in [(V4, Source::MetadataV4), (V3, Source::MetadataV3)] {
-            let Some(url) = self.surroundings.variable(variable) else { continue };
+            let Some(url) = self.system.variable(variable) else { continue };
             has_url = true;
             let base = match BaseUrl::parse(&url) {
                 Ok(base) => base,
@@ -149,7 +155,7 @@ impl Search<'_> {
             let id = self.id();
             let client = self.client.get_or_insert_with(Client::new);
             let heard = ask::task_metadata(client, &base, source, id.as_deref(), self.deadline);
-            self.take(heard.told);
+            self.take(heard.findings);
             let Some(trouble) = heard.trouble else {
                 // What the other version's URL was wrong with does not matter any more.
                 self.troubles.clear();
@@ -157,7 +163,7 @@ impl Search<'_> {
             };
             // It is the same agent behind both: one that cannot be reached need not be asked again.
             self.trouble(&base, &trouble, false);
-            if trouble.is_away() || self.is_sufficient() {
+            if trouble.is_unreachable() || self.is_sufficient() {
                 return;
             }
         }
@@ -168,18 +174,18 @@ impl Search<'_> {
 
     /// Old platforms name no URL. There may as well be nobody at the address, so it gets a part of the time.
     fn metadata_v2(&mut self) {
-        let Ok(base) = BaseUrl::parse(self.surroundings.metadata_v2()) else { return };
+        let Ok(base) = BaseUrl::parse(self.system.metadata_v2()) else { return };
         let id = self.id();
         let deadline = self.deadline.at_most((self.deadline.left() / 3).min(LONGEST_GUESS));
         let client = self.client.get_or_insert_with(Client::new);
         match ask::task_v2(client, &base, id.as_deref(), deadline) {
-            Ok(told) => self.take(told),
+            Ok(findings) => self.take(findings),
             Err(trouble) => self.trouble(&base, &trouble, true),
         }
     }
 
     fn introspection(&mut self) {
-        let named = self.surroundings.variable(INTROSPECTION);
+        let named = self.system.variable(INTROSPECTION);
         match (named.as_deref(), self.id()) {
             (Some("off"), _) | (None, None) => {}
             (None, Some(id)) => self.introspect_likely_addresses(&id),
@@ -197,10 +203,10 @@ impl Search<'_> {
 
     fn introspect_likely_addresses(&mut self, id: &str) {
         // There is no instance to reach from Fargate.
-        if self.surroundings.variable("AWS_EXECUTION_ENV").as_deref() == Some("AWS_ECS_FARGATE") {
+        if self.system.variable("AWS_EXECUTION_ENV").as_deref() == Some("AWS_ECS_FARGATE") {
             return;
         }
-        let addresses = self.surroundings.introspection_addresses();
+        let addresses = self.system.introspection_addresses();
         for (place, base) in addresses.iter().enumerate() {
             let share = self.deadline.left() / u32::try_from(addresses.len() - place).unwrap_or(1);
             if self.introspect(base, id, self.deadline.at_most(share.min(LONGEST_GUESS)), true) {
@@ -215,10 +221,10 @@ impl Search<'_> {
         let task = ask::once(client, &base.join(&introspection::path_for(id)), deadline, &|body| {
             introspection::task(body, id)
         });
-        let told = match task {
-            Ok(told) if told.identity.get(Field::TaskArn).is_some() => told,
-            Ok(told) => {
-                self.take(told);
+        let findings = match task {
+            Ok(findings) if findings.identity.get(Field::TaskArn).is_some() => findings,
+            Ok(findings) => {
+                self.take(findings);
                 self.trouble(base, &Trouble::Incomplete, was_guess);
                 return false;
             }
@@ -229,7 +235,7 @@ impl Search<'_> {
         };
         // The instance is worth a request, but what is known of the task does not hang on its answer.
         let instance = ask::once(client, &base.join("/v1/metadata"), deadline, &introspection::instance).ok();
-        self.take(told);
+        self.take(findings);
         if let Some(instance) = instance {
             self.take(instance);
         }
@@ -242,9 +248,9 @@ impl Search<'_> {
         let sufficient = self.is_sufficient();
         if sufficient {
             // Somebody knew, so it does not matter who of the merely likely ones did not.
-            self.troubles.retain(|in_vain| !in_vain.was_guess);
+            self.troubles.retain(|failed| !failed.was_guess);
         }
-        let passes = self.may_change || self.troubles.iter().any(|in_vain| in_vain.passes);
+        let is_transient = self.may_change || self.troubles.iter().any(|failed| failed.is_transient);
         let complete = sufficient && self.troubles.is_empty();
         if complete {
             self.outcome.warnings.append(&mut self.rejected);
@@ -252,7 +258,7 @@ impl Search<'_> {
             let warning = self.warning(sufficient);
             self.outcome.warnings.push(warning);
         }
-        Outcome { complete, try_again: !complete && passes, ..self.outcome }
+        Outcome { complete, try_again: !complete && is_transient, ..self.outcome }
     }
 
     /// One line for all who were asked in vain.
@@ -263,12 +269,12 @@ impl Search<'_> {
             false => "the container ID is not known",
         };
         let mut asked: Vec<String> =
-            self.troubles.iter().map(|in_vain| format!("{}: {}", in_vain.whom, in_vain.why)).collect();
+            self.troubles.iter().map(|failed| format!("{}: {}", failed.whom, failed.why)).collect();
         asked.extend(self.rejected.iter().cloned());
         if asked.is_empty() {
             asked.push("no source that can be asked names it".to_owned());
         }
-        let advice = if self.troubles.iter().any(|in_vain| in_vain.is_away) {
+        let advice = if self.troubles.iter().any(|failed| failed.is_unreachable) {
             "; is the endpoint reachable from this container, and --identity-timeout long enough?"
         } else {
             ""
@@ -300,11 +306,11 @@ mod tests {
     #[test]
     fn outside_ecs_nobody_is_asked() {
         let tree = tree(&format!("0::/system.slice/docker-{ID}.scope\n"));
-        let surroundings = Surroundings::given(tree.path(), [("AWS_EXECUTION_ENV", "AWS_Lambda_rust")]);
-        let local = local(&surroundings);
+        let system = System::given(tree.path(), [("AWS_EXECUTION_ENV", "AWS_Lambda_rust")]);
+        let local = local(&system);
         assert!(!local.ecs_is_evident);
         assert_eq!(local.identity.get(Field::ContainerId), Some(ID));
-        let outcome = resolve(&surroundings, local, a_second());
+        let outcome = resolve(&system, local, a_second());
         assert!(outcome.complete && !outcome.try_again);
         assert_eq!(outcome.warnings, [""; 0]);
     }
@@ -319,11 +325,11 @@ mod tests {
             ("AWS_EXECUTION_ENV", "AWS_ECS_FARGATE"),
             ("ECS_AGENT_URI", "http://127.0.0.1:1/"),
         ] {
-            assert!(local(&Surroundings::given(plain.path(), [sign])).ecs_is_evident, "{sign:?}");
+            assert!(local(&System::given(plain.path(), [sign])).ecs_is_evident, "{sign:?}");
         }
-        assert!(!local(&Surroundings::given(plain.path(), [])).ecs_is_evident);
+        assert!(!local(&System::given(plain.path(), [])).ecs_is_evident);
         let ecs = tree(&format!("4:memory:/ecs/fedcba9876543210fedcba9876543210/{ID}\n"));
-        assert!(local(&Surroundings::given(ecs.path(), [])).ecs_is_evident);
+        assert!(local(&System::given(ecs.path(), [])).ecs_is_evident);
     }
 
     #[test]
@@ -332,9 +338,8 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         listener.set_nonblocking(true).expect("a socket");
         let url = format!("http://{}/v4/x", listener.local_addr().expect("an address"));
-        let surroundings =
-            Surroundings::given(tree.path(), [("ECS_CONTAINER_METADATA_URI_V4", url.as_str())]);
-        let outcome = resolve(&surroundings, local(&surroundings), Deadline::after(Duration::ZERO));
+        let system = System::given(tree.path(), [("ECS_CONTAINER_METADATA_URI_V4", url.as_str())]);
+        let outcome = resolve(&system, local(&system), Deadline::after(Duration::ZERO));
         assert!(outcome.try_again && !outcome.complete);
         assert_eq!(outcome.warnings, [""; 0]);
         assert!(listener.accept().is_err());
@@ -344,8 +349,8 @@ mod tests {
     fn a_url_that_is_not_asked_is_one_warning_and_final() {
         let tree = tree("0::/\n");
         for url in ["https://169.254.170.2/v4/x", "http://metadata/v4/x", "http://a@169.254.170.2/"] {
-            let surroundings = Surroundings::given(tree.path(), [("ECS_CONTAINER_METADATA_URI_V4", url)]);
-            let outcome = resolve(&surroundings, local(&surroundings), a_second());
+            let system = System::given(tree.path(), [("ECS_CONTAINER_METADATA_URI_V4", url)]);
+            let outcome = resolve(&system, local(&system), a_second());
             assert!(!outcome.try_again && !outcome.complete);
             assert_eq!(outcome.warnings.len(), 1);
             assert!(outcome.warnings[0].contains(url), "{:?}", outcome.warnings);

@@ -1,14 +1,14 @@
 //! The lines that epitaph writes down: what they hold, how they look, and how they reach stderr.
 //!
 //! A [`Record`] is built where something happened and rendered as JSON or logfmt. The identity in it comes
-//! as bytes that were rendered where it was found, a [`Dossier`]: PID 1 never looks into them.
+//! as bytes that were rendered where it was found, a [`RenderedIdentity`]: PID 1 never looks into them.
 
-mod dossier;
+mod identity;
 pub mod journal;
 mod stderr;
 mod value;
 
-pub use dossier::{Dossier, Formats, Frame, Frames};
+pub use identity::{Formats, Frame, Frames, RenderedIdentity};
 pub use stderr::{LogWriter, Stderr, stderr};
 pub use value::Value;
 
@@ -76,15 +76,15 @@ impl Record {
     ///
     /// What does not fit is left out: first the last entries of lists, then the ends of long texts, then the
     /// identity beyond what identifies the container, then the last fields.
-    pub fn render(&self, format: RecordFormat, dossier: &Dossier) -> Vec<u8> {
+    pub fn render(&self, format: RecordFormat, identity: &RenderedIdentity) -> Vec<u8> {
         let mut whole = self.kind.holds_whole_identity();
-        let line = self.line(format, dossier, &self.fields, whole);
+        let line = self.line(format, identity, &self.fields, whole);
         if line.len() <= LONGEST {
             return line;
         }
         let mut fields = self.fields.clone();
         loop {
-            let line = self.line(format, dossier, &fields, whole);
+            let line = self.line(format, identity, &fields, whole);
             if line.len() <= LONGEST || fields.is_empty() {
                 return line;
             }
@@ -104,7 +104,7 @@ impl Record {
     fn line(
         &self,
         format: RecordFormat,
-        dossier: &Dossier,
+        identity: &RenderedIdentity,
         fields: &[(&'static str, Value)],
         whole: bool,
     ) -> Vec<u8> {
@@ -115,7 +115,7 @@ impl Record {
             ("time", Value::from(time.as_str())),
         ];
         let pid = self.pid.map(|pid| [("pid", Value::from(i64::from(pid)))]);
-        let (common, rest) = dossier.parts(format);
+        let (common, rest) = identity.parts(format);
         let mut parts = vec![value::render(format, &head), common.to_vec()];
         parts.extend(pid.map(|pid| value::render(format, &pid)));
         parts.push(value::render(format, fields));
@@ -138,11 +138,11 @@ mod tests {
 
     const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
-    fn dossier() -> Dossier {
+    fn identity() -> RenderedIdentity {
         let mut identity = Identity::default();
         identity.offer(Field::ContainerId, ID, Source::Cpuset).expect("an ID");
         identity.offer(Field::Image, "a \"b\"=c", Source::MetadataV4).expect("an image");
-        Dossier::of(&identity, Formats { json: true, text: true })
+        RenderedIdentity::of(&identity, Formats { json: true, text: true })
     }
 
     fn record(fields: Vec<(&'static str, Value)>) -> Record {
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn json() {
         let exit = Value::Object(vec![("code", Value::from(3_u64)), ("why", Value::from("it \"said\" so"))]);
-        let line = record(vec![("exit", exit)]).render(RecordFormat::Json, &dossier());
+        let line = record(vec![("exit", exit)]).render(RecordFormat::Json, &identity());
         let expected = format!(
             "{{\"epitaph\":\"exit\",\"schema\":1,\"time\":\"1970-01-01T00:00:01.500Z\",\"container_id\":\"{ID}\",\
              \"pid\":7,\"exit\":{{\"code\":3,\"why\":\"it \\\"said\\\" so\"}},\"image\":\"a \\\"b\\\"=c\",\
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn logfmt() {
         let exit = Value::Object(vec![("code", Value::from(3_u64)), ("why", Value::from("it \"said\" so"))]);
-        let line = record(vec![("exit", exit)]).render(RecordFormat::Text, &dossier());
+        let line = record(vec![("exit", exit)]).render(RecordFormat::Text, &identity());
         let expected = format!(
             "epitaph=exit schema=1 time=1970-01-01T00:00:01.500Z container_id={ID} pid=7 exit.code=3 \
              exit.why=\"it \\\"said\\\" so\" image=\"a \\\"b\\\"=c\" sources.container_id=cpuset \
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn nothing_known_is_a_record_all_the_same() {
-        let line = record(vec![]).render(RecordFormat::Json, &Dossier::default());
+        let line = record(vec![]).render(RecordFormat::Json, &RenderedIdentity::default());
         let value: serde_json::Value = serde_json::from_slice(&line).expect("JSON");
         assert_eq!(value["pid"], 7);
         assert_eq!(value.get("container_id"), None);
@@ -191,11 +191,11 @@ mod tests {
             ("processes", Value::List((1..500).map(process).collect())),
         ];
         for format in [RecordFormat::Json, RecordFormat::Text] {
-            let line = record(fields.clone()).render(format, &dossier());
+            let line = record(fields.clone()).render(format, &identity());
             assert!(line.len() <= LONGEST && line.len() > LONGEST - 200, "{}", line.len());
             assert!(line.ends_with(b"\n"));
         }
-        let line = record(fields).render(RecordFormat::Json, &dossier());
+        let line = record(fields).render(RecordFormat::Json, &identity());
         let value: serde_json::Value = serde_json::from_slice(&line).expect("JSON");
         assert_eq!(value["processes"][0]["pid"], 1);
         assert_eq!(value["container_id"], ID);
@@ -207,10 +207,10 @@ mod tests {
         let exit =
             Value::Object(vec![("code", 127_u64.into()), ("why", "é\u{1}".repeat(2000).as_str().into())]);
         for format in [RecordFormat::Json, RecordFormat::Text] {
-            let line = record(vec![("exit", exit.clone())]).render(format, &dossier());
+            let line = record(vec![("exit", exit.clone())]).render(format, &identity());
             assert!(line.len() <= LONGEST);
         }
-        let line = record(vec![("exit", exit)]).render(RecordFormat::Json, &dossier());
+        let line = record(vec![("exit", exit)]).render(RecordFormat::Json, &identity());
         let value: serde_json::Value = serde_json::from_slice(&line).expect("JSON");
         assert_eq!(value["exit"]["code"], 127);
         let why = value["exit"]["why"].as_str().expect("a text");
@@ -222,7 +222,7 @@ mod tests {
     fn a_giant_field_cannot_break_the_bound() {
         let fields =
             vec![("exit", Value::from(3_u64)), ("program", Value::from("\u{1}".repeat(5000).as_str()))];
-        let line = record(fields).render(RecordFormat::Json, &dossier());
+        let line = record(fields).render(RecordFormat::Json, &identity());
         assert!(line.len() <= LONGEST);
         let value: serde_json::Value = serde_json::from_slice(&line).expect("JSON");
         assert_eq!(value["exit"], 3);

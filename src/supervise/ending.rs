@@ -24,7 +24,7 @@ pub fn exit_code(ended: &Ended, not_started: Option<&NotStarted>) -> u8 {
 impl Supervisor {
     /// `exit` and `memory` of the exit record.
     pub(super) fn exit_fields(&self, ended: &Ended, at: Instant, code: u8) -> Vec<(&'static str, Value)> {
-        let task_limit = self.dossier.task_memory_limit();
+        let task_limit = self.identity.task_memory_limit();
         let evidence = self.evidence.as_ref().map(|evidence| evidence.at_end(at, task_limit));
         let memory = evidence.as_ref().map(|evidence| evidence.after.since(&evidence.before));
         let judgement = self.judge(ended, at, evidence.as_ref());

@@ -1,7 +1,7 @@
 //! The identity that came too late for the start: a helper goes on asking.
 
-use crate::identity::{Deadline, Surroundings, local, resolve};
-use crate::record::{Dossier, Formats, Frame};
+use crate::identity::{Deadline, System, local, resolve};
+use crate::record::{Formats, Frame, RenderedIdentity};
 use std::fs::File;
 use std::io::Write;
 use std::time::Duration;
@@ -43,13 +43,13 @@ pub fn search(mut pipe: File, formats: Formats, mut pause_first: bool) -> u8 {
 
 /// One attempt, sent up `pipe` when it leaves nothing to learn. Returns whether it did.
 pub fn attempt(pipe: &mut File, formats: Formats, deadline: Deadline) -> bool {
-    let surroundings = Surroundings::of_process();
-    let outcome = resolve(&surroundings, local(&surroundings), deadline);
+    let system = System::of_process();
+    let outcome = resolve(&system, local(&system), deadline);
     if outcome.try_again {
         return false;
     }
     outcome.log_warnings();
-    let mut frames = Dossier::of(&outcome.identity, formats).encode();
+    let mut frames = RenderedIdentity::of(&outcome.identity, formats).encode();
     frames.extend(Frame::Resolved.encode(b""));
     pipe.write_all(&frames).is_ok()
 }

@@ -20,10 +20,10 @@ use self::evidence::Evidence;
 use self::helper::{Helpers, Purpose};
 use self::signals::{Batch, Signals};
 use self::write::Journal;
-use crate::identity::Surroundings;
+use crate::identity::System;
 use crate::launch::{Inherited, NotStarted};
 use crate::options::{Mode, Options, RecordFormat, Signal, Target};
-use crate::record::{Dossier, Frame, Frames, stderr};
+use crate::record::{Frame, Frames, RenderedIdentity, stderr};
 use crate::sys::{self, Ended, reason};
 use arrayvec::ArrayVec;
 use nix::errno::Errno;
@@ -55,7 +55,7 @@ pub fn run(options: &Options, inherited: &Inherited, format: RecordFormat) -> u8
     // The process ends after it, and the kernel takes everything back faster than we could give it.
     let mut supervisor = ManuallyDrop::new(Supervisor::new(options, format, signals, adopts));
     if options.mode == Mode::Pause {
-        supervisor.settle_in();
+        supervisor.enter_supervision();
     } else if let Err(error) = spawn::start(&mut supervisor, options, inherited, format) {
         return failed(error);
     }
@@ -69,7 +69,7 @@ struct Supervisor {
     /// whether that can hold all that the child sends
     report_is_roomy: bool,
     frames: Frames,
-    dossier: Dossier,
+    identity: RenderedIdentity,
     /// whether nothing more can be learned of the identity
     resolved: bool,
     late: Option<File>,
@@ -113,7 +113,7 @@ impl Supervisor {
             report: None,
             report_is_roomy: false,
             frames: Frames::default(),
-            dossier: Dossier::default(),
+            identity: RenderedIdentity::default(),
             resolved: false,
             late: None,
             late_frames: Frames::default(),
@@ -144,7 +144,7 @@ impl Supervisor {
     }
 
     /// From here on PID 1 does not give up: whatever fails is logged and survived.
-    fn settle_in(&mut self) {
+    fn enter_supervision(&mut self) {
         self.started = Instant::now();
         stderr().queue_what_does_not_fit();
         // A working directory keeps its file system from being unmounted.
@@ -345,7 +345,7 @@ impl Supervisor {
             Frame::StderrLine => drop(stderr().write_record(bytes)),
             Frame::JournalLine => self.write_journal(bytes),
             Frame::NotStarted => self.not_started = Some(NotStarted::from_frame(&bytes)),
-            other => drop(self.dossier.absorb(other, bytes)),
+            other => drop(self.identity.absorb(other, bytes)),
         }
     }
 
@@ -353,8 +353,8 @@ impl Supervisor {
     fn settle_evidence(&mut self) {
         let Some(evidence) = &mut self.evidence else { return };
         if !evidence.settle() {
-            let surroundings = Surroundings::of_process();
-            self.evidence = Evidence::search(Path::new("/"), surroundings.cgroup(), self.oom_poll);
+            let system = System::of_process();
+            self.evidence = Evidence::search(Path::new("/"), system.cgroup(), self.oom_poll);
         }
     }
 

@@ -26,7 +26,7 @@ impl Supervisor {
         self.record_kill(now, false);
         let Some(evidence) = &mut self.evidence else { return };
         if evidence.take_pressure(now) {
-            let memory = evidence.memory(self.dossier.task_memory_limit());
+            let memory = evidence.memory(self.identity.task_memory_limit());
             // Not in a helper: in a cgroup that is full, the memory of a fork can be what makes the kernel kill.
             let processes = evidence.largest(LARGEST);
             self.write(
@@ -40,7 +40,7 @@ impl Supervisor {
     pub(super) fn record_kill(&mut self, now: Instant, is_last_chance: bool) {
         let Some(evidence) = &mut self.evidence else { return };
         let Some(victim) = evidence.take_kill(now, is_last_chance) else { return };
-        let memory = evidence.memory(self.dossier.task_memory_limit());
+        let memory = evidence.memory(self.identity.task_memory_limit());
         let mut fields = vec![("memory", memory_value(&memory))];
         fields.extend(victim.map(|victim| ("victim", victim.value())));
         self.write(Kind::OomKill, fields);
@@ -86,7 +86,7 @@ impl Supervisor {
                 if frame == Frame::Resolved {
                     self.resolved = true;
                 } else {
-                    self.dossier.absorb(frame, bytes);
+                    self.identity.absorb(frame, bytes);
                 }
             }
         }

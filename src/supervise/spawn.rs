@@ -2,7 +2,7 @@
 
 use super::evidence::Evidence;
 use super::{Supervisor, isolate};
-use crate::identity::Surroundings;
+use crate::identity::System;
 use crate::launch::{Inherited, Report, launch};
 use crate::options::{Options, Persona, RecordFormat};
 use crate::sys::{self, Fork};
@@ -31,8 +31,8 @@ pub(super) fn start(
 ) -> std::io::Result<()> {
     // Before the files of the cgroup, of which there may be fewer where descriptors are scarce.
     let (report, report_end) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
-    let surroundings = Surroundings::of_process();
-    supervisor.evidence = Evidence::gather(Path::new("/"), surroundings.cgroup(), options.oom_poll);
+    let system = System::of_process();
+    supervisor.evidence = Evidence::gather(Path::new("/"), system.cgroup(), options.oom_poll);
     let plan = isolate::plan(options.isolation);
     match sys::fork()? {
         Fork::Child => {
@@ -40,13 +40,13 @@ pub(super) fn start(
             // They are PID 1's, and their descriptors may be the last ones.
             drop((supervisor.evidence.take(), report));
             let report = Report::to(File::from(report_end));
-            sys::exit_now(i32::from(launch(options, inherited, format, &surroundings, report)))
+            sys::exit_now(i32::from(launch(options, inherited, format, &system, report)))
         }
         Fork::Parent(child) => {
             // The pipe is to end with the child's exec.
             drop(report_end);
             isolate::in_parent(plan, child);
-            supervisor.settle_in();
+            supervisor.enter_supervision();
             // Fails only for a flag that does not exist.
             let _ = fcntl(&report, FcntlArg::F_SETFL(OFlag::O_NONBLOCK));
             supervisor.report_is_roomy =
@@ -54,7 +54,7 @@ pub(super) fn start(
             supervisor.program = Some(child);
             supervisor.report = Some(File::from(report));
             // A thousand bytes. To give them back is to write to their page, which would have to be copied for that.
-            std::mem::forget(surroundings);
+            std::mem::forget(system);
             log::info!("started {} as process {child}", supervisor.program_name);
             Ok(())
         }

@@ -68,13 +68,13 @@ impl Supervisor {
         }
         let record = self.record(kind, fields);
         if self.format != RecordFormat::Off {
-            stderr().write_record(record.render(self.format, &self.dossier));
+            stderr().write_record(record.render(self.format, &self.identity));
         }
         if self.journal.is_some() {
             if let Some(journal) = &mut self.journal {
                 journal.is_last |= kind == Kind::Exit;
             }
-            self.write_journal(record.render(RecordFormat::Json, &self.dossier));
+            self.write_journal(record.render(RecordFormat::Json, &self.identity));
         }
     }
 
@@ -104,7 +104,7 @@ impl Supervisor {
         let path = journal.path.get_or_insert_with(|| {
             let host = gethostname().ok().and_then(|name| name.into_string().ok());
             let host = host.as_deref().unwrap_or("unknown");
-            journal::path(&journal.directory, journal.started, self.dossier.container_id(), host)
+            journal::path(&journal.directory, journal.started, self.identity.container_id(), host)
         });
         let (path, lines) = (path.clone(), std::mem::take(&mut journal.waiting));
         let (warn, sync) = (!journal.failed, journal.is_last);
@@ -149,19 +149,19 @@ impl Supervisor {
         let init = table::own_pid();
         let record = self.record(Kind::Stuck, Vec::new());
         let mut others = self.helpers.pids();
-        let (format, dossier) = (self.format, &self.dossier);
+        let (format, identity) = (self.format, &self.identity);
         let journal = self.journal.as_ref().and_then(|journal| journal.path.clone());
         self.helpers.spawn(Purpose::Record, TABLE.1, || {
             others.push(table::own_pid());
             let (processes, _) = table::of_container(Path::new("/"), init, &others, TABLE.0);
             let record = Record { fields: vec![("processes", table::value(&processes))], ..record };
             let mut lost = 0;
-            if format != RecordFormat::Off && !stderr().write_record(record.render(format, dossier)) {
+            if format != RecordFormat::Off && !stderr().write_record(record.render(format, identity)) {
                 lost += 1;
             }
             if let Some(path) = journal {
                 lost += u8::from(
-                    journal::append(&path, &record.render(RecordFormat::Json, dossier), false).is_err(),
+                    journal::append(&path, &record.render(RecordFormat::Json, identity), false).is_err(),
                 );
             }
             lost

@@ -1,6 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use super::{Facts, Outcome, Signal, Stop, Verdict, Victim, judge, near_limit};
+use super::super::facts::{Facts, Outcome, Signal, Stop, Victim};
+use super::super::verdict::{Verdict, near_limit};
+use super::judge;
 use crate::forensics::{Kills, Memory};
 use std::time::Duration;
 

@@ -14,7 +14,7 @@ const LONGEST_REST: usize = 2600;
 
 /// The identity, rendered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Dossier {
+pub struct RenderedIdentity {
     json: Part,
     text: Part,
     /// the container ID, empty when unknown
@@ -47,13 +47,13 @@ impl Formats {
     }
 }
 
-impl Dossier {
+impl RenderedIdentity {
     /// Renders `identity`.
-    pub fn of(identity: &Identity, formats: Formats) -> Dossier {
+    pub fn of(identity: &Identity, formats: Formats) -> RenderedIdentity {
         let container_id = identity.get(Field::ContainerId).unwrap_or_default().as_bytes().to_vec();
         let part =
             |is_needed: bool, format| if is_needed { Part::of(identity, format) } else { Part::default() };
-        Dossier {
+        RenderedIdentity {
             json: part(formats.json, RecordFormat::Json),
             text: part(formats.text, RecordFormat::Text),
             container_id,
@@ -91,7 +91,7 @@ impl Dossier {
         frames.into_iter().flat_map(|(kind, bytes)| kind.encode(bytes)).collect()
     }
 
-    /// Takes what one frame carries; `false` when the frame is not one of a dossier.
+    /// Takes what one frame carries; `false` when the frame is not one of a identity.
     pub fn absorb(&mut self, frame: Frame, bytes: Vec<u8>) -> bool {
         let place = match frame {
             Frame::JsonCommon => &mut self.json.common,
@@ -266,9 +266,9 @@ mod tests {
     }
 
     #[test]
-    fn a_dossier_survives_a_pipe_that_gives_a_byte_at_a_time() {
-        let sent = Dossier::of(&identity(), BOTH);
-        let (mut received, mut frames) = (Dossier::default(), Frames::default());
+    fn a_rendered_identity_survives_a_pipe_that_gives_a_byte_at_a_time() {
+        let sent = RenderedIdentity::of(&identity(), BOTH);
+        let (mut received, mut frames) = (RenderedIdentity::default(), Frames::default());
         for byte in sent.encode() {
             for (frame, bytes) in frames.push(&[byte]) {
                 assert!(received.absorb(frame, bytes));
@@ -281,7 +281,7 @@ mod tests {
 
     #[test]
     fn milliseconds_are_a_number_and_derived_values_have_no_source() {
-        let json = String::from_utf8(Dossier::of(&identity(), BOTH).json.rest).expect("UTF-8");
+        let json = String::from_utf8(RenderedIdentity::of(&identity(), BOTH).json.rest).expect("UTF-8");
         assert_eq!(
             json,
             "\"family\":\"web\",\"network_wait_ms\":81,\"sources\":{\"container_id\":\"cgroup\",\"family\":\"metadata-v4\"}"
@@ -303,7 +303,7 @@ mod tests {
         for field in [Field::Image, Field::ImageId, Field::LogGroup, Field::LogStream, Field::Hostname] {
             identity.offer(field, &"\"".repeat(500), Source::MetadataV4).expect("a long value");
         }
-        let rest = Dossier::of(&identity, BOTH).json.rest;
+        let rest = RenderedIdentity::of(&identity, BOTH).json.rest;
         assert!(rest.len() <= LONGEST_REST && rest.len() > 1000, "{}", rest.len());
         let rest = String::from_utf8(rest).expect("UTF-8");
         assert!(rest.contains("\"image\"") && !rest.contains("\"log_stream\""));

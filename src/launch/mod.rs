@@ -9,9 +9,9 @@ pub use self::program::NotStarted;
 
 use self::program::{exec, search_path};
 use crate::identity::otel::VARIABLE as OTEL_VARIABLE;
-use crate::identity::{Deadline, Field, Identity, Surroundings, local, resolve, whoami};
+use crate::identity::{Deadline, Field, Identity, System, local, resolve, whoami};
 use crate::options::{IDENTITY_TIMEOUT, Options, RecordFormat, Signal};
-use crate::record::{Dossier, Formats, Frame, Kind, Record, Value, journal, stderr};
+use crate::record::{Formats, Frame, Kind, Record, RenderedIdentity, Value, journal, stderr};
 use crate::sys::{self, Environment, reason};
 use std::env::VarError;
 use std::ffi::{OsStr, OsString};
@@ -115,34 +115,34 @@ pub fn launch(
     options: &Options,
     inherited: &Inherited,
     format: RecordFormat,
-    surroundings: &Surroundings,
+    system: &System,
     mut report: Report,
 ) -> u8 {
     inherited.unblock_for_writing();
     let formats = Formats::new(format, options.journal.is_some());
     let began = Instant::now();
-    let local = local(surroundings);
+    let local = local(system);
     if local.ecs_is_evident {
         // The endpoint may take its time, and what is known by now is worth having if we are ended meanwhile.
-        report.add(&Dossier::of(&local.identity, formats).encode());
+        report.add(&RenderedIdentity::of(&local.identity, formats).encode());
         report.send();
     }
-    let outcome = resolve(surroundings, local, Deadline::after(options.identity_timeout));
+    let outcome = resolve(system, local, Deadline::after(options.identity_timeout));
     outcome.log_warnings();
     let identity = outcome.identity;
     let identity_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let dossier = Dossier::of(&identity, formats);
-    report.add(&dossier.encode());
+    let rendered = RenderedIdentity::of(&identity, formats);
+    report.add(&rendered.encode());
     if !outcome.try_again {
         report.add(&Frame::Resolved.encode(b""));
     }
     if options.require_identity && identity.get(Field::TaskArn).is_none() {
         let failure = NotStarted::no_identity(options, outcome.try_again);
-        return refuse(options, &failure, format, &dossier, report);
+        return refuse(options, &failure, format, &rendered, report);
     }
     let variables = variables(options, &identity);
     let environment = environment(&variables);
-    start_record(options, identity_ms).write(options, format, &dossier, &mut report);
+    start_record(options, identity_ms).write(options, format, &rendered, &mut report);
     report.add(&Frame::Executing.encode(b""));
     report.send();
     inherited.restore();
@@ -164,7 +164,7 @@ pub fn launch(
     }
     let program = options.program.first().map_or(OsStr::new(""), OsString::as_os_str);
     let failure = NotStarted::exec(program, &path, &error);
-    refuse(options, &failure, format, &dossier, report)
+    refuse(options, &failure, format, &rendered, report)
 }
 
 /// Tells why there is no program, and returns the exit code.
@@ -172,7 +172,7 @@ fn refuse(
     options: &Options,
     failure: &NotStarted,
     format: RecordFormat,
-    dossier: &Dossier,
+    identity: &RenderedIdentity,
     mut report: Report,
 ) -> u8 {
     log::error!("{}", failure.why);
@@ -180,7 +180,7 @@ fn refuse(
         report.add(&failure.frame());
         report.send();
     } else {
-        not_started_record(failure).write(options, format, dossier, &mut report);
+        not_started_record(failure).write(options, format, identity, &mut report);
     }
     failure.code
 }
@@ -206,16 +206,22 @@ fn own_pid() -> i32 {
 }
 
 impl Record {
-    fn write(&self, options: &Options, format: RecordFormat, dossier: &Dossier, report: &mut Report) {
+    fn write(
+        &self,
+        options: &Options,
+        format: RecordFormat,
+        identity: &RenderedIdentity,
+        report: &mut Report,
+    ) {
         if format != RecordFormat::Off {
-            let line = self.render(format, dossier);
+            let line = self.render(format, identity);
             if !stderr().write_record(line.clone()) {
                 // stderr has no room now; PID 1 can wait for it, and the program need not.
                 report.add(&Frame::StderrLine.encode(&line));
             }
         }
         let Some(directory) = &options.journal else { return };
-        let line = self.render(RecordFormat::Json, dossier);
+        let line = self.render(RecordFormat::Json, identity);
         if report.pipe.is_some() {
             // Where the journal is can be slow or away; PID 1 has helpers for that.
             report.add(&Frame::JournalLine.encode(&line));
@@ -223,7 +229,7 @@ impl Record {
         }
         let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
         let host = host.as_deref().unwrap_or("unknown");
-        let path = journal::path(directory, self.time, dossier.container_id(), host);
+        let path = journal::path(directory, self.time, identity.container_id(), host);
         match journal::append_bounded(&path, &line) {
             Err(error) if error.kind() != std::io::ErrorKind::WriteZero => {
                 log::warn!("the journal {} cannot be written: {}", path.display(), reason(&error));
@@ -281,17 +287,17 @@ pub fn exec_mode(options: &Options, inherited: &Inherited, format: RecordFormat)
             log::warn!("{name} cannot stop epitaph before the program runs: {error}");
         }
     }
-    launch(options, inherited, format, &Surroundings::of_process(), Report::default())
+    launch(options, inherited, format, &System::of_process(), Report::default())
 }
 
 /// `--whoami`: resolves afresh. Returns what there is to print, and the exit code: 0 when the container ID is
 /// known, else 3.
 #[inline(never)]
 pub fn whoami(options: &Options, format: whoami::Format) -> (String, u8) {
-    let surroundings = Surroundings::of_process();
+    let system = System::of_process();
     // 0 is for a start that must not wait. Who asks here does.
     let limit = if options.identity_timeout.is_zero() { IDENTITY_TIMEOUT } else { options.identity_timeout };
-    let outcome = resolve(&surroundings, local(&surroundings), Deadline::after(limit));
+    let outcome = resolve(&system, local(&system), Deadline::after(limit));
     outcome.log_warnings();
     let attributes = std::env::var(OTEL_VARIABLE).unwrap_or_default();
     let text = whoami::render(&outcome.identity, format, &options.export, &attributes);

@@ -21,7 +21,7 @@ enum Environment {
 }
 
 /// Where the sources look. Tests give a directory and variables of their own.
-pub struct Surroundings {
+pub struct System {
     root: PathBuf,
     environment: Environment,
     metadata_v2: String,
@@ -35,23 +35,23 @@ const METADATA_V2: &str = "http://169.254.170.2/v2";
 /// The container instance as a container sees it in Docker's default network.
 const DOCKER_GATEWAY: Ipv4Addr = Ipv4Addr::new(172, 17, 0, 1);
 
-impl Surroundings {
+impl System {
     /// The file system and the environment of this process.
-    pub fn of_process() -> Surroundings {
-        Surroundings::with(PathBuf::from("/"), Environment::OfProcess)
+    pub fn of_process() -> System {
+        System::with(PathBuf::from("/"), Environment::OfProcess)
     }
 
     /// The tree below `root` in place of `/`, and `variables` in place of the environment.
     pub fn given<'a>(
         root: impl Into<PathBuf>,
         variables: impl IntoIterator<Item = (&'a str, &'a str)>,
-    ) -> Surroundings {
+    ) -> System {
         let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-        Surroundings::with(root.into(), Environment::Given(variables.into_iter().map(own).collect()))
+        System::with(root.into(), Environment::Given(variables.into_iter().map(own).collect()))
     }
 
-    fn with(root: PathBuf, environment: Environment) -> Surroundings {
-        Surroundings {
+    fn with(root: PathBuf, environment: Environment) -> System {
+        System {
             root,
             environment,
             metadata_v2: METADATA_V2.to_owned(),
@@ -62,7 +62,7 @@ impl Surroundings {
 
     /// Asks other addresses than those of ECS where no variable names one: the base of version 2 of the metadata
     /// endpoint, and base URLs of the introspection API in the order in which they are tried.
-    pub fn asking(mut self, metadata_v2: &str, introspection: &[&str]) -> Surroundings {
+    pub fn asking(mut self, metadata_v2: &str, introspection: &[&str]) -> System {
         metadata_v2.clone_into(&mut self.metadata_v2);
         self.introspection = Some(introspection.iter().map(|&url| url.to_owned()).collect());
         self
@@ -169,8 +169,8 @@ mod tests {
     fn the_likely_addresses_of_the_agent() {
         let tree = tempfile::tempdir().expect("a directory");
         let addresses = || -> Vec<String> {
-            let surroundings = Surroundings::given(tree.path(), []);
-            surroundings.introspection_addresses().iter().map(BaseUrl::to_string).collect()
+            let system = System::given(tree.path(), []);
+            system.introspection_addresses().iter().map(BaseUrl::to_string).collect()
         };
         let [docker, local] = ["http://172.17.0.1:51678", "http://127.0.0.1:51678"];
         assert_eq!(addresses(), [docker, local]);
@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn a_file_outside_the_tree_is_not_read() {
         let tree = tempfile::tempdir().expect("a directory");
-        assert_eq!(Surroundings::given(tree.path(), []).read("/proc/self/cgroup"), "");
-        assert_eq!(Surroundings::given(tree.path(), [("A", "")]).variable("A"), None);
+        assert_eq!(System::given(tree.path(), []).read("/proc/self/cgroup"), "");
+        assert_eq!(System::given(tree.path(), [("A", "")]).variable("A"), None);
     }
 }
