@@ -428,8 +428,9 @@ impl Core {
         } else {
             self.reaped += 1;
         }
+        // After the program's end only a helper proves anything: all others may have died with it.
         if let Some(kills) = &mut self.kills
-            && self.over.is_none()
+            && (self.over.is_none() || finished.is_some())
         {
             kills.on_other_reaped(now, child, finished, to);
         }
