@@ -3,8 +3,10 @@
 //! The HTTP client, the JSON parser and all that they allocate live in this process and are gone at the exec.
 //! A hang in them is the hang of an ordinary child, which SIGTERM ends. `--exec` is the same without a fork.
 
+mod above;
 mod program;
 
+pub use self::above::has_init_above;
 pub use self::program::NotStarted;
 
 use self::program::{exec, search_path};

@@ -215,7 +215,8 @@ impl Kills {
     }
 
     /// The program was reaped. A last look follows at the end; this one is for the name of a victim.
-    pub(super) fn on_program_reaped(&mut self, child: Child, to: &mut Actions) {
+    pub(super) fn on_program_reaped(&mut self, now: Instant, child: Child, to: &mut Actions) {
+        self.notice_a_freeze(now);
         self.program_is_gone = true;
         self.spared_at = None;
         self.next_look = None;

@@ -414,7 +414,7 @@ impl Core {
             self.over = self.over.or(Some((Over::Ended(child), now)));
             self.stops.on_program_ended(now);
             if let Some(kills) = &mut self.kills {
-                kills.on_program_reaped(child, to);
+                kills.on_program_reaped(now, child, to);
             }
             return;
         }
