@@ -133,7 +133,10 @@ mod tests {
                 let text = letter.repeat(count);
                 let shown = Shown::new(&text).to_string();
                 assert!(shown.len() <= LONGEST, "{count} times {letter:?}: {}", shown.len());
-                assert!(shown.len() > LONGEST - 16 || !shown.ends_with('…'), "{count} times {letter:?}: {shown}");
+                assert!(
+                    shown.len() > LONGEST - 16 || !shown.ends_with('…'),
+                    "{count} times {letter:?}: {shown}"
+                );
                 let one = Shown::new(letter).to_string();
                 assert_eq!(shown.ends_with('…'), one.len() * count > LONGEST, "{count} times {letter:?}");
                 assert!(!shown.contains(is_forbidden));
