@@ -3,15 +3,18 @@
 //! The HTTP client, the JSON parser and all that they allocate live in this process and are gone at the exec.
 //! A hang in them is the hang of an ordinary child, which SIGTERM ends. `--exec` is the same without a fork.
 
+mod elf;
+mod hints;
 mod program;
 
-pub use self::program::NotStarted;
+pub use self::program::{NotStarted, name};
 
 use self::program::{exec, search_path};
 use crate::identity::otel::VARIABLE as OTEL_VARIABLE;
 use crate::identity::{Deadline, Field, Identity, System, local, resolve, whoami};
 use crate::options::{IDENTITY_TIMEOUT, Options, RecordFormat, Signal};
 use crate::record::{Formats, Frame, Kind, Record, RenderedIdentity, Value, journal, stderr};
+use crate::shown::Shown;
 use crate::sys::{self, Environment, reason};
 use std::env::VarError;
 use std::ffi::{OsStr, OsString};
@@ -163,7 +166,7 @@ pub fn launch(
         }
     }
     let program = options.program.first().map_or(OsStr::new(""), OsString::as_os_str);
-    let failure = NotStarted::exec(program, &path, &error);
+    let failure = NotStarted::exec(program, &error);
     refuse(options, &failure, format, &rendered, report)
 }
 
@@ -186,8 +189,8 @@ fn refuse(
 }
 
 fn start_record(options: &Options, identity_ms: u64) -> Record {
-    let program = options.program.first().map(|program| program.to_string_lossy()).unwrap_or_default();
-    let fields = vec![("program", Value::from(&*program)), ("identity_ms", Value::from(identity_ms))];
+    let program = options.program.first().map(|program| name(program)).unwrap_or_default();
+    let fields = vec![("program", Value::from(program)), ("identity_ms", Value::from(identity_ms))];
     Record { kind: Kind::Start, time: SystemTime::now(), pid: Some(own_pid()), fields }
 }
 
@@ -232,7 +235,7 @@ impl Record {
         let path = journal::path(directory, self.time, identity.container_id(), host);
         match journal::append_bounded(&path, &line) {
             Err(error) if error.kind() != std::io::ErrorKind::WriteZero => {
-                log::warn!("the journal {} cannot be written: {}", path.display(), reason(&error));
+                log::warn!("the journal {} cannot be written: {}", Shown::new(&path), reason(&error));
             }
             _ => {}
         }
@@ -262,9 +265,10 @@ fn environment(variables: &[(String, String)]) -> Environment {
         let Some(old) = environment.set(name, value) else { continue };
         // Attributes are added to, which replaces nothing.
         if name != OTEL_VARIABLE && old != *value {
+            // Not what it was, which may be a secret.
             log::warn!(
-                "{name} was \"{}\" and is now \"{value}\", which is what this container is",
-                old.escape_debug()
+                "{name} had another value and is now \"{}\", which is what this container is",
+                Shown::new(value)
             );
         }
     }

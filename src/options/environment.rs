@@ -2,6 +2,7 @@
 
 use super::{Mode, Options, Persona, RecordFormat, Target, duration, level};
 use crate::identity::ExportList;
+use crate::shown::{Shown, line};
 use std::ffi::OsString;
 
 /// What a variable may hold.
@@ -38,8 +39,8 @@ impl Reader<'_> {
     }
 
     fn ignored(&mut self, name: &str, value: &str, why: &str) {
-        let short: String = value.chars().take(40).flat_map(char::escape_debug).collect();
-        self.warnings.push(format!("ignored {name}=\"{short}\": {why}"));
+        // A value that is wrong is mostly a short one, or none that anybody wants to read whole.
+        self.warnings.push(format!("ignored {name}=\"{}\": {why}", Shown::at_most(value, 80)));
     }
 
     fn is_set(&self, name: &str) -> bool {
@@ -93,7 +94,7 @@ pub(super) fn apply(options: &mut Options, env: &dyn Fn(&str) -> Option<OsString
         let list = list.to_string_lossy();
         match ExportList::parse(&list) {
             Ok(export) => options.export = export,
-            Err(bad) => reader.ignored("EPITAPH_EXPORT", &list, &bad.to_string()),
+            Err(bad) => reader.ignored("EPITAPH_EXPORT", &list, &line(&bad.to_string())),
         }
     }
     if let Some(directory) = env("EPITAPH_JOURNAL").filter(|directory| !directory.is_empty()) {

@@ -176,8 +176,8 @@ impl Options {
         self.journal = std::path::absolute(&directory).ok();
         if self.journal.is_none() {
             self.warnings.push(format!(
-                "ignored the journal {:?}: it is relative to the working directory, which is not there",
-                directory.display().to_string()
+                "ignored the journal \"{}\": it is relative to the working directory, which is not there",
+                crate::shown::Shown::new(&directory)
             ));
         }
     }

@@ -15,9 +15,10 @@ pub use value::Value;
 use crate::options::RecordFormat;
 use std::time::SystemTime;
 
-/// The longest record in bytes, its line end included: PIPE_BUF on Linux, up to which a write to a pipe is
-/// not mixed with others (pipe(7)).
-pub const LONGEST: usize = 4096;
+/// The longest record in bytes, its line ends included. Up to PIPE_BUF, 4,096 bytes on Linux, a write to a pipe is not
+/// mixed with others (pipe(7)); and `journalctl -o json` shows a message of 4,088 bytes and more as `null`
+/// (`JSON_THRESHOLD` in systemd's src/shared/logs-show.c, which counts the name of the field too).
+pub const LONGEST: usize = 4088;
 
 /// What happened: the value of the key `epitaph`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -20,6 +20,7 @@ mod trace;
 
 mod becoming;
 mod exits;
+mod hints;
 mod identity;
 mod lines;
 mod orphans;
