@@ -4,7 +4,7 @@ use crate::options::Options;
 use crate::record::{LONGEST, LogWriter};
 use crate::shown::{self, Shown, cut_with_mark};
 use env_logger::{Builder, Logger, Target};
-use log::{LevelFilter, Log, Metadata, Record};
+use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::io::Write;
 use std::sync::OnceLock;
 
@@ -66,16 +66,15 @@ fn logger(verbosity: LevelFilter, filter: &str) -> Logger {
     builder.parse_filters(filter);
     builder.target(Target::Pipe(Box::new(LogWriter)));
     builder.format(|line, record| {
-        let message = format!("[{} epitaph ({})] {}", record.level(), std::process::id(), record.args());
-        line.write_all(one_line(&message).as_bytes())
+        line.write_all(one_line(record.level(), std::process::id(), &record.args().to_string()).as_bytes())
     });
     builder.build()
 }
 
 /// The message as one line with its end, at most as long as a record. Values in it were escaped and cut where they were
 /// put in; this is for what a library says.
-fn one_line(message: &str) -> String {
-    let mut line = shown::line(message);
+pub fn one_line(level: Level, pid: u32, message: &str) -> String {
+    let mut line = shown::line(&format!("[{level} epitaph ({pid})] {message}"));
     cut_with_mark(&mut line, LONGEST - 1);
     line.push('\n');
     line
@@ -83,12 +82,13 @@ fn one_line(message: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{misspelt_level, one_line};
+    use super::{Level, misspelt_level, one_line};
 
     #[test]
     fn a_message_is_one_line_whatever_is_in_it() {
-        assert_eq!(one_line("[WARN epitaph (1)] \u{1b}[1m\nx"), "[WARN epitaph (1)] \\u{1b}[1m\\nx\n");
-        let long = one_line(&"é\n".repeat(5000));
+        let line = one_line(Level::Warn, 1, "\u{1b}[1m\nx");
+        assert_eq!(line, "[WARN epitaph (1)] \\u{1b}[1m\\nx\n");
+        let long = one_line(Level::Warn, 1, &"é\n".repeat(5000));
         assert!(long.len() <= crate::record::LONGEST && long.ends_with("…\n"));
     }
 

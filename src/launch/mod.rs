@@ -166,7 +166,7 @@ pub fn launch(
         }
     }
     let program = options.program.first().map_or(OsStr::new(""), OsString::as_os_str);
-    let failure = NotStarted::exec(program, &error);
+    let failure = NotStarted::exec(program, error.path(), error.raw_os_error());
     refuse(options, &failure, format, &rendered, report)
 }
 

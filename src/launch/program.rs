@@ -4,7 +4,7 @@ use super::hints;
 use crate::options::Options;
 use crate::record::Frame;
 use crate::shown::{LONGEST, Shown, cut_with_mark};
-use crate::sys::{self, Environment, reason};
+use crate::sys::{self, Environment};
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -23,8 +23,9 @@ pub struct NotStarted {
 const LONGEST_WHY: usize = 300;
 
 impl NotStarted {
-    pub(super) fn exec(program: &OsStr, failure: &ExecError) -> NotStarted {
-        let errno = failure.error.raw_os_error();
+    /// Why execve(2) refused the program: `errno`, and what is to be seen at `path`, the file that was tried last; `None`
+    /// where no directory of PATH has one.
+    pub fn exec(program: &OsStr, path: Option<&Path>, errno: Option<i32>) -> NotStarted {
         let code = match errno {
             Some(libc::ENOENT | libc::ENOTDIR) => 127,
             _ => 126,
@@ -35,13 +36,16 @@ impl NotStarted {
             _ if first_word(program).is_some() => {
                 Some("is it one word by mistake, a command and its arguments?".to_owned())
             }
-            Some(libc::ENOENT) if failure.path.is_none() => Some("it is in no directory of PATH".to_owned()),
-            _ => failure.path.as_deref().and_then(|path| hints::look(path, errno?)),
+            Some(libc::ENOENT) if path.is_none() => Some("it is in no directory of PATH".to_owned()),
+            _ => path.and_then(|path| hints::look(path, errno?)),
         };
         let name = name(program);
         let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
         let name = Shown::at_most(&name, hints::LONGEST_WORD);
-        let mut why = format!("exec {name} failed: {}{hint}", reason(&failure.error));
+        let mut why = format!(
+            "exec {name} failed: {}{hint}",
+            errno.map_or("unknown", |errno| nix::Error::from_raw(errno).desc())
+        );
         cut_with_mark(&mut why, LONGEST_WHY);
         NotStarted { code, why }
     }
@@ -118,6 +122,11 @@ impl ExecError {
         ExecError { error: io::Error::from_raw_os_error(errno), path: None }
     }
 
+    /// The file that it was about, the last of those that were tried.
+    pub(super) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
     /// The errno of execve(2).
     pub(super) fn raw_os_error(&self) -> Option<i32> {
         self.error.raw_os_error()
@@ -191,8 +200,7 @@ mod tests {
     use super::*;
 
     fn why(name: &str, path: Option<&str>, errno: i32) -> String {
-        let error = io::Error::from_raw_os_error(errno);
-        NotStarted::exec(OsStr::new(name), &ExecError { error, path: path.map(PathBuf::from) }).why
+        NotStarted::exec(OsStr::new(name), path.map(Path::new), Some(errno)).why
     }
 
     #[test]
