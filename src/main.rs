@@ -22,7 +22,8 @@ fn run_program(options: &Options, inherited: &Inherited) -> u8 {
     for warning in &options.warnings {
         log::warn!("{warning}");
     }
-    let by_default = || if std::io::stderr().is_terminal() { RecordFormat::Text } else { RecordFormat::Json };
+    let by_default =
+        || if std::io::stderr().is_terminal() { RecordFormat::Text } else { RecordFormat::JsonApart };
     let format = options.records.unwrap_or_else(by_default);
     match options.mode {
         Mode::WhoAmI(format) => {

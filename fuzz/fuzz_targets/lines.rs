@@ -47,8 +47,13 @@ fn check_record(record: &Record, identity: &RenderedIdentity) {
     let value: serde_json::Value = serde_json::from_str(check_line(&json)).expect("JSON");
     let wrong: Vec<String> = schema().iter_errors(&value).map(|error| error.to_string()).collect();
     assert!(wrong.is_empty(), "{json}: {wrong:?}");
-    let text = String::from_utf8(record.render(RecordFormat::Text, identity)).expect("UTF-8");
-    assert!(check_line(&text).starts_with("epitaph="));
+    // But for the start record these begin their line themselves.
+    for (format, first) in [(RecordFormat::JsonApart, "{\"epitaph\":"), (RecordFormat::Text, "epitaph=")] {
+        let line = String::from_utf8(record.render(format, identity)).expect("UTF-8");
+        assert!(line.len() <= LONGEST);
+        let line = if record.kind == Kind::Start { Some(&*line) } else { line.strip_prefix('\n') };
+        assert!(check_line(line.expect("a line end")).starts_with(first));
+    }
 }
 
 fn identity(host: &str, answer: &[u8]) -> RenderedIdentity {

@@ -195,7 +195,7 @@ fn whoami_format(text: &str) -> Result<whoami::Format, &'static str> {
 }
 
 fn records(text: &str) -> Result<RecordFormat, &'static str> {
-    super::record_format(text).ok_or("expected json, text or off")
+    super::record_format(text).ok_or("expected json, json-compact, text or off")
 }
 
 #[cfg(test)]

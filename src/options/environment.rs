@@ -14,7 +14,8 @@ struct Kind<T> {
 const SWITCH: Kind<bool> = Kind { read: switch, expected: "1 or 0" };
 const DURATION: Kind<std::time::Duration> =
     Kind { read: duration::parse, expected: super::usage::DURATION_FORMS };
-const RECORDS: Kind<RecordFormat> = Kind { read: super::record_format, expected: "json, text or off" };
+const RECORDS: Kind<RecordFormat> =
+    Kind { read: super::record_format, expected: "json, json-compact, text or off" };
 // tini takes any number, and has nothing more to say above 3.
 const VERBOSITY: Kind<log::LevelFilter> =
     Kind { read: |text| text.parse().ok().map(level), expected: "a number, from 0 for errors alone to 4" };

@@ -108,12 +108,26 @@ pub enum Isolation {
 /// How records are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecordFormat {
-    /// one JSON object a line
+    /// one JSON object a line: `json-compact`, and the journal, which has its file for itself
     Json,
-    /// logfmt: `key=value` pairs
+    /// the same, on a line that it begins itself: `json`
+    JsonApart,
+    /// logfmt: `key=value` pairs, on a line that it begins itself
     Text,
     /// not at all
     Off,
+}
+
+impl RecordFormat {
+    /// Whether a record in it is a JSON object.
+    pub fn is_json(self) -> bool {
+        matches!(self, RecordFormat::Json | RecordFormat::JsonApart)
+    }
+
+    /// Whether a record in it begins with a line end, if the program may have left a line open before it.
+    pub fn begins_its_line(self) -> bool {
+        matches!(self, RecordFormat::JsonApart | RecordFormat::Text)
+    }
 }
 
 /// What a command line comes to.
@@ -209,7 +223,8 @@ fn level(verbosity: usize) -> log::LevelFilter {
 
 fn record_format(text: &str) -> Option<RecordFormat> {
     match text {
-        "json" => Some(RecordFormat::Json),
+        "json" => Some(RecordFormat::JsonApart),
+        "json-compact" => Some(RecordFormat::Json),
         "text" => Some(RecordFormat::Text),
         "off" => Some(RecordFormat::Off),
         _ => None,

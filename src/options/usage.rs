@@ -78,7 +78,7 @@ Options of epitaph:
   --require-identity       End with 78 when the task ARN is not known in time.
   --export LIST            Give PROGRAM more variables: all, otel, NAME=field, with commas between them.
   --kill-after DUR         Send SIGKILL this long after a stop signal was forwarded (default and 0: never).
-  --records FORMAT         json, text or off (default json; text where stderr is a terminal).
+  --records FORMAT         json, json-compact, text or off (default json; text where stderr is a terminal).
   --journal DIR            Also append the records to DIR/YYYY-MM-DD/CONTAINER_ID.jsonl.
   --whoami                 Run nothing, tell who this container is. Ends with 3 when it is not known.
   --format FORMAT          Of --whoami: text, json or env (for eval).

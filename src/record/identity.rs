@@ -43,7 +43,7 @@ pub struct Formats {
 impl Formats {
     /// Those for records in `format` on stderr, and for a journal if there is one.
     pub fn new(format: RecordFormat, has_journal: bool) -> Formats {
-        Formats { json: has_journal || format == RecordFormat::Json, text: format == RecordFormat::Text }
+        Formats { json: has_journal || format.is_json(), text: format == RecordFormat::Text }
     }
 }
 
@@ -63,7 +63,7 @@ impl RenderedIdentity {
 
     /// What every record holds, and what only some do.
     pub(super) fn parts(&self, format: RecordFormat) -> (&[u8], &[u8]) {
-        let part = if format == RecordFormat::Json { &self.json } else { &self.text };
+        let part = if format.is_json() { &self.json } else { &self.text };
         (&part.common, &part.rest)
     }
 

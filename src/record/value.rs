@@ -90,7 +90,7 @@ impl Value {
 /// The pairs without anything around them.
 pub(super) fn render(format: RecordFormat, fields: &[(&'static str, Value)]) -> Vec<u8> {
     match format {
-        RecordFormat::Json => {
+        RecordFormat::Json | RecordFormat::JsonApart => {
             let mut line = Vec::new();
             for (key, value) in fields {
                 if !line.is_empty() {
