@@ -30,6 +30,15 @@ pub struct Process {
     pub memory: u64,
     /// number of threads; 0 for a zombie
     pub threads: u32,
+    /// whether SIGKILL is on its way to it, or it gives its memory back already
+    pub is_ending: bool,
+}
+
+impl Process {
+    /// Whether it is neither dead nor dying.
+    pub fn is_alive(&self) -> bool {
+        !self.is_ending && !matches!(self.state, 'Z' | 'X')
+    }
 }
 
 /// How much may be read.
@@ -138,8 +147,7 @@ pub fn name_of(root: &Path, pid: i32) -> Option<ShortName> {
 pub fn is_ending(root: &Path, pid: i32) -> Option<bool> {
     let stat = read_bytes(&root.join(format!("proc/{pid}/stat")), parse_stat)?;
     let has_ended = matches!(stat.state, 'Z' | 'X');
-    let is_killed = stat.pending & 1 << (libc::SIGKILL - 1) != 0;
-    (!has_ended).then_some(is_killed || stat.flags & PF_EXITING != 0)
+    (!has_ended).then_some(stat.is_ending())
 }
 
 fn read_process(directory: &Path, page: u64) -> Option<Process> {
@@ -162,14 +170,15 @@ fn read_process(directory: &Path, page: u64) -> Option<Process> {
         wait_channel,
         memory: resident_pages.saturating_mul(page),
         threads: stat.threads,
+        is_ending: stat.is_ending(),
     })
 }
 
 /// The flag of a kernel thread in field 9 of `stat` (include/linux/sched.h).
 const PF_KTHREAD: u64 = 0x0020_0000;
 
-/// The flag there of one that ends: it has taken its SIGKILL and gives its memory back.
-const PF_EXITING: u64 = 0x4;
+/// The flags there of one that ends: it gives its memory back, or has taken its SIGKILL and is about to.
+const PF_ENDING: u64 = 0x4 | 0x400;
 
 #[derive(Debug, PartialEq, Eq)]
 struct Stat {
@@ -182,6 +191,13 @@ struct Stat {
     resident_pages: u64,
     /// signals that wait for the first thread, 1 to 31, signal n being bit n - 1
     pending: u64,
+}
+
+impl Stat {
+    fn is_ending(&self) -> bool {
+        let is_killed = self.pending & 1 << (libc::SIGKILL - 1) != 0;
+        is_killed || self.flags & PF_ENDING != 0
+    }
 }
 
 /// The name is in parentheses and may hold anything, parentheses, blanks and line feeds too: it ends at the last

@@ -84,6 +84,8 @@ impl Inherited {
 #[derive(Debug, Default)]
 pub struct Report {
     pipe: Option<File>,
+    /// whether PID 1 writes the exit record, although there is no pipe to it
+    is_supervised: bool,
     /// frames that are not sent yet
     frames: Vec<u8>,
 }
@@ -91,7 +93,12 @@ pub struct Report {
 impl Report {
     /// Frames go into `pipe`.
     pub fn to(pipe: File) -> Report {
-        Report { pipe: Some(pipe), frames: Vec::new() }
+        Report { pipe: Some(pipe), is_supervised: true, frames: Vec::new() }
+    }
+
+    /// PID 1 has no pipe to give.
+    pub fn without_pipe() -> Report {
+        Report { is_supervised: true, ..Report::default() }
     }
 
     fn add(&mut self, frames: &[u8]) {
@@ -182,7 +189,7 @@ fn refuse(
     if report.pipe.is_some() {
         report.add(&failure.frame());
         report.send();
-    } else {
+    } else if !report.is_supervised {
         not_started_record(failure).write(options, format, identity, &mut report);
     }
     failure.code

@@ -100,6 +100,7 @@ fn read(
             Long("whoami") => whoami = true,
             Long("format") => format = Some(parser.value()?.parse_with(whoami_format)?),
             Long("kill-after") => options.set_kill_after(parser.value()?.parse_with(time)?),
+            Long("stop-signal") => options.stop_signals = parser.value()?.parse_with(signals)?,
             Long("records") => options.records = Some(parser.value()?.parse_with(records)?),
             other => return Err(other.unexpected()),
         }
@@ -165,12 +166,17 @@ fn without_effect(options: &Options) -> Vec<&'static str> {
         (!options.success_codes.is_empty(), "-e"),
         (!options.rewrites.is_empty(), "-r"),
         (options.kill_after.is_some(), "--kill-after"),
+        (options.stop_signals != [Signal::TERM, Signal::INT], "--stop-signal"),
     ];
     asked.into_iter().filter_map(|(is_asked, name)| is_asked.then_some(name)).collect()
 }
 
 fn signal(text: &str) -> Result<Signal, &'static str> {
     Signal::parse(text).ok_or("expected a signal, such as SIGTERM or 15")
+}
+
+fn signals(text: &str) -> Result<Vec<Signal>, &'static str> {
+    Signal::parse_list(text).ok_or("expected signals with commas between them, such as TERM,QUIT")
 }
 
 fn exit_code(text: &str) -> Result<u8, &'static str> {

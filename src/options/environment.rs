@@ -1,6 +1,6 @@
 //! The variables: `EPITAPH_*`, `TINI_*`, and those of the init that epitaph is called as.
 
-use super::{Mode, Options, Persona, RecordFormat, Target, duration, level};
+use super::{Mode, Options, Persona, RecordFormat, Signal, Target, duration, level};
 use crate::identity::ExportList;
 use crate::shown::{Shown, line};
 use std::ffi::OsString;
@@ -12,6 +12,8 @@ struct Kind<T> {
 }
 
 const SWITCH: Kind<bool> = Kind { read: switch, expected: "1 or 0" };
+const SIGNALS: Kind<Vec<Signal>> =
+    Kind { read: Signal::parse_list, expected: "signals with commas between them, such as TERM,QUIT" };
 const DURATION: Kind<std::time::Duration> =
     Kind { read: duration::parse, expected: super::usage::DURATION_FORMS };
 const RECORDS: Kind<RecordFormat> =
@@ -19,6 +21,9 @@ const RECORDS: Kind<RecordFormat> =
 // tini takes any number, and has nothing more to say above 3.
 const VERBOSITY: Kind<log::LevelFilter> =
     Kind { read: |text| text.parse().ok().map(level), expected: "a number, from 0 for errors alone to 4" };
+
+/// Oftener would be a load, and tell no more.
+const SHORTEST_POLL: std::time::Duration = std::time::Duration::from_millis(100);
 
 struct Reader<'a> {
     env: &'a dyn Fn(&str) -> Option<OsString>,
@@ -101,9 +106,16 @@ pub(super) fn apply(options: &mut Options, env: &dyn Fn(&str) -> Option<OsString
     if let Some(directory) = env("EPITAPH_JOURNAL").filter(|directory| !directory.is_empty()) {
         options.set_journal(directory);
     }
+    if let Some(signals) = reader.read("EPITAPH_STOP_SIGNAL", &SIGNALS) {
+        options.stop_signals = signals;
+    }
     options.stuck_after = reader.read("EPITAPH_STUCK_AFTER", &DURATION);
     if let Some(duration) = reader.read("EPITAPH_OOM_POLL", &DURATION) {
         options.oom_poll = Some(duration).filter(|duration| !duration.is_zero());
+        if options.oom_poll.is_some_and(|poll| poll < SHORTEST_POLL) {
+            options.oom_poll = Some(SHORTEST_POLL);
+            reader.warnings.push("EPITAPH_OOM_POLL is 100ms at least, and so it is".to_owned());
+        }
     }
     if let Some(duration) = reader.read("EPITAPH_KILL_AFTER", &DURATION) {
         options.set_kill_after(duration);

@@ -59,6 +59,8 @@ pub struct Options {
     pub export: ExportList,
     /// `--journal`: the directory, absolute
     pub journal: Option<PathBuf>,
+    /// `--stop-signal`: the signals that stop this program
+    pub stop_signals: Vec<Signal>,
     /// `EPITAPH_STUCK_AFTER`: from the forwarded stop signal to the `stuck` record; zero is never, and
     /// where it is not set it is half of the grace: of `--kill-after`, or of the 10 s that Docker gives
     pub stuck_after: Option<Duration>,
@@ -171,6 +173,7 @@ impl Options {
             require_identity: false,
             export: ExportList::default(),
             journal: None,
+            stop_signals: vec![Signal::TERM, Signal::INT],
             stuck_after: None,
             oom_poll: Some(Duration::from_secs(10)),
             kill_after: None,

@@ -77,6 +77,8 @@ Options of epitaph:
   --identity-timeout DUR   How long the start may wait to learn the identity (default 1s).
   --require-identity       End with 78 when the task ARN is not known in time.
   --export LIST            Give PROGRAM more variables: all, otel, NAME=field, with commas between them.
+  --stop-signal LIST       The signals that stop PROGRAM, with commas between them (default TERM,INT).
+                           The image's STOPSIGNAL belongs here.
   --kill-after DUR         Send SIGKILL this long after a stop signal was forwarded (default and 0: never).
   --records FORMAT         json, json-compact, text or off (default json; text where stderr is a terminal).
   --journal DIR            Also append the records to DIR/YYYY-MM-DD/CONTAINER_ID.jsonl.
@@ -86,8 +88,8 @@ Options of epitaph:
 
 const VARIABLES: &str = "
 Environment variables:
-  EPITAPH_EXEC, EPITAPH_IDENTITY_TIMEOUT, EPITAPH_REQUIRE_IDENTITY, EPITAPH_EXPORT, EPITAPH_KILL_AFTER,
-  EPITAPH_RECORDS, EPITAPH_JOURNAL
+  EPITAPH_EXEC, EPITAPH_IDENTITY_TIMEOUT, EPITAPH_REQUIRE_IDENTITY, EPITAPH_EXPORT, EPITAPH_STOP_SIGNAL,
+  EPITAPH_KILL_AFTER, EPITAPH_RECORDS, EPITAPH_JOURNAL
                            The same as the options. An option wins.
   EPITAPH_INTROSPECTION    Base URL of the ECS agent's introspection API, or off.
   EPITAPH_STUCK_AFTER      When a program that still runs after a stop signal is recorded as stuck

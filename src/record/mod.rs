@@ -31,8 +31,10 @@ pub enum Kind {
     OomKill,
     /// the memory limit is being hit
     MemoryPressure,
-    /// a stop signal was forwarded
+    /// a stop signal arrived
     Stop,
+    /// another signal arrived from outside
+    Signal,
     /// the program still runs well after a stop signal
     Stuck,
     /// the program ended
@@ -48,6 +50,7 @@ impl Kind {
             Kind::OomKill => "oom_kill",
             Kind::MemoryPressure => "memory_pressure",
             Kind::Stop => "stop",
+            Kind::Signal => "signal",
             Kind::Stuck => "stuck",
             Kind::Exit => "exit",
         }

@@ -45,6 +45,12 @@ pub fn kinds(stderr: &str) -> Vec<String> {
     records(stderr).iter().map(kind).collect()
 }
 
+/// The same without `signal` records: signals that tests send to have a program go on come from outside of the
+/// namespace of an init that is PID 1, and from inside of that of any other.
+pub fn story(stderr: &str) -> Vec<String> {
+    kinds(stderr).into_iter().filter(|kind| kind != "signal").collect()
+}
+
 /// The one record of a kind.
 ///
 /// # Panics
