@@ -3,12 +3,15 @@
 //! A [`Record`] is built where something happened and rendered as JSON or logfmt. The identity in it comes
 //! as bytes that were rendered where it was found, a [`RenderedIdentity`]: PID 1 never looks into them.
 
+mod form;
+mod frames;
 mod identity;
 pub mod journal;
 mod stderr;
 mod value;
 
-pub use identity::{Formats, Frame, Frames, RenderedIdentity};
+pub use frames::{Frame, Frames};
+pub use identity::{Formats, RenderedIdentity};
 pub use stderr::{LogWriter, Stderr, stderr};
 pub use value::Value;
 
