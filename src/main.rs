@@ -5,7 +5,7 @@ mod entry;
 
 use epitaph::launch::{self, Inherited};
 use epitaph::options::{self, Command, Mode, Options, RecordFormat};
-use epitaph::{diagnostics, supervise};
+use epitaph::{diagnostics, supervise, sys};
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 
@@ -32,7 +32,18 @@ fn run_program(options: &Options, inherited: &Inherited) -> u8 {
             print(&text, false, code)
         }
         Mode::Exec => launch::exec_mode(options, inherited, format),
-        Mode::Supervise | Mode::Pause => supervise::run(options, inherited, format),
+        Mode::Supervise | Mode::Pause => {
+            // The child has it too, up to the exec, which ends it.
+            if options.protect
+                && let Err(error) = sys::protect()
+            {
+                log::warn!(
+                    "EPITAPH_PROTECT: epitaph can be traced, since prctl is refused: {}",
+                    sys::reason(&error)
+                );
+            }
+            supervise::run(options, inherited, format)
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod elf;
 mod hints;
+mod own_pid;
 mod program;
 
 pub use self::program::{NotStarted, name};
@@ -151,7 +152,7 @@ pub fn launch(
         return refuse(options, &failure, format, &rendered, report);
     }
     let variables = variables(options, &identity);
-    let environment = environment(&variables);
+    let environment = environment(&variables, &report);
     start_record(options, identity_ms).write(options, format, &rendered, &mut report);
     report.add(&Frame::Executing.encode(b""));
     report.send();
@@ -168,7 +169,7 @@ pub fn launch(
                 names.join(", ")
             );
             inherited.restore();
-            error = exec(&options.program, &path, &Environment::of_process());
+            error = exec(&options.program, &path, &self::environment(&[], &report));
             inherited.unblock_for_writing();
         }
     }
@@ -265,9 +266,13 @@ fn variables(options: &Options, identity: &Identity) -> Vec<(String, String)> {
     }
 }
 
-/// The environment of the program: ours, with `variables`.
-fn environment(variables: &[(String, String)]) -> Environment {
+/// The environment of the program: ours, with `variables`, and with its own process ID where ours stood.
+fn environment(variables: &[(String, String)], report: &Report) -> Environment {
     let mut environment = Environment::of_process();
+    // Who becomes the program without a fork has the ID that it was given.
+    if report.is_supervised {
+        own_pid::set(&mut environment, nix::unistd::getppid().as_raw(), |name| std::env::var(name).ok());
+    }
     for (name, value) in variables {
         let Some(old) = environment.set(name, value) else { continue };
         // Attributes are added to, which replaces nothing.

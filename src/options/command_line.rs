@@ -97,6 +97,7 @@ fn read(
             Long("require-identity") => options.require_identity = true,
             Long("export") => options.export = parser.value()?.parse_with(ExportList::parse)?,
             Long("journal") => options.set_journal(parser.value()?),
+            Long("close-fds") => options.close_fds = true,
             Long("whoami") => whoami = true,
             Long("format") => format = Some(parser.value()?.parse_with(whoami_format)?),
             Long("kill-after") => options.set_kill_after(parser.value()?.parse_with(time)?),
@@ -166,6 +167,7 @@ fn without_effect(options: &Options) -> Vec<&'static str> {
         (!options.success_codes.is_empty(), "-e"),
         (!options.rewrites.is_empty(), "-r"),
         (options.kill_after.is_some(), "--kill-after"),
+        (options.close_fds && options.persona != Persona::Catatonit, "--close-fds"),
         (options.stop_signals != [Signal::TERM, Signal::INT], "--stop-signal"),
     ];
     asked.into_iter().filter_map(|(is_asked, name)| is_asked.then_some(name)).collect()

@@ -120,6 +120,10 @@ pub(super) fn apply(options: &mut Options, env: &dyn Fn(&str) -> Option<OsString
     if let Some(duration) = reader.read("EPITAPH_KILL_AFTER", &DURATION) {
         options.set_kill_after(duration);
     }
+    if let Some(close) = reader.read("EPITAPH_CLOSE_FDS", &SWITCH) {
+        options.close_fds = close;
+    }
+    options.protect = reader.read("EPITAPH_PROTECT", &SWITCH) == Some(true);
     options.records = reader.read("EPITAPH_RECORDS", &RECORDS);
     options.log_filter = env("EPITAPH_LOG").map(|filter| filter.to_string_lossy().into_owned());
     options.warnings.append(&mut reader.warnings);
@@ -168,6 +172,14 @@ mod tests {
         assert!(options("catatonit", &[]).subreaper);
         assert!(options("/run/podman-init", &[]).subreaper);
         assert!(!options("tini", &[]).subreaper);
+    }
+
+    #[test]
+    fn catatonit_keeps_nothing_open() {
+        assert!(options("/run/podman-init", &[]).close_fds);
+        assert!(!options("catatonit", &[("EPITAPH_CLOSE_FDS", "0")]).close_fds);
+        assert!(!options("tini", &[]).close_fds);
+        assert!(options("tini", &[("EPITAPH_CLOSE_FDS", "1")]).close_fds);
     }
 
     #[test]

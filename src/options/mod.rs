@@ -70,6 +70,10 @@ pub struct Options {
     pub kill_after: Option<Duration>,
     /// `--records`; `None` is the default, which depends on what stderr is
     pub records: Option<RecordFormat>,
+    /// `EPITAPH_PROTECT`: nobody without CAP_SYS_PTRACE may trace epitaph or open what it has open
+    pub protect: bool,
+    /// `--close-fds`: after the fork epitaph keeps nothing open that it was given but 0, 1 and 2; catatonit by itself
+    pub close_fds: bool,
     /// what was wrong in the environment, a line each
     pub warnings: Vec<String>,
 }
@@ -178,6 +182,8 @@ impl Options {
             oom_poll: Some(Duration::from_secs(10)),
             kill_after: None,
             records: None,
+            protect: false,
+            close_fds: persona == Persona::Catatonit,
             warnings: Vec::new(),
         }
     }

@@ -3,12 +3,14 @@
 //! Everything else in the crate is safe code on top of `nix`, `std` and this module.
 #![allow(unsafe_code)]
 
+mod descriptors;
 mod file;
 mod process;
 mod signal;
 mod terminal;
 mod xattr;
 
+pub use descriptors::{close_inherited_descriptors, own_pidfd_inode, protect};
 pub use file::{
     is_mount_root, reserve_standard_descriptors, stderr_descriptor, stdin_descriptor, write, write_nowait,
 };

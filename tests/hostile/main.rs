@@ -8,6 +8,7 @@ mod records;
 mod support;
 
 mod half_lines;
+mod protect;
 mod volume;
 
 use std::time::Duration;

@@ -21,6 +21,7 @@ mod trace;
 mod becoming;
 mod exits;
 mod hints;
+mod hostile;
 mod identity;
 mod lines;
 mod orphans;
