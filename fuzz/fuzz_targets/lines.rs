@@ -108,7 +108,7 @@ fn check_program(options: &Options, comm: &[u8], identity: &RenderedIdentity) {
             ("threads", Value::from(1_u64)),
         ])
     };
-    let processes = Value::List((1..100).map(process).collect());
+    let processes = Value::List((1..60).map(process).collect());
     check_record(&record(Kind::Stuck, vec![("processes", processes)]), identity);
     let why = format!("The kernel's OOM killer took another process (pid 9, {comm}).");
     let exit = vec![

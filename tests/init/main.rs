@@ -31,6 +31,7 @@ mod quiet;
 mod refused;
 mod settings;
 mod signals;
+mod socket_activation;
 mod state;
 mod streams;
 mod verdicts;
