@@ -9,6 +9,7 @@ mod identity;
 pub mod journal;
 mod stderr;
 mod value;
+pub mod writer;
 
 pub use frames::{Frame, Frames};
 pub use identity::{Formats, RenderedIdentity};

@@ -3,7 +3,7 @@
 use super::check;
 use nix::sys::stat::fstat;
 use std::io;
-use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 /// How far to look where there is no /proc: the usual soft limit of descriptors, getrlimit(2).
 const WITHOUT_PROC: RawFd = 1024;
@@ -22,6 +22,14 @@ pub fn close_inherited_descriptors() {
         // SAFETY: nothing of ours uses it, as its flag tells.
         unsafe { libc::close(fd) };
     }
+}
+
+/// How many bytes wait in a pipe to be read, by either end of it: FIONREAD, ioctl(2).
+pub fn unread(pipe: &OwnedFd) -> usize {
+    let mut count: libc::c_int = 0;
+    // SAFETY: the number is valid for the call. Its request has another type on musl.
+    let result = unsafe { libc::ioctl(pipe.as_raw_fd(), libc::FIONREAD as _, &raw mut count) };
+    if result < 0 { 0 } else { usize::try_from(count).unwrap_or(0) }
 }
 
 /// Whether it is open and passes an exec.
@@ -60,7 +68,6 @@ pub fn protect() -> io::Result<()> {
 mod tests {
     use super::*;
     use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-    use std::os::fd::AsRawFd;
 
     #[test]
     fn what_passes_an_exec_was_inherited() {

@@ -10,7 +10,7 @@ mod signal;
 mod terminal;
 mod xattr;
 
-pub use descriptors::{close_inherited_descriptors, own_pidfd_inode, protect};
+pub use descriptors::{close_inherited_descriptors, own_pidfd_inode, protect, unread};
 pub use file::{
     is_mount_root, reserve_standard_descriptors, stderr_descriptor, stdin_descriptor, write, write_nowait,
 };
