@@ -5,7 +5,7 @@ mod entry;
 
 use epitaph::launch::{self, Inherited};
 use epitaph::options::{self, Command, Mode, Options, RecordFormat};
-use epitaph::{diagnostics, supervise};
+use epitaph::{diagnostics, supervise, sys};
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 
@@ -22,7 +22,8 @@ fn run_program(options: &Options, inherited: &Inherited) -> u8 {
     for warning in &options.warnings {
         log::warn!("{warning}");
     }
-    let by_default = || if std::io::stderr().is_terminal() { RecordFormat::Text } else { RecordFormat::Json };
+    let by_default =
+        || if std::io::stderr().is_terminal() { RecordFormat::Text } else { RecordFormat::JsonApart };
     let format = options.records.unwrap_or_else(by_default);
     match options.mode {
         Mode::WhoAmI(format) => {
@@ -43,7 +44,18 @@ fn run_program(options: &Options, inherited: &Inherited) -> u8 {
             }
             launch::exec_mode(options, inherited, format)
         }
-        Mode::Supervise | Mode::Pause => supervise::run(options, inherited, format),
+        Mode::Supervise | Mode::Pause => {
+            // The child has it too, up to the exec, which ends it.
+            if options.protect
+                && let Err(error) = sys::protect()
+            {
+                log::warn!(
+                    "EPITAPH_PROTECT: epitaph can be traced, since prctl is refused: {}",
+                    sys::reason(&error)
+                );
+            }
+            supervise::run(options, inherited, format)
+        }
     }
 }
 

@@ -70,6 +70,10 @@ pub struct Options {
     pub kill_after: Option<Duration>,
     /// `--records`; `None` is the default, which depends on what stderr is
     pub records: Option<RecordFormat>,
+    /// `EPITAPH_PROTECT`: nobody without CAP_SYS_PTRACE may trace epitaph or open what it has open
+    pub protect: bool,
+    /// `--close-fds`: after the fork epitaph keeps nothing open that it was given but 0, 1 and 2; catatonit by itself
+    pub close_fds: bool,
     /// what was wrong in the environment, a line each
     pub warnings: Vec<String>,
 }
@@ -110,12 +114,26 @@ pub enum Isolation {
 /// How records are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecordFormat {
-    /// one JSON object a line
+    /// one JSON object a line: `json-compact`, and the journal, which has its file for itself
     Json,
-    /// logfmt: `key=value` pairs
+    /// the same, on a line that it begins itself: `json`
+    JsonApart,
+    /// logfmt: `key=value` pairs, on a line that it begins itself
     Text,
     /// not at all
     Off,
+}
+
+impl RecordFormat {
+    /// Whether a record in it is a JSON object.
+    pub fn is_json(self) -> bool {
+        matches!(self, RecordFormat::Json | RecordFormat::JsonApart)
+    }
+
+    /// Whether a record in it begins with a line end, if the program may have left a line open before it.
+    pub fn begins_its_line(self) -> bool {
+        matches!(self, RecordFormat::JsonApart | RecordFormat::Text)
+    }
 }
 
 /// What a command line comes to.
@@ -164,6 +182,8 @@ impl Options {
             oom_poll: Some(Duration::from_secs(10)),
             kill_after: None,
             records: None,
+            protect: false,
+            close_fds: persona == Persona::Catatonit,
             warnings: Vec::new(),
         }
     }
@@ -188,6 +208,7 @@ impl Options {
             (!self.success_codes.is_empty(), "-e", ""),
             (!self.rewrites.is_empty(), "-r", ""),
             (self.kill_after.is_some(), "--kill-after", "EPITAPH_KILL_AFTER"),
+            (self.close_fds && self.persona != Persona::Catatonit, "--close-fds", "EPITAPH_CLOSE_FDS"),
             (self.stop_signals != [Signal::TERM, Signal::INT], "--stop-signal", "EPITAPH_STOP_SIGNAL"),
         ];
         let told = asked.into_iter().filter(|(is_asked, _, variable)| *is_asked && !is_set(variable));
@@ -205,8 +226,8 @@ impl Options {
         self.journal = std::path::absolute(&directory).ok();
         if self.journal.is_none() {
             self.warnings.push(format!(
-                "ignored the journal {:?}: it is relative to the working directory, which is not there",
-                directory.display().to_string()
+                "ignored the journal \"{}\": it is relative to the working directory, which is not there",
+                crate::shown::Shown::new(&directory)
             ));
         }
     }
@@ -238,7 +259,8 @@ fn level(verbosity: usize) -> log::LevelFilter {
 
 fn record_format(text: &str) -> Option<RecordFormat> {
     match text {
-        "json" => Some(RecordFormat::Json),
+        "json" => Some(RecordFormat::JsonApart),
+        "json-compact" => Some(RecordFormat::Json),
         "text" => Some(RecordFormat::Text),
         "off" => Some(RecordFormat::Off),
         _ => None,

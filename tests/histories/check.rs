@@ -108,14 +108,16 @@ fn was_indistinguishable(life: &Life, end: &End) -> bool {
     })
 }
 
-/// A helper was taken, and had not ended when the program did: nobody could see that it was the one.
+/// A helper was taken, and nobody could see that it was the one: it had not ended when the program did, or somebody killed
+/// another process in the same moment.
 fn is_a_helper_dying(life: &Life, end: u64) -> bool {
-    let taken = |one: &&Process| one.is_helper && one.cause == Some(Cause::Oom);
-    life.world
-        .processes
-        .iter()
-        .filter(taken)
-        .any(|one| one.struck_at <= end && one.reaped_at.is_none_or(|at| at >= end))
+    let all = &life.world.processes;
+    let taken =
+        all.iter().filter(|one| one.is_helper && one.cause == Some(Cause::Oom) && one.struck_at <= end);
+    let killed = |at: u64| {
+        all.iter().any(|one| one.cause == Some(Cause::Another) && one.struck_at.abs_diff(at) <= SLACK)
+    };
+    taken.into_iter().any(|one| one.reaped_at.is_none_or(|at| at >= end) || killed(one.struck_at))
 }
 
 /// Each signal is forwarded once, to a program that is there.

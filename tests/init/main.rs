@@ -20,6 +20,8 @@ mod trace;
 
 mod becoming;
 mod exits;
+mod hints;
+mod hostile;
 mod identity;
 mod lines;
 mod orphans;
@@ -30,6 +32,7 @@ mod refused;
 mod scarce;
 mod settings;
 mod signals;
+mod socket_activation;
 mod state;
 mod stops;
 mod streams;
