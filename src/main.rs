@@ -3,6 +3,7 @@
 
 mod entry;
 
+use epitaph::identity::run;
 use epitaph::launch::{self, Inherited};
 use epitaph::options::{self, Command, Mode, Options, RecordFormat};
 use epitaph::{diagnostics, supervise};
@@ -18,6 +19,7 @@ fn run(args: Vec<OsString>, inherited: &Inherited) -> u8 {
 }
 
 fn run_program(options: &Options, inherited: &Inherited) -> u8 {
+    run::begin();
     diagnostics::init(options);
     for warning in &options.warnings {
         log::warn!("{warning}");

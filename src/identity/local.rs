@@ -1,7 +1,8 @@
 //! What this machine alone tells: the kernel's files, the environment and the metadata file, without a socket.
 
+use super::conflict::{Judgement, Kernel};
 use super::metadata::Findings;
-use super::{Contradiction, Field, Identity, Source, System};
+use super::{Conflict, Contradiction, Field, Identity, Source, System};
 use super::{cgroup, derive::derive, file, mountinfo};
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,8 @@ pub struct Local {
     pub warnings: Vec<String>,
     /// the metadata file, when the agent has not completed it yet
     pub(super) unfinished_file: Option<PathBuf>,
+    /// what the kernel's cgroup path shows
+    pub(super) kernel: Kernel,
 }
 
 /// Looks at the files of the kernel, at the environment and at the metadata file. Never waits.
@@ -32,8 +35,10 @@ pub fn local(system: &System) -> Local {
         Some(path) => path.to_owned(),
         None => system.read("/proc/self/cpuset"),
     };
+    let identity = cgroup::parse(&cpuset, &cgroup);
     let mut local = Local {
-        identity: cgroup::parse(&cpuset, &cgroup),
+        kernel: cgroup::kernel(&identity, &cpuset, &cgroup),
+        identity,
         ecs_is_evident: environment_shows_ecs(system) || cgroup::shows_ecs(&cpuset, &cgroup),
         ..Local::default()
     };
@@ -62,8 +67,13 @@ impl Local {
                 if !reading.is_ready {
                     self.unfinished_file = Some(place.to_owned());
                 }
-                let rejected = take(&mut self.identity, &mut self.warnings, reading.findings);
-                self.warnings.extend(rejected);
+                let taken = take(&mut self.identity, &self.kernel, reading.findings, Source::MetadataFile);
+                if let Some(conflict) = taken.conflict {
+                    self.unfinished_file = None;
+                    self.warnings.push(format!("{METADATA_FILE}: {}", told_of_another(&conflict)));
+                }
+                self.warnings.extend(taken.warnings);
+                self.warnings.extend(taken.rejected);
             }
             Err(error) => {
                 let path: String = path.chars().take(200).flat_map(char::escape_debug).collect();
@@ -82,19 +92,43 @@ impl Local {
     }
 }
 
-/// Adds what one answer told, with one line for each contradiction. Returns one line for all of the answer that has
-/// not the form it should have.
-pub(super) fn take(
-    identity: &mut Identity,
-    warnings: &mut Vec<String>,
-    findings: Findings,
-) -> Option<String> {
-    let contradictions = identity.merge(findings.identity);
-    warnings.extend(contradictions.iter().map(Contradiction::to_string));
-    let first = findings.rejected.first()?;
-    let more = match findings.rejected.len() - 1 {
-        0 => String::new(),
-        more => format!(" (and {more} more)"),
-    };
-    Some(format!("{first}{more}"))
+/// What came of one answer.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    /// one line for each contradiction
+    pub warnings: Vec<String>,
+    /// one line for all of the answer that has not the form it should have
+    pub rejected: Option<String>,
+    /// the answer is about another container, and nothing of it was taken
+    pub conflict: Option<Conflict>,
+}
+
+/// Adds what `source` told of this container, unless the kernel shows that it told of another one.
+pub(super) fn take(identity: &mut Identity, kernel: &Kernel, findings: Findings, source: Source) -> Taken {
+    let mut taken = Taken { rejected: findings.rejected_line(), ..Taken::default() };
+    let mut told = findings.identity;
+    match kernel.judge(&told, source) {
+        Judgement::Ours => {}
+        Judgement::Outer => told.forget(Field::ContainerId),
+        Judgement::Another(conflict) => {
+            identity.conflict.get_or_insert_with(|| conflict.clone());
+            taken.conflict = Some(conflict);
+            return taken;
+        }
+    }
+    let contradictions = identity.merge(told);
+    taken.warnings.extend(contradictions.iter().map(Contradiction::to_string));
+    taken
+}
+
+/// What is wrong with an answer that was not taken.
+pub(super) fn told_of_another(conflict: &Conflict) -> String {
+    let part = |what: &str, value: &Option<String>| value.as_ref().map(|value| format!("{what} {value}"));
+    let parts = [part("container", &conflict.container_id), part("task", &conflict.task_arn)];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    format!(
+        "it speaks of {}, but the kernel's cgroup path shows another container, so nothing of it is taken; was the \
+         variable copied from there?",
+        parts.join(" of ")
+    )
 }

@@ -2,6 +2,7 @@
 
 use super::http::BaseUrl;
 use super::introspection;
+use super::start::OwnStart;
 use crate::sys;
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -10,6 +11,7 @@ use std::fs::File;
 use std::io::Read;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// The most that is read of any file, in bytes. `/proc/self/cgroup` has a few KB at most; mountinfo of a
 /// machine with thousands of mounts has more, but the mounts of interest are among the first.
@@ -27,6 +29,7 @@ pub struct System {
     metadata_v2: String,
     introspection: Option<Vec<String>>,
     cgroup: OnceCell<Vec<u8>>,
+    own_start: Option<OwnStart>,
 }
 
 /// The base of version 2 of the task metadata endpoint, which no variable names.
@@ -57,6 +60,7 @@ impl System {
             metadata_v2: METADATA_V2.to_owned(),
             introspection: None,
             cgroup: OnceCell::new(),
+            own_start: None,
         }
     }
 
@@ -88,6 +92,33 @@ impl System {
             .map(|host| format!("http://{host}:{}", introspection::PORT))
             .filter_map(|url| parsed(&url))
             .collect()
+    }
+
+    /// Where the agent's introspection API is for a task of this network mode, if it can be reached at all.
+    pub(super) fn introspection_address(&self, network_mode: &str) -> Option<BaseUrl> {
+        if let (Some(given), "bridge" | "host") = (&self.introspection, network_mode) {
+            return BaseUrl::parse(given.first()?).ok();
+        }
+        let host = match network_mode {
+            "bridge" => introspection::default_gateway(&self.read("/proc/net/route"))?,
+            "host" => Ipv4Addr::LOCALHOST,
+            _ => return None,
+        };
+        BaseUrl::parse(&format!("http://{host}:{}", introspection::PORT)).ok()
+    }
+
+    /// When epitaph itself began.
+    pub(super) fn own_start(&self) -> Option<OwnStart> {
+        match &self.environment {
+            Environment::OfProcess => self.own_start.or_else(OwnStart::of_process),
+            _ => self.own_start,
+        }
+    }
+
+    /// Takes it that epitaph began at `time`, as PID 1 if `is_pid_1`.
+    pub fn begun(mut self, at: SystemTime, is_pid_1: bool) -> System {
+        self.own_start = Some(OwnStart { at, is_containers: is_pid_1 });
+        self
     }
 
     /// The host name of this process; in a given tree, the content of `/proc/sys/kernel/hostname`. Empty when it

@@ -86,10 +86,9 @@ impl Serialize for Object<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         for (field, value) in self.0.iter() {
-            match (field, value.parse::<u64>()) {
-                (Field::NetworkWaitMs, Ok(milliseconds)) => {
-                    map.serialize_entry(field.name(), &milliseconds)?
-                }
+            match value.parse::<u64>() {
+                Ok(number) if field.is_number() => map.serialize_entry(field.name(), &number)?,
+                _ if field.is_flag() => map.serialize_entry(field.name(), &true)?,
                 _ => map.serialize_entry(field.name(), value)?,
             }
         }

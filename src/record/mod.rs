@@ -157,7 +157,7 @@ mod tests {
         let expected = format!(
             "{{\"epitaph\":\"exit\",\"schema\":1,\"time\":\"1970-01-01T00:00:01.500Z\",\"container_id\":\"{ID}\",\
              \"pid\":7,\"exit\":{{\"code\":3,\"why\":\"it \\\"said\\\" so\"}},\"image\":\"a \\\"b\\\"=c\",\
-             \"sources\":{{\"container_id\":\"cpuset\",\"image\":\"metadata-v4\"}}}}\n"
+             \"source\":\"metadata-v4\",\"sources\":{{\"container_id\":\"cpuset\"}}}}\n"
         );
         assert_eq!(String::from_utf8_lossy(&line), expected);
     }
@@ -168,8 +168,8 @@ mod tests {
         let line = record(vec![("exit", exit)]).render(RecordFormat::Text, &identity());
         let expected = format!(
             "epitaph=exit schema=1 time=1970-01-01T00:00:01.500Z container_id={ID} pid=7 exit.code=3 \
-             exit.why=\"it \\\"said\\\" so\" image=\"a \\\"b\\\"=c\" sources.container_id=cpuset \
-             sources.image=metadata-v4\n"
+             exit.why=\"it \\\"said\\\" so\" image=\"a \\\"b\\\"=c\" source=metadata-v4 \
+             sources.container_id=cpuset\n"
         );
         assert_eq!(String::from_utf8_lossy(&line), expected);
     }

@@ -7,6 +7,7 @@ mod file;
 mod process;
 mod signal;
 mod terminal;
+mod time;
 
 pub use file::{
     is_mount_root, reserve_standard_descriptors, stderr_descriptor, stdin_descriptor, write, write_nowait,
@@ -20,6 +21,7 @@ pub use signal::{
     swap_signal_mask, wait_for_signal,
 };
 pub use terminal::{give_up_terminal, take_terminal};
+pub use time::time_since_boot;
 
 use std::io;
 
