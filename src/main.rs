@@ -19,7 +19,9 @@ fn run(args: Vec<OsString>, inherited: &Inherited) -> u8 {
 }
 
 fn run_program(options: &Options, inherited: &Inherited) -> u8 {
-    run::begin();
+    if !matches!(options.mode, Mode::WhoAmI(_)) {
+        run::begin();
+    }
     diagnostics::init(options);
     for warning in &options.warnings {
         log::warn!("{warning}");

@@ -11,7 +11,7 @@ const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcd
 fn check(mut told: Told) {
     let _ = derive::derive(&mut told.identity);
     for (_, value) in told.identity.iter() {
-        assert!(!value.is_empty() && value.len() <= 512 && !value.contains(char::is_control));
+        assert!(!value.is_empty() && value.len() <= 1024 && !value.contains(char::is_control));
     }
     for rejected in &told.rejected {
         let line = rejected.to_string();
@@ -19,7 +19,7 @@ fn check(mut told: Told) {
     }
     let exports = ExportList::parse("all,otel").expect("a list");
     for format in [whoami::Format::Text, whoami::Format::Json, whoami::Format::Env] {
-        let text = whoami::render(&told.identity, format, &exports, "");
+        let text = whoami::render(&told.identity, format, &exports, "", false);
         assert!(!text.contains('\0') && (text.is_empty() || text.ends_with('\n')));
     }
 }

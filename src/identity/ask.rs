@@ -146,8 +146,15 @@ pub type Parse<'a> = dyn Fn(&[u8]) -> Result<Findings, NotMetadata> + 'a;
 /// # Errors
 /// [`Trouble`]
 pub fn once(client: &Client, url: &str, deadline: Deadline, parse: &Parse) -> Result<Findings, Trouble> {
-    let body = client.get(url, deadline).map_err(Trouble::Failed)?;
-    parse(&body).map_err(Trouble::Nonsense)
+    parse(&body(client, url, deadline)?).map_err(Trouble::Nonsense)
+}
+
+/// The body of the answer to one request.
+///
+/// # Errors
+/// [`Trouble`]
+pub fn body(client: &Client, url: &str, deadline: Deadline) -> Result<Vec<u8>, Trouble> {
+    client.get(url, deadline).map_err(Trouble::Failed)
 }
 
 /// Repeats the request while its failure is transient and the deadline has not passed.

@@ -77,11 +77,12 @@ impl Search<'_> {
     /// Asks for the ARN of the container instance, which the metadata endpoint does not tell: one request, where the
     /// agent can be reached, and if it answers at once. That nobody does is no news.
     pub fn instance(&mut self) {
-        if self.outcome.identity.get(Field::InstanceArn).is_some() || self.is_on_fargate() {
+        let is_known = self.outcome.identity.get(Field::InstanceArn).is_some();
+        if is_known || !self.heard_endpoint || !self.is_sufficient() || self.is_on_fargate() {
             return;
         }
         let named = self.system.variable(INTROSPECTION);
-        let likely = || self.system.introspection_address(self.network_mode.as_deref()?);
+        let likely = || self.system.introspection_address(self.network_mode.as_deref());
         let base = match named.as_deref() {
             Some("off") => None,
             Some(url) => BaseUrl::parse(url).ok(),

@@ -39,7 +39,7 @@ pub fn local(system: &System) -> Local {
     let mut local = Local {
         kernel: cgroup::kernel(&identity, &cpuset, &cgroup),
         identity,
-        ecs_is_evident: environment_shows_ecs(system) || cgroup::shows_ecs(&cpuset, &cgroup),
+        ecs_is_evident: system.environment_shows_ecs() || cgroup::shows_ecs(&cpuset, &cgroup),
         ..Local::default()
     };
     if let Some(path) = system.variable(METADATA_FILE) {
@@ -55,9 +55,12 @@ pub fn local(system: &System) -> Local {
     local
 }
 
-fn environment_shows_ecs(system: &System) -> bool {
-    SIGNS.iter().any(|name| system.variable(name).is_some())
-        || system.variable("AWS_EXECUTION_ENV").is_some_and(|value| value.starts_with("AWS_ECS_"))
+impl System {
+    /// Whether the environment holds what the ECS agent sets.
+    pub fn environment_shows_ecs(&self) -> bool {
+        SIGNS.iter().any(|name| self.variable(name).is_some())
+            || self.variable("AWS_EXECUTION_ENV").is_some_and(|value| value.starts_with("AWS_ECS_"))
+    }
 }
 
 impl Local {
@@ -101,6 +104,8 @@ pub(super) struct Taken {
     pub rejected: Option<String>,
     /// the answer is about another container, and nothing of it was taken
     pub conflict: Option<Conflict>,
+    /// the answer is about the container around this one
+    pub is_outer: bool,
 }
 
 /// Adds what `source` told of this container, unless the kernel shows that it told of another one.
@@ -109,7 +114,14 @@ pub(super) fn take(identity: &mut Identity, kernel: &Kernel, findings: Findings,
     let mut told = findings.identity;
     match kernel.judge(&told, source) {
         Judgement::Ours => {}
-        Judgement::Outer => told.forget(Field::ContainerId),
+        Judgement::Outer => {
+            // The task is right, and all else is true of the container around this one. Its start is not ours.
+            for field in [Field::ContainerId, Field::CreatedAt, Field::StartedAt, Field::RestartCount] {
+                told.forget(field);
+            }
+            told.network_started = None;
+            taken.is_outer = true;
+        }
         Judgement::Another(conflict) => {
             identity.conflict.get_or_insert_with(|| conflict.clone());
             taken.conflict = Some(conflict);

@@ -198,7 +198,8 @@ impl Findings {
 /// Connect there are several, in no order; one that is another container's is none.
 fn pause_of(found: &[Found], own: usize) -> Option<usize> {
     let name = |element| text_of(found, element, Key::Field(Field::ContainerName)).unwrap_or_default();
-    let mut pauses = found.iter().filter(|one| one.key == Key::Kind && one.text == PAUSE).map(|one| one.element);
+    let mut pauses =
+        found.iter().filter(|one| one.key == Key::Kind && one.text == PAUSE).map(|one| one.element);
     pauses.find(|&pause| {
         let for_whom = name(pause).strip_prefix(PAUSE_NAME);
         for_whom.is_some_and(|rest| rest.is_empty() || rest.strip_prefix('-') == Some(name(own)))

@@ -36,9 +36,9 @@ pub use deadline::Deadline;
 pub use export::{BadExport, ExportList, STANDARD};
 pub use field::Field;
 pub use local::{Local, local};
-//pub use look_again::look_again;
+pub use look_again::look_again;
 pub use resolve::{Outcome, resolve};
-//pub use stopped_by::{StopLook, StoppedBy, stopped_by};
+pub use stopped_by::{EndedContainer, Health, StopLook, StoppedBy, judge as judge_stop, stopped_by};
 pub use system::System;
 pub use value::Rejected;
 

@@ -55,6 +55,7 @@ pub fn resolve(system: &System, local: Local, deadline: Deadline) -> Outcome {
         kernel: local.kernel,
         network_mode: None,
         heard_endpoint: false,
+        is_inner: false,
         may_change: local.unfinished_file.is_some(),
     };
     let named = system.variable(INTROSPECTION);
@@ -102,7 +103,9 @@ pub(super) struct Search<'a> {
     /// the network mode of the task, when the endpoint told it
     pub network_mode: Option<String>,
     /// whether the endpoint told who this is
-    heard_endpoint: bool,
+    pub heard_endpoint: bool,
+    /// whether this is a container within the one that the endpoint knows
+    is_inner: bool,
     /// who was asked in vain
     troubles: Vec<FailedSource>,
     /// what was told and not taken
@@ -139,6 +142,7 @@ impl Search<'_> {
         let taken = take(&mut self.outcome.identity, &self.kernel, findings, source);
         self.outcome.warnings.extend(taken.warnings);
         self.rejected.extend(taken.rejected);
+        self.is_inner |= taken.is_outer;
         taken.conflict
     }
 
@@ -203,8 +207,7 @@ impl Search<'_> {
 
     /// Takes what the endpoint told, and holds the mounts against it where they are the only other witness.
     fn hear(&mut self, findings: Findings, source: Source) -> Option<Conflict> {
-        let witness =
-            conflict::with_mounts(&self.outcome.identity, &findings.identity, &findings.containers);
+        let witness = conflict::with_mounts(&self.outcome.identity, &findings.identity, &findings.containers);
         let network_mode = findings.network_mode.clone();
         if let Some(conflict) = self.take(findings, source) {
             return Some(conflict);
@@ -255,7 +258,7 @@ impl Search<'_> {
         // In bridge mode a container has its address only once it runs; in host mode it never has one.
         let has_address = self.outcome.identity.get(Field::Ip).is_some();
         let address_is_open = !has_address && matches!(self.network_mode.as_deref(), None | Some("bridge"));
-        let look_again = self.heard_endpoint && (start_is_open || address_is_open);
+        let look_again = self.heard_endpoint && !self.is_inner && (start_is_open || address_is_open);
         Outcome { complete, try_again: !complete && is_transient, look_again, ..self.outcome }
     }
 
@@ -279,6 +282,14 @@ impl Search<'_> {
         };
         format!("{what}: {}{advice}", asked.join("; "))
     }
+}
+
+/// The base of the newest version of the endpoint whose variable holds a URL that may be asked.
+pub(super) fn endpoint(system: &System) -> Option<(BaseUrl, Source)> {
+    let versions = [(V4, Source::MetadataV4), (V3, Source::MetadataV3)];
+    versions
+        .into_iter()
+        .find_map(|(variable, source)| Some((BaseUrl::parse(&system.variable(variable)?).ok()?, source)))
 }
 
 /// The last part of the endpoint's URL: the agent's ID for the container.

@@ -33,7 +33,8 @@ impl OwnStart {
 /// `started_at` in a moment.
 pub fn settle(identity: &mut Identity, own: Option<OwnStart>) -> bool {
     let agents = identity.get(Field::StartedAt).and_then(|time| humantime::parse_rfc3339(time).ok());
-    let restarts = identity.get(Field::RestartCount).is_some_and(|count| count.bytes().any(|digit| digit != b'0'));
+    let restarts =
+        identity.get(Field::RestartCount).is_some_and(|count| count.bytes().any(|digit| digit != b'0'));
     let own_of_container = own.filter(|own| own.is_containers).map(|own| own.at);
     // The engine restarts a container without counting too (`docker restart`).
     let is_of_earlier_start = match (own_of_container, agents) {
@@ -50,7 +51,8 @@ pub fn settle(identity: &mut Identity, own: Option<OwnStart>) -> bool {
     }
     let began = own_of_container.or(agents).or(own.map(|own| own.at));
     // After a restart it would be the time since the first start of all.
-    if !is_restart && let (Some(network), Some(began)) = (identity.network_started, began)
+    if !is_restart
+        && let (Some(network), Some(began)) = (identity.network_started, began)
         && let Ok(wait) = began.duration_since(network)
     {
         let _ = identity.derive(Field::NetworkWaitMs, &wait.as_millis().to_string(), Source::Computed);
@@ -85,7 +87,8 @@ mod tests {
         let (v4, computed) = (Some(Source::MetadataV4), Some(Source::Computed));
         let agents = "2026-01-02T03:04:07.25Z";
         let earlier = "2026-01-02T03:00:00Z";
-        let expected = |text: &str, source, wait: &str, more| (text.to_owned(), source, wait.to_owned(), more);
+        let expected =
+            |text: &str, source, wait: &str, more| (text.to_owned(), source, wait.to_owned(), more);
         // As on nearly every start: the agent does not know yet.
         assert_eq!(settled("", "", Some(true)), expected(OWN, computed, "2120", true));
         assert_eq!(settled(agents, "0", Some(true)), expected(agents, v4, "2120", false));

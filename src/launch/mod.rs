@@ -3,23 +3,30 @@
 //! The HTTP client, the JSON parser and all that they allocate live in this process and are gone at the exec.
 //! A hang in them is the hang of an ordinary child, which SIGTERM ends. `--exec` is the same without a fork.
 
+mod environment;
+mod look;
 mod program;
+mod whoami;
 
+pub use self::look::{StopRecord, look_again, look_at_stop};
 pub use self::program::NotStarted;
+pub use self::whoami::whoami;
 
+use self::environment::{environment, unverified, variables};
 use self::program::{exec, search_path};
-use crate::identity::otel::VARIABLE as OTEL_VARIABLE;
-use crate::identity::{Deadline, Field, Identity, System, local, resolve, whoami};
-use crate::options::{IDENTITY_TIMEOUT, Options, RecordFormat, Signal};
+use crate::identity::{Deadline, Field, System, local, resolve};
+use crate::options::{Options, RecordFormat, Signal};
 use crate::record::{Formats, Frame, Kind, Record, RenderedIdentity, Value, journal, stderr};
 use crate::sys::{self, Environment, reason};
-use std::env::VarError;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Instant, SystemTime};
+
+/// What [`Frame::Resolved`] carries where [`look_again`] will learn more.
+pub const LOOK_AGAIN: &[u8] = b"look again";
 
 /// What epitaph was started with and the program is to find again.
 #[derive(Debug, Clone, Copy)]
@@ -134,7 +141,7 @@ pub fn launch(
     let rendered = RenderedIdentity::of(&identity, formats);
     report.add(&rendered.encode());
     if !outcome.try_again {
-        report.add(&Frame::Resolved.encode(b""));
+        report.add(&Frame::Resolved.encode(if outcome.look_again { LOOK_AGAIN } else { b"" }));
     }
     if options.require_identity && identity.get(Field::TaskArn).is_none() {
         let failure = NotStarted::no_identity(options, outcome.try_again);
@@ -142,7 +149,8 @@ pub fn launch(
     }
     let variables = variables(options, &identity);
     let environment = environment(&variables);
-    start_record(options, identity_ms).write(options, format, &rendered, &mut report);
+    let unverified = unverified(&identity);
+    start_record(options, identity_ms, &unverified).write(options, format, &rendered, &mut report);
     report.add(&Frame::Executing.encode(b""));
     report.send();
     inherited.restore();
@@ -185,9 +193,13 @@ fn refuse(
     failure.code
 }
 
-fn start_record(options: &Options, identity_ms: u64) -> Record {
+fn start_record(options: &Options, identity_ms: u64, unverified: &[&str]) -> Record {
     let program = options.program.first().map(|program| program.to_string_lossy()).unwrap_or_default();
-    let fields = vec![("program", Value::from(&*program)), ("identity_ms", Value::from(identity_ms))];
+    let mut fields = vec![("program", Value::from(&*program)), ("identity_ms", Value::from(identity_ms))];
+    if !unverified.is_empty() {
+        let names = unverified.iter().map(|&name| Value::from(name)).collect();
+        fields.push(("environment_unverified", Value::List(names)));
+    }
     Record { kind: Kind::Start, time: SystemTime::now(), pid: Some(own_pid()), fields }
 }
 
@@ -239,38 +251,6 @@ impl Record {
     }
 }
 
-/// What the program is told of the identity.
-fn variables(options: &Options, identity: &Identity) -> Vec<(String, String)> {
-    match std::env::var(OTEL_VARIABLE) {
-        Err(VarError::NotUnicode(_)) => {
-            let mut variables = options.export.variables(identity, "");
-            let known = variables.len();
-            variables.retain(|(name, _)| name != OTEL_VARIABLE);
-            if variables.len() < known {
-                log::warn!("{OTEL_VARIABLE} is not UTF-8 and stays as it is");
-            }
-            variables
-        }
-        attributes => options.export.variables(identity, &attributes.unwrap_or_default()),
-    }
-}
-
-/// The environment of the program: ours, with `variables`.
-fn environment(variables: &[(String, String)]) -> Environment {
-    let mut environment = Environment::of_process();
-    for (name, value) in variables {
-        let Some(old) = environment.set(name, value) else { continue };
-        // Attributes are added to, which replaces nothing.
-        if name != OTEL_VARIABLE && old != *value {
-            log::warn!(
-                "{name} was \"{}\" and is now \"{value}\", which is what this container is",
-                old.escape_debug()
-            );
-        }
-    }
-    environment
-}
-
 /// `--exec`: becomes the program without a fork. Returns only when that failed, with the exit code.
 ///
 /// Until the exec, SIGTERM, SIGINT, SIGQUIT and SIGHUP end the process with 128 + n, as PID 1 too, for which
@@ -288,24 +268,4 @@ pub fn exec_mode(options: &Options, inherited: &Inherited, format: RecordFormat)
         }
     }
     launch(options, inherited, format, &System::of_process(), Report::default())
-}
-
-/// `--whoami`: resolves afresh. Returns what there is to print, and the exit code: 0 when the container ID is
-/// known, else 3.
-#[inline(never)]
-pub fn whoami(options: &Options, format: whoami::Format) -> (String, u8) {
-    let system = System::of_process();
-    // 0 is for a start that must not wait. Who asks here does.
-    let limit = if options.identity_timeout.is_zero() { IDENTITY_TIMEOUT } else { options.identity_timeout };
-    let outcome = resolve(&system, local(&system), Deadline::after(limit));
-    outcome.log_warnings();
-    let attributes = std::env::var(OTEL_VARIABLE).unwrap_or_default();
-    let text = whoami::render(&outcome.identity, format, &options.export, &attributes);
-    let is_known = outcome.identity.get(Field::ContainerId).is_some();
-    if !is_known && outcome.warnings.is_empty() {
-        log::warn!(
-            "the container ID is not known: no endpoint of ECS is set, and /proc/self names no container"
-        );
-    }
-    (text, if is_known { 0 } else { 3 })
 }

@@ -186,7 +186,10 @@ fn sources(identity: &Identity, fields: &[Field]) -> Vec<(&'static str, Value)> 
         .collect();
     let count = |source: Source| told.iter().filter(|(_, one)| *one == source).count();
     // The last of the largest, and the most trusted is the smallest.
-    let most = told.iter().map(|(_, source)| *source).max_by_key(|source| (count(*source), std::cmp::Reverse(*source)));
+    let most = told
+        .iter()
+        .map(|(_, source)| *source)
+        .max_by_key(|source| (count(*source), std::cmp::Reverse(*source)));
     let Some(most) = most else { return Vec::new() };
     let others: Vec<_> = told
         .iter()
@@ -355,11 +358,8 @@ mod tests {
         identity.offer(Field::StartedAt, "2026-01-02T03:04:05Z", Source::Computed).expect("a time");
         identity.forget(Field::NetworkWaitMs);
         identity.derive(Field::NetworkWaitMs, "81", Source::Computed).expect("a number");
-        identity.conflict = Some(Conflict {
-            container_id: Some("a".repeat(64)),
-            task_arn: None,
-            source: Source::MetadataV3,
-        });
+        identity.conflict =
+            Some(Conflict { container_id: Some("a".repeat(64)), task_arn: None, source: Source::MetadataV3 });
         let rendered = RenderedIdentity::of(&identity, BOTH);
         let json: serde_json::Value =
             serde_json::from_slice(&[b"{", rendered.json.rest.as_slice(), b"}"].concat()).expect("JSON");
@@ -386,7 +386,10 @@ mod tests {
             assert_eq!(rendered.plain(Field::InstanceArn), Some(arn));
             assert_eq!(rendered.plain(Field::Service), None);
         }
-        assert_eq!(RenderedIdentity::of(&identity, Formats { json: true, text: false }).plain(Field::Image), None);
+        assert_eq!(
+            RenderedIdentity::of(&identity, Formats { json: true, text: false }).plain(Field::Image),
+            None
+        );
     }
 
     #[test]

@@ -84,8 +84,11 @@ fn both_variables_and_both_records_hold_it(form: Form) {
             assert_eq!(record["task_id"].as_str(), task.arn.rsplit('/').next());
             assert_eq!(record["account"].as_str(), task.arn.split(':').nth(4));
             assert_eq!(record["log_group"], "/ecs/shop");
-            assert_eq!(record["sources"]["container_id"], "metadata-v4");
-            assert_eq!(record["sources"].get("task_id"), None, "computed, so without a source");
+            assert_eq!(record["source"], "metadata-v4");
+            let others =
+                record["sources"].as_object().map(|others| others.keys().cloned().collect::<Vec<_>>());
+            assert_eq!(others.unwrap_or_default(), ["started_at"], "{record}");
+            assert_eq!(record["sources"]["started_at"], "computed", "the agent tells of January");
         }
     }
 }
@@ -136,7 +139,7 @@ fn a_plain_machine_has_no_arn(form: Form) {
     let ended = Launch::new(form, TELL).proc(proc.path()).run();
     assert_eq!(told(&ended), ("unset", "unset"), "{}", ended.stderr);
     for record in records::records(&ended.stderr) {
-        for key in ["container_id", "task_arn", "task_id", "sources"] {
+        for key in ["container_id", "task_arn", "task_id", "source", "sources", "started_at"] {
             assert_eq!(record.get(key), None, "{record}");
         }
     }
@@ -152,7 +155,7 @@ fn the_container_id_of_plain_docker(form: Form) {
     let ended = Launch::new(form, TELL).proc(proc.path()).run();
     assert_eq!(told(&ended), (id.as_str(), "unset"), "{}", ended.stderr);
     let start = records::record(&ended.stderr, "start");
-    assert_eq!((&start["container_id"], &start["sources"]["container_id"]), (&id.into(), &"cgroup".into()));
+    assert_eq!((&start["container_id"], &start["source"]), (&id.into(), &"cgroup".into()));
 }
 
 fn no_proc_at_all(form: Form) {

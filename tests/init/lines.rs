@@ -159,7 +159,7 @@ fn text_is_the_same_in_other_clothes(form: Form) {
         let value = |key: &str| pairs.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
         assert_eq!(value("epitaph"), record["epitaph"].as_str());
         assert_eq!(value("task_arn"), record["task_arn"].as_str());
-        assert_eq!(value("sources.task_arn"), Some("metadata-v4"));
+        assert_eq!(value("source"), Some("metadata-v4"));
         if record["epitaph"] == "exit" {
             assert_eq!(value("exit.code"), Some("3"));
             assert!(value("exit.why").unwrap().starts_with("The program ended with exit code 3 after "));
