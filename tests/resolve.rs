@@ -411,13 +411,6 @@ fn version_2_where_no_variable_names_an_endpoint() {
     assert_eq!(get(&outcome.identity, Field::TaskArn), Some((arn.as_str(), Source::MetadataV2)));
     assert_eq!(outcome.identity.get(Field::ContainerName), Some("server"));
     assert_eq!(endpoint.requests(), ["GET /v2/metadata"]);
-
-    // Without the ID nobody can tell which of the task's containers this is.
-    let system = System::given(tree(&[]).path(), [EXECUTION]).asking(&endpoint.url_v2(), &[]);
-    let outcome = resolve(&system, local(&system), Deadline::after(BUDGET));
-    assert_eq!(outcome.identity.get(Field::ContainerId), None);
-    assert_eq!(outcome.identity.get(Field::TaskArn), Some(arn.as_str()));
-    assert_eq!(outcome.warnings.len(), 1);
 }
 
 fn metadata_file(endpoint: &Endpoint, rest: &str) -> String {

@@ -2,13 +2,13 @@
 
 #![no_main]
 
-use epitaph::identity::metadata::Told;
+use epitaph::identity::metadata::Findings;
 use epitaph::identity::{ExportList, Source, derive, file, introspection, metadata, whoami};
 use libfuzzer_sys::fuzz_target;
 
 const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
-fn check(mut told: Told) {
+fn check(mut told: Findings) {
     let _ = derive::derive(&mut told.identity);
     for (_, value) in told.identity.iter() {
         assert!(!value.is_empty() && value.len() <= 1024 && !value.contains(char::is_control));
@@ -31,7 +31,7 @@ fuzz_target!(|data: &[u8]| {
         metadata::task(data, None, Source::MetadataV2),
         introspection::task(data, ID),
         introspection::instance(data),
-        file::parse(data).map(|reading| reading.told),
+        file::parse(data).map(|reading| reading.findings),
     ];
     for told in told {
         match told {

@@ -55,6 +55,7 @@ pub fn resolve(system: &System, local: Local, deadline: Deadline) -> Outcome {
         kernel: local.kernel,
         network_mode: None,
         heard_endpoint: false,
+        is_refused: false,
         is_inner: false,
         may_change: local.unfinished_file.is_some(),
     };
@@ -104,6 +105,8 @@ pub(super) struct Search<'a> {
     pub network_mode: Option<String>,
     /// whether the endpoint told who this is
     pub heard_endpoint: bool,
+    /// whether the endpoint told of another container
+    is_refused: bool,
     /// whether this is a container within the one that the endpoint knows
     is_inner: bool,
     /// who was asked in vain
@@ -184,6 +187,7 @@ impl Search<'_> {
             let heard = ask::task_metadata(client, &base, source, id.as_deref(), self.deadline);
             if let Some(conflict) = self.hear(heard.findings, source) {
                 // All versions are the same agent's and speak of the same container.
+                self.is_refused = true;
                 self.troubles.clear();
                 self.failed(base.to_string(), told_of_another(&conflict));
                 return;
@@ -247,7 +251,10 @@ impl Search<'_> {
             // Somebody knew, so it does not matter who of the merely likely ones did not.
             self.troubles.retain(|failed| !failed.was_guess);
         }
-        let is_transient = self.may_change || self.troubles.iter().any(|failed| failed.is_transient);
+        // An endpoint of another container stays one, and then it is not worth it to wait for whom one only guesses.
+        let counts = |failed: &&FailedSource| !(self.is_refused && failed.was_guess);
+        let is_transient =
+            self.may_change || self.troubles.iter().filter(counts).any(|failed| failed.is_transient);
         let complete = sufficient && self.troubles.is_empty();
         if complete {
             self.outcome.warnings.append(&mut self.rejected);

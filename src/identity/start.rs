@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 /// How much earlier than PID 1 a container may have been started by the engine's clock. Real ones begin a few
 /// milliseconds apart; the clock may be corrected in between.
-const SLACK: Duration = Duration::from_secs(10);
+const SLACK: Duration = Duration::from_secs(2);
 
 /// When epitaph itself began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

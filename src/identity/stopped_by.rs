@@ -350,7 +350,7 @@ mod tests {
             None,
             "not a task with this container"
         );
-        let look = look("STOPPED\nX", r#"{"status":"a b"}"#, &other("evil name", "1", "yesterday"));
+        let look = look("STOPPED\\nX", r#"{"status":"a b"}"#, &other("evil name", "1", "yesterday"));
         assert_eq!((look.desired_status, look.health, look.ended), (None, None, vec![]));
     }
 }

@@ -26,7 +26,8 @@ in_both_forms! {
 #[test]
 fn the_schema_refuses_what_is_no_record() {
     let stop = serde_json::json!({
-        "epitaph": "stop", "schema": 1, "time": "2026-01-15T09:30:03.418Z", "pid": 2, "signal": "SIGTERM"
+        "epitaph": "stop", "schema": 1, "time": "2026-01-15T09:30:03.418Z", "run": "5b1e-2c9f4a", "pid": 2,
+        "signal": "SIGTERM"
     });
     assert!(records::schema().is_valid(&stop));
     let change = |key: &str, value: Value| {
@@ -40,6 +41,7 @@ fn the_schema_refuses_what_is_no_record() {
         change("time", "2026-01-15T09:30:03Z".into()),
         change("pid", "2".into()),
         change("signal", "15".into()),
+        change("run", "1".into()),
         change("container_id", "abc".into()),
         change("task_arn", "arn:aws:ecs".into()),
         change("image", "only in the other records".into()),
