@@ -21,8 +21,11 @@ in_both_forms! {
 
 /// A file with this content and mode.
 fn file(directory: &Path, name: &str, content: impl AsRef<[u8]>, mode: u32) -> PathBuf {
-    let path = directory.join(name);
-    fs::write(&path, content).unwrap();
+    let (draft, path) = (directory.join(format!("{name}.draft")), directory.join(name));
+    fs::write(&draft, content).unwrap();
+    // Another test may start a process in this moment, which has our descriptor up to its exec: a file that is open for
+    // writing cannot be executed, a copy of it that cp(1) has made can.
+    assert!(std::process::Command::new("cp").args([&draft, &path]).status().unwrap().success());
     fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
     path
 }

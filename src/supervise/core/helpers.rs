@@ -12,6 +12,8 @@ pub enum Purpose {
     Journal,
     /// goes on looking for the identity
     Identity,
+    /// asks the endpoint once
+    Look,
 }
 
 #[derive(Debug, Clone, Copy)]
