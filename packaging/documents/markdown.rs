@@ -18,7 +18,8 @@ pub fn page(markdown: &str, day: &str) -> String {
         } else if let Some(title) = line.strip_prefix("### ") {
             page += &format!(".SS {}\n", inline(title));
         } else if line.starts_with("```") {
-            page += ".PP\n.nf\n";
+            page += paragraph(&page);
+            page += ".nf\n";
             for code in lines.by_ref().take_while(|code| !code.starts_with("```")) {
                 page += &code_lines(code);
             }
@@ -36,12 +37,18 @@ pub fn page(markdown: &str, day: &str) -> String {
                 text.push(' ');
                 text.push_str(more.trim());
             }
-            page += &mark.map_or(".PP\n".to_owned(), |mark| format!(".IP {mark} 3\n"));
+            page += &mark.map_or(paragraph(&page).to_owned(), |mark| format!(".IP {mark} 3\n"));
             page += &wrap(&inline(&text));
         }
     }
     page += ".SH SEE ALSO\n.BR epitaph (1)\n";
     page
+}
+
+/// The request for a new paragraph, which a heading has made already.
+fn paragraph(page: &str) -> &'static str {
+    let last = page.lines().next_back().unwrap_or_default();
+    if last.starts_with(".SH") || last.starts_with(".SS") { "" } else { ".PP\n" }
 }
 
 /// The bullet or number of a list's item, and the rest of the line.
