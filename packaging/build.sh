@@ -65,7 +65,7 @@ step() { printf '=== %4d s: %s\n' "$SECONDS" "$*"; }
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
 # The time that goes into archives: that of the commit, so that the next day makes the same.
 if [[ -z ${SOURCE_DATE_EPOCH:-} ]]; then
-    SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null) ||
+    SOURCE_DATE_EPOCH=$(git -c "safe.directory=$source_tree" log -1 --format=%ct 2>/dev/null) ||
         fail "no git here: set SOURCE_DATE_EPOCH to the time of the release, in seconds since 1970"
 fi
 export SOURCE_DATE_EPOCH

@@ -5,12 +5,14 @@
 # run_documents WORD...: the tool in packaging/documents. It runs here, so it is built for this machine, by the cargo that
 # was on the path before the toolchain of the release where there was one: the tests' build has most of it already.
 run_documents() {
+    # shellcheck disable=SC2153 # use_toolchain sets it
     local cargo=$CARGO environment=()
     if [[ -n $own_cargo ]]; then
         cargo=$own_cargo
         environment=(-u RUSTC -u RUSTDOC -u LD_LIBRARY_PATH "PATH=$own_path")
     fi
-    if [[ ! -e $work/documents.built ]]; then
+    # DOCUMENTS_ARE_BUILT: by whoever calls build.sh.
+    if [[ ! -e $work/documents.built && -z ${DOCUMENTS_ARE_BUILT:-} ]]; then
         env -u RUSTFLAGS "${environment[@]}" "$cargo" build --quiet --locked --example documents --target-dir "$built"
         : >"$work/documents.built"
     fi

@@ -130,7 +130,7 @@ unpack_debian_packages() {
     # What is a linker's script names its files from the root on.
     sed -i "s#/usr/aarch64-linux-gnu#$usr/aarch64-linux-gnu#g" "$usr/aarch64-linux-gnu/lib/libc.so"
     local arch
-    for arch in x86_64 aarch64; do write_musl_linker "$usr" "$arch" "$folder/link-$arch-unknown-linux-musl"; done
+    for arch in x86_64 aarch64; do write_musl_linker "$folder" "$arch"; done
     dpkg-deb -f "$folder"/debs/musl-dev_*_amd64.deb Version >"$folder/musl-version"
     rm -rf "$folder/debs" "$folder/apt"
     # The last step: a folder without this file is begun anew.
@@ -138,16 +138,19 @@ unpack_debian_packages() {
 }
 
 # gcc with musl's start files and libc.a in place of its own. std asks for libunwind, and uses nothing of it: what is built
-# here has no backtraces.
+# here has no backtraces. FOLDER may be moved.
 write_musl_linker() {
-    local usr=$1 arch=$2 file=$3
-    local musl=$usr/lib/$arch-linux-musl gcc=$arch-linux-gnu-gcc
+    local folder=$1 arch=$2
+    local file=$folder/link-$arch-unknown-linux-musl gcc=x86_64-linux-gnu-gcc
+    # shellcheck disable=SC2016 # the script's own variable
+    if [[ $arch == aarch64 ]]; then gcc='"$here/root/usr/bin/aarch64-linux-gnu-gcc"'; fi
     mkdir -p "$file.lib"
     printf '!<arch>\n' >"$file.lib/libunwind.a" # an empty archive, ar(5)
-    if [[ $arch == aarch64 ]]; then gcc=$usr/bin/$gcc; fi
     cat >"$file" <<SCRIPT
 #!/bin/sh
-exec $gcc -nostartfiles "$musl/crt1.o" "$musl/crti.o" "\$@" "-L$musl" "-L$file.lib" "$musl/crtn.o"
+here=\${0%/*}
+musl=\$here/root/usr/lib/$arch-linux-musl
+exec $gcc -nostartfiles "\$musl/crt1.o" "\$musl/crti.o" "\$@" "-L\$musl" "-L\$0.lib" "\$musl/crtn.o"
 SCRIPT
     chmod +x "$file"
 }
