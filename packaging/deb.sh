@@ -23,7 +23,8 @@ make_deb() {
     write_debian_changelog >"$root/usr/share/doc/epitaph/changelog.Debian"
     find "$root/usr/share/man" "$root"/usr/share/doc/epitaph/changelog* -type f -exec gzip -9n {} +
     printf '%s\n' '# One file that needs nothing else in a container is what this program is for.' \
-        'epitaph: statically-linked-binary' >"$root/usr/share/lintian/overrides/epitaph"
+        'epitaph: statically-linked-binary' '# It is no package of Debian, where a bug would ask for it.' \
+        'epitaph: initial-upload-closes-no-bugs' >"$root/usr/share/lintian/overrides/epitaph"
     cat >"$root/DEBIAN/control" <<CONTROL
 Package: epitaph
 Version: $version-1

@@ -22,7 +22,7 @@ FROM scratch
 COPY epitaph /epitaph
 ENTRYPOINT ["/epitaph", "--"]
 CONTAINERFILE
-        "${podman[@]}" build --quiet --isolation chroot --network none --platform "$platform" \
+        "${podman[@]}" build --quiet --isolation chroot --platform "$platform" \
             --timestamp "$SOURCE_DATE_EPOCH" --label "org.opencontainers.image.version=$version" \
             --label "org.opencontainers.image.licenses=MIT OR Apache-2.0" --format oci \
             --tag "$name-${target%%-*}" "$context/$target" >/dev/null

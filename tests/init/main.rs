@@ -22,6 +22,7 @@ mod becoming;
 mod exits;
 mod identity;
 mod lines;
+mod old_kernels;
 mod orphans;
 mod patience;
 mod probe;
