@@ -29,6 +29,7 @@ use epitaph::identity::Field;
 use init::{Form, Launch, has_namespaces};
 use running::{Running, wait_for};
 use support::archive::is_static;
+use support::binary;
 use support::endpoint::{Endpoint, Task};
 use support::measure::endpoint::Endpoint as QuickEndpoint;
 use support::measure::idle::{proc_number, settle};
@@ -71,7 +72,7 @@ const OF_PLAIN_BUILD: Bounds = Bounds {
 };
 
 fn bounds() -> &'static Bounds {
-    if support::binary::given().is_some() { &OF_RELEASE } else { &OF_PLAIN_BUILD }
+    if binary::given().is_some() { &OF_RELEASE } else { &OF_PLAIN_BUILD }
 }
 
 /// How long nothing may happen.

@@ -1,9 +1,7 @@
 //! The built binary, started as PID 1 of its own PID namespace or as a subreaper.
 #![allow(dead_code, unsafe_code)]
 
-#[path = "binary.rs"]
-mod binary;
-
+use crate::binary;
 use crate::probe;
 use crate::require::require;
 use crate::running::{Finished, Running};
