@@ -217,7 +217,7 @@ impl StopLook {
     }
 }
 
-fn text_of<'a>(found: &'a [Found], element: usize, key: Key) -> Option<&'a str> {
+fn text_of(found: &[Found], element: usize, key: Key) -> Option<&str> {
     found.iter().find(|one| one.element == element && one.key == key).map(|one| one.text.as_str())
 }
 

@@ -229,18 +229,17 @@ impl Pending {
 /// Waits for room up to the deadline. After it there is none, whatever poll(2) says: a file may have room that it does not
 /// give.
 fn has_room_before(descriptor: BorrowedFd, deadline: Instant) -> bool {
-    deadline.checked_duration_since(Instant::now()).is_some_and(|left| has_room(descriptor, left))
+    deadline
+        .checked_duration_since(Instant::now())
+        .is_some_and(|patience| has_room(descriptor, patience) == Ok(true))
 }
 
-fn has_room(descriptor: BorrowedFd, patience: Duration) -> bool {
+/// Whether there is room, or an error that the write will tell; an error where poll(2) itself is refused.
+fn has_room(descriptor: BorrowedFd, patience: Duration) -> nix::Result<bool> {
     let timeout = PollTimeout::try_from(patience).unwrap_or(PollTimeout::ZERO);
     let mut fds = [PollFd::new(descriptor, PollFlags::POLLOUT)];
-    let events = match nix::poll::poll(&mut fds, timeout) {
-        Ok(0) | Err(_) => return false,
-        Ok(_) => fds[0].revents().unwrap_or(PollFlags::empty()),
-    };
-    // An error too is an answer, which the write will tell.
-    !events.is_empty()
+    nix::poll::poll(&mut fds, timeout)?;
+    Ok(!fds[0].revents().unwrap_or(PollFlags::empty()).is_empty())
 }
 
 fn write_if_room(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
@@ -250,12 +249,15 @@ fn write_if_room(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
         Err(error) if error.kind() == ErrorKind::Unsupported => {}
         result => return result,
     }
-    if !has_room(sys::stderr_descriptor(), Duration::ZERO) {
+    let has_room = has_room(sys::stderr_descriptor(), Duration::ZERO);
+    if has_room == Ok(false) {
         return Err(ErrorKind::WouldBlock.into());
     }
     let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
     match nix::fcntl::open("/proc/self/fd/2", flags, Mode::empty()) {
+        // This tells of no room by itself, so it does also where poll(2) is refused, as by a seccomp profile.
         Ok(own) if !is_file() => sys::write(own.as_raw_fd(), bytes),
+        _ if has_room.is_err() && !is_file() => Err(ErrorKind::WouldBlock.into()),
         // No /proc, or the terminal of another user. There is room, but nobody knows how much.
         _ if nix::unistd::isatty(sys::stderr_descriptor()) == Ok(true) => {
             sys::write(fd, bytes.get(..1).unwrap_or(bytes))

@@ -110,8 +110,10 @@ impl Hands {
                 None
             }
             Action::EndHelper { pid } => {
+                // The OOM killer may have been faster.
+                let was_ending = self.memory.as_ref().and_then(|memory| memory.is_ending(pid)) == Some(true);
                 let _ = sys::kill(Pid::from_raw(pid), libc::SIGKILL);
-                None
+                was_ending.then_some(Event::HelperWasEnding { pid })
             }
             Action::WarnKillRefused { errno } => {
                 let reason = Errno::from_raw(errno).desc();

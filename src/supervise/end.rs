@@ -106,7 +106,9 @@ pub(super) fn without_program(supervisor: &mut Supervisor, error: &io::Error) ->
 
 fn end_helpers(supervisor: &mut Supervisor, purpose: Purpose) {
     for action in supervisor.core.helpers.end(purpose) {
-        supervisor.hands.act(action, &supervisor.core);
+        if let Some(event) = supervisor.hands.act(action, &supervisor.core) {
+            supervisor.handle(Instant::now(), event);
+        }
     }
 }
 

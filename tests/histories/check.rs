@@ -34,7 +34,7 @@ fn verdict(life: &Life, end: &End, program: &Process) -> Result<(), String> {
     // Slow and out of sight, it counts as spared.
     let out_of_sight = life.script.slow && !life.script.proc;
     match verdict {
-        Verdict::KillAfter if !ours && !(refused && life.script.is_pid_1) => {
+        Verdict::KillAfter if !(ours || refused && life.script.is_pid_1) => {
             return Err("no SIGKILL was sent".to_owned());
         }
         Verdict::OomKilled if program.cause != Some(Cause::Oom) && !was_indistinguishable(life, end) => {

@@ -347,7 +347,7 @@ impl Life {
             | Action::RecordPressure
             | Action::RecordIdentity => self.line(),
             Action::CountKills => Some(Event::Counted(self.counters().into())),
-            Action::LookAtProgram => Some(Event::ProgramSeen(self.look_at_program())),
+            Action::LookAtProgram => Some(Event::ProgramSeen(self.is_dying(PROGRAM))),
             Action::SearchIdentity => Some(self.start(Purpose::Identity, 310_000, None)),
             Action::Append => {
                 let ends = match self.random.below(20) {
@@ -374,8 +374,9 @@ impl Life {
                 if self.world.get(pid).reaped_at.is_some() {
                     self.wrong.push(format!("helper {pid} was killed after it was reaped"));
                 }
+                let was_ending = self.is_dying(pid) == Some(true);
                 self.world.strike(pid, Ending::Signaled(KILL), Cause::Epitaph, 0);
-                None
+                was_ending.then_some(Event::HelperWasEnding { pid })
             }
             Action::LookAgain | Action::LookAtStop => {
                 let ends = self.random.chance(80).then(|| (self.random.below(1500), 0));
@@ -385,8 +386,9 @@ impl Life {
         }
     }
 
-    fn look_at_program(&self) -> Option<bool> {
-        match self.world.get(PROGRAM).state {
+    /// What /proc tells of a process.
+    fn is_dying(&self, pid: i32) -> Option<bool> {
+        match self.world.get(pid).state {
             _ if !self.script.proc => None,
             State::Runs => Some(false),
             State::Dies { ending, .. } => Some(ending == Ending::Signaled(KILL)),
@@ -424,7 +426,9 @@ impl Life {
         self.reap();
         for purpose in [Purpose::Identity, Purpose::Look] {
             for action in self.core.helpers.end(purpose) {
-                self.carry_out(action);
+                if let Some(event) = self.carry_out(action) {
+                    self.handle(event);
+                }
             }
         }
         while let Some(arrival) = self.signals.pop_front() {

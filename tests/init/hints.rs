@@ -165,7 +165,7 @@ fn a_user_who_may_not(form: Form) {
     fs::set_permissions(&closed, Permissions::from_mode(0o700)).unwrap();
     // The binary that is tested may lie where this user has no way to.
     let epitaph = directory.path().join("epitaph");
-    fs::copy(crate::init::EPITAPH, &epitaph).unwrap();
+    fs::copy(crate::binary::epitaph(), &epitaph).unwrap();
     let as_user = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
     for (path, why) in [
         (&path, "; user 65534:65534 may not execute it (mode 0744, of 0:0)".to_owned()),

@@ -235,7 +235,7 @@ fn a_long_life_story_stays_one_line(form: Form) {
 }
 
 /// The lines of all files below a journal's directory.
-fn journal(directory: &Path) -> String {
+pub fn journal(directory: &Path) -> String {
     let days = std::fs::read_dir(directory).unwrap().flatten();
     let files = days.flat_map(|day| std::fs::read_dir(day.path()).unwrap().flatten());
     files.map(|file| std::fs::read_to_string(file.path()).unwrap()).collect()

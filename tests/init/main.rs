@@ -4,6 +4,8 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, clippy::panic, missing_docs)]
 
+#[path = "../support/binary.rs"]
+mod binary;
 #[path = "../support/endpoint/mod.rs"]
 mod endpoint;
 #[path = "../support/init.rs"]
@@ -24,6 +26,7 @@ mod hints;
 mod hostile;
 mod identity;
 mod lines;
+mod old_kernels;
 mod orphans;
 mod patience;
 mod probe;

@@ -1,6 +1,6 @@
 //! Where something is scarce: processes, descriptors, time to reap.
 
-use crate::init::{EPITAPH, Form, Launch};
+use crate::init::{Form, Launch};
 use crate::probe::probe;
 use crate::records;
 use crate::require::require;
@@ -23,7 +23,7 @@ fn limited(processes: u32, program: &[&str]) -> Option<(Launch, tempfile::TempDi
     let place = tempfile::tempdir_in("/tmp").unwrap();
     std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
     let copy = place.path().join("epitaph");
-    std::fs::copy(EPITAPH, &copy).unwrap();
+    std::fs::copy(crate::binary::epitaph(), &copy).unwrap();
     let user = (50_000 + std::process::id() % 10_000 + processes * 3 + program.len() as u32).to_string();
     let before = [
         "setpriv".to_owned(),

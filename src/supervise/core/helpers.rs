@@ -64,6 +64,13 @@ impl Helpers {
         self.running.push(Helper { pid, purpose, deadline, ended_by_us: false });
     }
 
+    /// It was not us who killed it.
+    pub(super) fn on_was_ending(&mut self, pid: i32) {
+        if let Some(helper) = self.running.iter_mut().find(|helper| helper.pid == pid) {
+            helper.ended_by_us = false;
+        }
+    }
+
     pub(super) fn on_reaped(&mut self, child: &Child) -> Option<Finished> {
         let place = self.running.iter().position(|helper| helper.pid == child.pid)?;
         let helper = self.running.swap_remove(place);

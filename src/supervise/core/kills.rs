@@ -13,7 +13,7 @@
 //! Where none is known, the time in which the rise can have been says how much the rest is worth.
 
 use super::helpers::Finished;
-use super::{Action, Actions, Child, Ending, put};
+use super::{Action, Actions, Child, Ending, LATE, put};
 use crate::forensics::{self, Counters, SPARED, ShortName};
 use std::time::{Duration, Instant};
 
@@ -175,14 +175,15 @@ impl Kills {
             self.pressure.due = None;
             put(to, Some(Action::RecordPressure));
         }
-        self.on_candidate(to);
+        self.on_candidate(now, to);
         put(to, self.record_when_due(now));
     }
 
     /// Nobody outlives anything while the machine stands still.
     fn notice_a_freeze(&mut self, now: Instant) {
         if let Some((at, tally)) = self.spared_at.zip(self.tally.as_mut()) {
-            tally.not_lived = now.saturating_duration_since(at).max(tally.not_lived);
+            let late = now.saturating_duration_since(at);
+            tally.not_lived = if late >= LATE { late.max(tally.not_lived) } else { tally.not_lived };
         }
     }
 
@@ -256,7 +257,7 @@ impl Kills {
         }
     }
 
-    fn on_candidate(&mut self, to: &mut Actions) {
+    fn on_candidate(&mut self, now: Instant, to: &mut Actions) {
         let Some((candidate, tally)) = self.candidate.zip(self.tally.as_mut()) else { return };
         if tally.unexplained() == 0 {
             // No kill is left that it can have been the victim of.
@@ -267,8 +268,9 @@ impl Kills {
             self.victim = self.unrecorded.map(|_| candidate.victim);
         } else if candidate.victim.is_helper {
             self.candidate = None;
-            tally.took_helper();
-            self.explain(candidate.victim);
+            if tally.took_helper(now) {
+                self.explain(candidate.victim);
+            }
         } else {
             put(to, Some(Action::LookAtProgram));
         }
@@ -278,6 +280,9 @@ impl Kills {
     fn explain(&mut self, victim: Victim) {
         if let Some(tally) = &mut self.tally {
             tally.others += 1;
+            if tally.unexplained() == 0 {
+                tally.unsure = None;
+            }
         }
         // The record of this kill may have been written already, and the next one is not of this victim.
         self.victim = self.unrecorded.map(|_| victim);
@@ -289,7 +294,7 @@ impl Kills {
         let candidate = self.candidate.take();
         match (candidate, is_ending) {
             (Some(candidate), Some(false)) => self.explain(candidate.victim),
-            (None, Some(false)) => tally.spared(),
+            (None, Some(false)) => tally.spared(now),
             (_, Some(true)) => tally.doomed = true,
             (Some(_), None) => {
                 let (count, since) = tally.unsure.unwrap_or((0, now));
@@ -343,6 +348,8 @@ struct Tally {
     others: u64,
     /// those of them that were our helpers'
     helpers: u64,
+    /// kills that spared the program, of which nobody knew whose they were, and when that was found
+    anonymous: Option<(u64, Instant)>,
     /// processes that died of SIGKILL while it could not be seen whether the program was being killed, and since when
     unsure: Option<(u64, Instant)>,
     /// whether the program was seen being killed after a rise
@@ -364,6 +371,7 @@ impl Tally {
             before_unexplained: now,
             others: 0,
             helpers: 0,
+            anonymous: None,
             unsure: None,
             doomed: false,
             not_lived: Duration::ZERO,
@@ -401,17 +409,26 @@ impl Tally {
         new
     }
 
-    /// A kill was a helper's.
-    fn took_helper(&mut self) {
+    /// A kill was a helper's. `false` where that kill was known not to be the program's by then, but not whose it was.
+    fn took_helper(&mut self, now: Instant) -> bool {
         self.helpers += 1;
+        let is_near = |at: Instant| now.saturating_duration_since(at) < OUTLIVED + self.not_lived;
+        if let Some((count, at)) = self.anonymous.filter(|(count, at)| *count > 0 && is_near(*at)) {
+            self.anonymous = Some((count - 1, at));
+            return false;
+        }
         self.last_rise.0 = self.last_rise.0.saturating_sub(1);
         if self.last_rise.0 == 0 {
             self.child_risen_at = self.last_rise.1;
         }
+        true
     }
 
     /// The program is not being killed: all kills up to now were of others.
-    fn spared(&mut self) {
+    fn spared(&mut self, now: Instant) {
+        if self.unexplained() > 0 {
+            self.anonymous = Some((self.unexplained(), now));
+        }
         self.others = self.total();
         self.unsure = None;
     }
@@ -420,7 +437,7 @@ impl Tally {
         let time = OUTLIVED + self.not_lived;
         let is_over = |risen: Instant| now.saturating_duration_since(risen) >= time && !self.doomed;
         if self.risen_at.is_some_and(is_over) {
-            self.spared();
+            self.spared(now);
         }
     }
 
@@ -432,7 +449,7 @@ impl Tally {
         self.outlive(end);
         // Whoever could not be seen to die with the program and died well before it did not.
         if let Some((count, since)) = self.unsure
-            && end.saturating_duration_since(since) >= SPARED
+            && end.saturating_duration_since(since) >= SPARED + self.not_lived
         {
             self.others += count.min(self.unexplained());
         }

@@ -1,7 +1,7 @@
 //! An identity that comes after the start: who looks for it, and when it is told.
 
-use super::Action;
 use super::helpers::Finished;
+use super::{Action, Actions, put};
 use std::time::{Duration, Instant};
 
 /// When a helper is tried again that could not be started, or that was killed before its time.
@@ -67,15 +67,13 @@ impl Late {
         }
     }
 
-    pub(super) fn on_time(&mut self, now: Instant, runs: bool) -> Option<Action> {
-        if self.look_at.is_some_and(|at| at <= now) {
-            self.look_at = None;
-            return runs.then_some(Action::LookAgain);
+    pub(super) fn on_time(&mut self, now: Instant, runs: bool, to: &mut Actions) {
+        let is_due = |at: &mut Option<Instant>| at.take_if(|at| *at <= now).is_some();
+        if is_due(&mut self.look_at) {
+            put(to, runs.then_some(Action::LookAgain));
         }
-        if self.retry_at.is_none_or(|at| at > now) {
-            return None;
+        if is_due(&mut self.retry_at) && self.is_wanted() {
+            put(to, runs.then_some(Action::SearchIdentity));
         }
-        self.retry_at = None;
-        (self.is_wanted() && runs).then_some(Action::SearchIdentity)
     }
 }

@@ -29,6 +29,9 @@ use crate::options::{Isolation, Mode, Options, Signal, Target};
 use arrayvec::ArrayVec;
 use std::time::{Duration, Instant};
 
+/// A deadline that is noticed later than this was missed: the container or the machine stood still.
+const LATE: Duration = Duration::from_millis(250);
+
 /// Who sent a signal, as far as the kernel vouches for it: `si_code` and `si_pid`, sigaction(2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sender {
@@ -125,6 +128,11 @@ pub enum Event {
     },
     /// a helper could not be started
     HelperMissing(Purpose),
+    /// a helper that we have just killed was being killed already
+    HelperWasEnding {
+        /// its process ID
+        pid: i32,
+    },
     /// a line waits for the journal
     LineQueued,
     /// time has passed
@@ -363,6 +371,7 @@ impl Core {
                 Purpose::Record => put(to, Some(self.stops.stuck_alone())),
                 Purpose::Look => {}
             },
+            Event::HelperWasEnding { pid } => self.helpers.on_was_ending(pid),
             Event::LineQueued => self.journal.on_queued(),
             Event::Time => self.on_time(now, to),
         }
@@ -434,7 +443,7 @@ impl Core {
         if Some(child.pid) == self.program {
             self.program = None;
             self.over = self.over.or(Some((Over::Ended(child), now)));
-            self.stops.on_program_ended(now);
+            self.stops.on_program_ended(now, child.ending);
             if let Some(kills) = &mut self.kills {
                 kills.on_program_reaped(now, child, to);
             }
@@ -463,7 +472,7 @@ impl Core {
         if let Some(kills) = &mut self.kills {
             kills.on_time(now, self.program.is_some(), to);
         }
-        put(to, self.late.on_time(now, self.program.is_some()));
+        self.late.on_time(now, self.program.is_some(), to);
         self.helpers.on_time(now, to);
     }
 
