@@ -19,6 +19,7 @@ mod kills;
 mod locate;
 mod memory;
 mod processes;
+mod resources;
 mod short_name;
 mod verdict;
 mod why;
@@ -35,5 +36,6 @@ pub use memory::MemoryCgroup;
 pub use processes::{
     Limits, Process, Snapshot, count, is_ending, largest, largest_listed, name_of, snapshot,
 };
+pub use resources::{MemoryTrend, Resources, Sample, Window};
 pub use short_name::ShortName;
 pub use verdict::Verdict;

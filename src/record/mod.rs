@@ -5,6 +5,7 @@
 
 mod identity;
 pub mod journal;
+mod stats;
 mod stderr;
 mod value;
 
@@ -36,6 +37,12 @@ pub enum Kind {
     Stuck,
     /// the program ended
     Exit,
+    /// what a container used since the last such record
+    Stats,
+    /// what all containers of an ECS task used
+    Task,
+    /// the outcome of a health check
+    Health,
 }
 
 impl Kind {
@@ -49,6 +56,9 @@ impl Kind {
             Kind::Stop => "stop",
             Kind::Stuck => "stuck",
             Kind::Exit => "exit",
+            Kind::Stats => "stats",
+            Kind::Task => "task",
+            Kind::Health => "health",
         }
     }
 
