@@ -6,6 +6,7 @@
 
 pub mod diagnostics;
 pub mod forensics;
+pub mod health;
 pub mod identity;
 pub mod launch;
 pub mod options;

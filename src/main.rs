@@ -5,7 +5,7 @@ mod entry;
 
 use epitaph::launch::{self, Inherited};
 use epitaph::options::{self, Command, Mode, Options, RecordFormat};
-use epitaph::{diagnostics, supervise};
+use epitaph::{diagnostics, health, supervise};
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 
@@ -19,7 +19,9 @@ fn run(args: Vec<OsString>, inherited: &Inherited) -> u8 {
 
 fn run_program(options: &Options, inherited: &Inherited) -> u8 {
     diagnostics::init(options);
-    for warning in &options.warnings {
+    // What a health check says is shown with the check, so it says only what is wrong with the check.
+    let is_told = |warning: &&String| options.mode != Mode::Health || warning.contains("EPITAPH_HEALTH");
+    for warning in options.warnings.iter().filter(is_told) {
         log::warn!("{warning}");
     }
     let by_default = || if std::io::stderr().is_terminal() { RecordFormat::Text } else { RecordFormat::Json };
@@ -31,7 +33,8 @@ fn run_program(options: &Options, inherited: &Inherited) -> u8 {
             print(&text, false, code)
         }
         Mode::Exec => launch::exec_mode(options, inherited, format),
-        Mode::Supervise | Mode::Pause => supervise::run(options, inherited, format),
+        Mode::Health => health::run(options, inherited),
+        Mode::Supervise | Mode::Pause | Mode::TaskStats(_) => supervise::run(options, inherited, format),
     }
 }
 

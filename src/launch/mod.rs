@@ -7,7 +7,7 @@ mod program;
 
 pub use self::program::NotStarted;
 
-use self::program::{exec, search_path};
+pub(crate) use self::program::{exec, search_path};
 use crate::identity::otel::VARIABLE as OTEL_VARIABLE;
 use crate::identity::{Deadline, Field, Identity, System, local, resolve, whoami};
 use crate::options::{IDENTITY_TIMEOUT, Options, RecordFormat, Signal};
@@ -67,7 +67,7 @@ impl Inherited {
     }
 
     /// As epitaph was started, for the program.
-    fn restore(&self) {
+    pub(crate) fn restore(&self) {
         sys::set_ignored(libc::SIGPIPE, self.ignores_sigpipe);
         sys::set_ignored(libc::SIGXFSZ, self.ignores_sigxfsz);
         if self.ignores_sigchld {

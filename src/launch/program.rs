@@ -17,7 +17,7 @@ pub struct NotStarted {
 }
 
 impl NotStarted {
-    pub(super) fn exec(program: &OsStr, path: &OsStr, error: &std::io::Error) -> NotStarted {
+    pub(crate) fn exec(program: &OsStr, path: &OsStr, error: &std::io::Error) -> NotStarted {
         let errno = error.raw_os_error();
         let code = match errno {
             Some(libc::ENOENT | libc::ENOTDIR) => 127,
@@ -90,7 +90,7 @@ impl fmt::Display for Shown<'_> {
 
 /// Where a program without a slash in its name is looked for; where PATH is not set, as the C library of the other inits
 /// does.
-pub(super) fn search_path() -> OsString {
+pub(crate) fn search_path() -> OsString {
     std::env::var_os("PATH").unwrap_or_else(|| "/bin:/usr/bin".into())
 }
 
@@ -101,7 +101,7 @@ const LONGEST_NAME: usize = 255;
 ///
 /// Written out since musl's does not run a script without `#!` through the shell, as POSIX demands and the
 /// C library of the other inits does.
-pub(super) fn exec(program: &[OsString], path: &OsStr, environment: &Environment) -> std::io::Error {
+pub(crate) fn exec(program: &[OsString], path: &OsStr, environment: &Environment) -> std::io::Error {
     let args: Result<Vec<CString>, _> =
         program.iter().map(|arg| CString::new(arg.clone().into_vec())).collect();
     // The arguments came from the kernel as strings that end at the first NUL byte.

@@ -1,6 +1,6 @@
 //! The variables: `EPITAPH_*`, `TINI_*`, and those of the init that epitaph is called as.
 
-use super::{Mode, Options, Persona, RecordFormat, Target, duration, level};
+use super::{Lifetime, Mode, Options, Persona, RecordFormat, Target, duration, level, stats};
 use crate::identity::ExportList;
 use std::ffi::OsString;
 
@@ -17,6 +17,14 @@ const RECORDS: Kind<RecordFormat> = Kind { read: super::record_format, expected:
 // tini takes any number, and has nothing more to say above 3.
 const VERBOSITY: Kind<log::LevelFilter> =
     Kind { read: |text| text.parse().ok().map(level), expected: "a number, from 0 for errors alone to 4" };
+
+const LIFETIME: Kind<Lifetime> = Kind { read: Lifetime::parse, expected: stats::LIFETIME_FORMS };
+const EVERY: Kind<Option<std::time::Duration>> = Kind { read: stats::every, expected: stats::EVERY_FORMS };
+const TIMEOUT: Kind<std::time::Duration> = Kind { read: stats::timeout, expected: stats::TIMEOUT_FORMS };
+const STATS_FORMAT: Kind<super::StatsFormat> = Kind { read: stats::format, expected: stats::FORMATS };
+const NAMESPACE: Kind<String> = Kind { read: stats::namespace, expected: stats::NAMESPACE_FORMS };
+const DIMENSIONS: Kind<Vec<Vec<crate::identity::Field>>> =
+    Kind { read: stats::dimensions, expected: stats::DIMENSION_FORMS };
 
 struct Reader<'a> {
     env: &'a dyn Fn(&str) -> Option<OsString>,
@@ -52,6 +60,12 @@ fn switch(text: &str) -> Option<bool> {
         "1" | "true" | "yes" | "on" => Some(true),
         "0" | "false" | "no" | "off" => Some(false),
         _ => None,
+    }
+}
+
+fn put<T>(place: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *place = value;
     }
 }
 
@@ -106,6 +120,14 @@ pub(super) fn apply(options: &mut Options, env: &dyn Fn(&str) -> Option<OsString
     if let Some(duration) = reader.read("EPITAPH_KILL_AFTER", &DURATION) {
         options.set_kill_after(duration);
     }
+    options.max_lifetime = reader.read("EPITAPH_MAX_LIFETIME", &LIFETIME);
+    options.stats.every = reader.read("EPITAPH_STATS", &EVERY).flatten();
+    let stats = &mut options.stats;
+    put(&mut stats.format, reader.read("EPITAPH_STATS_FORMAT", &STATS_FORMAT));
+    put(&mut stats.namespace, reader.read("EPITAPH_EMF_NAMESPACE", &NAMESPACE));
+    put(&mut stats.dimensions, reader.read("EPITAPH_EMF_DIMENSIONS", &DIMENSIONS));
+    put(&mut stats.health_timeout, reader.read("EPITAPH_HEALTH_TIMEOUT", &TIMEOUT));
+    put(&mut stats.health_output, reader.read("EPITAPH_HEALTH_OUTPUT", &SWITCH));
     options.records = reader.read("EPITAPH_RECORDS", &RECORDS);
     options.log_filter = env("EPITAPH_LOG").map(|filter| filter.to_string_lossy().into_owned());
     options.warnings.append(&mut reader.warnings);

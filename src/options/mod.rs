@@ -10,10 +10,12 @@ mod duration;
 mod environment;
 mod persona;
 mod signal;
+mod stats;
 mod usage;
 
 pub use persona::Persona;
 pub use signal::Signal;
+pub use stats::{Lifetime, Stats, StatsFormat};
 
 use crate::identity::{ExportList, whoami};
 use std::ffi::OsString;
@@ -66,6 +68,10 @@ pub struct Options {
     pub oom_poll: Option<Duration>,
     /// `--kill-after`: from the forwarded stop signal to SIGKILL
     pub kill_after: Option<Duration>,
+    /// `--max-lifetime`: how old the container may become; `None` is as old as it wants
+    pub max_lifetime: Option<Lifetime>,
+    /// `--stats`, `--stats-format` and what belongs to a health check
+    pub stats: Stats,
     /// `--records`; `None` is the default, which depends on what stderr is
     pub records: Option<RecordFormat>,
     /// what was wrong in the environment, a line each
@@ -83,6 +89,17 @@ pub enum Mode {
     Pause,
     /// `--whoami`: there is none; tells who this container is
     WhoAmI(whoami::Format),
+    /// `--health`: runs it as a health check
+    Health,
+    /// `--task-stats`: there is none; writes the statistics of the whole task this often, or once where it is zero
+    TaskStats(Duration),
+}
+
+impl Mode {
+    /// Whether it needs a PROGRAM.
+    fn has_program(self) -> bool {
+        matches!(self, Mode::Supervise | Mode::Exec)
+    }
 }
 
 /// Who gets the signals that are forwarded.
@@ -160,6 +177,8 @@ impl Options {
             stuck_after: None,
             oom_poll: Some(Duration::from_secs(10)),
             kill_after: None,
+            max_lifetime: None,
+            stats: Stats::default(),
             records: None,
             warnings: Vec::new(),
         }

@@ -61,6 +61,13 @@ impl RenderedIdentity {
         }
     }
 
+    /// What every record holds alone, for where no record holds the rest.
+    pub fn without_rest(mut self) -> RenderedIdentity {
+        self.json.rest = Vec::new();
+        self.text.rest = Vec::new();
+        self
+    }
+
     /// What every record holds, and what only some do.
     pub(super) fn parts(&self, format: RecordFormat) -> (&[u8], &[u8]) {
         let part = if format == RecordFormat::Json { &self.json } else { &self.text };
