@@ -74,7 +74,7 @@ impl Findings {
             Key::Field(field) => field,
             Key::Cluster if text.starts_with("arn:") => Field::ClusterArn,
             Key::Cluster => Field::Cluster,
-            Key::Kind | Key::Status | Key::Memory => return,
+            Key::Kind | Key::Status | Key::Memory | Key::Name | Key::Named(_) => return,
         };
         self.rejected.extend(self.identity.offer(field, text, source).err());
     }

@@ -10,7 +10,7 @@ pub mod cgroup;
 pub mod container_id;
 mod deadline;
 pub mod derive;
-mod document;
+pub(crate) mod document;
 mod export;
 mod field;
 pub mod file;

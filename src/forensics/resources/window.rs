@@ -10,7 +10,7 @@ use std::time::Duration;
 pub struct Sample {
     /// CPU time, in ns
     pub cpu_ns: Option<u64>,
-    /// how long processes were kept from running by the quota, in ns
+    /// how long processes were kept from running by the cgroup's own quota, in ns
     pub throttled_ns: Option<u64>,
     /// periods in which they were
     pub throttled_periods: Option<u64>,
@@ -130,7 +130,8 @@ impl Sample {
         let grown = |of: fn(&Sample) -> Option<u64>| {
             of(self)?.checked_sub(of(before)?).filter(|_| !elapsed.is_zero())
         };
-        let has_quota = self.cpu_limit_milli.is_some() || self.periods.is_some_and(|periods| periods > 0);
+        // Without a quota of its own the kernel counts no periods: what the cgroups above throttle is not told here.
+        let has_quota = self.periods.is_some_and(|periods| periods > 0);
         let throttling = |of| grown(of).filter(|_| has_quota);
         Window {
             elapsed,
@@ -247,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn throttling_is_told_where_there_is_a_quota() {
+    fn throttling_is_told_where_the_kernel_counts_periods() {
         let counters = |periods| Sample {
             throttled_ns: Some(0),
             throttled_periods: Some(0),
@@ -256,10 +257,10 @@ mod tests {
         };
         let none = counters(0).window(&counters(0), SECOND);
         assert_eq!((none.throttled_ms, none.periods), (None, None));
-        let idle = Sample { cpu_limit_milli: Some(500), ..counters(0) }.window(&counters(0), SECOND);
-        assert_eq!((idle.throttled_ms, idle.periods), (Some(0), Some(0)));
-        let of_the_task = counters(10).window(&counters(0), SECOND);
-        assert_eq!((of_the_task.throttled_ms, of_the_task.periods), (Some(0), Some(10)));
+        let of_the_task = Sample { cpu_limit_milli: Some(500), ..counters(0) }.window(&counters(0), SECOND);
+        assert_eq!((of_the_task.throttled_ms, of_the_task.periods), (None, None));
+        let own = counters(10).window(&counters(0), SECOND);
+        assert_eq!((own.throttled_ms, own.periods), (Some(0), Some(10)));
     }
 
     #[test]
