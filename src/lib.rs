@@ -13,3 +13,4 @@ pub mod options;
 pub mod record;
 pub mod supervise;
 pub mod sys;
+pub mod task;

@@ -5,7 +5,7 @@ mod entry;
 
 use epitaph::launch::{self, Inherited};
 use epitaph::options::{self, Command, Mode, Options, RecordFormat};
-use epitaph::{diagnostics, health, supervise};
+use epitaph::{diagnostics, health, supervise, task};
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 
@@ -33,6 +33,11 @@ fn run_program(options: &Options, inherited: &Inherited) -> u8 {
             print(&text, false, code)
         }
         Mode::Exec => launch::exec_mode(options, inherited, format),
+        Mode::TaskStats(every) if every.is_zero() => {
+            inherited.unblock();
+            let (text, code) = task::once(options);
+            print(&text, false, code)
+        }
         Mode::Health => health::run(options, inherited),
         Mode::Supervise | Mode::Pause | Mode::TaskStats(_) => supervise::run(options, inherited, format),
     }

@@ -36,6 +36,6 @@ pub use memory::MemoryCgroup;
 pub use processes::{
     Limits, Process, Snapshot, count, is_ending, largest, largest_listed, name_of, snapshot,
 };
-pub use resources::{MemoryTrend, Resources, Sample, Window};
+pub use resources::{MemoryTrend, Resources, Sample, Window, percent};
 pub use short_name::ShortName;
 pub use verdict::Verdict;

@@ -8,7 +8,7 @@ mod controllers;
 mod parse;
 mod window;
 
-pub use window::{MemoryTrend, Sample, Window};
+pub use window::{MemoryTrend, Sample, Window, percent};
 
 use self::controllers::{Controllers, Place};
 use self::parse::{io_stat, net_dev, throttle_bytes};

@@ -301,7 +301,8 @@ mod tests {
             ("m", Want::Map(&Want::Text(Key::Status))),
             ("c", Want::Milli(Key::Memory)),
         ]));
-        let body = r#"{"one":null,"two":{"n":["x",7],"m":{"eth0":1,"eth1":2},"c":0.25},"three":{"c":3,"n":["z"]}}"#;
+        let body =
+            r#"{"one":null,"two":{"n":["x",7],"m":{"eth0":1,"eth1":2},"c":0.25},"three":{"c":3,"n":["z"]}}"#;
         let found = read(body.as_bytes(), &MAP).expect("an object");
         let found: Vec<_> = found.iter().map(|one| (one.element, one.key, one.text.as_str())).collect();
         let expected = [

@@ -49,7 +49,7 @@ const TASK: Want = Want::Object(&[
     ("AvailabilityZone", field(Field::AvailabilityZone)),
     ("LaunchType", field(Field::LaunchType)),
     ("ServiceName", field(Field::Service)),
-    ("Limits", Want::Object(&[("Memory", Want::Text(Key::Memory))])),
+    ("Limits", Want::Object(&[("Memory", Want::Text(Key::Memory)), ("CPU", Want::Milli(Key::Named("CPU")))])),
     ("Containers", Want::Each(&CONTAINER)),
 ]);
 
@@ -118,6 +118,9 @@ pub fn task(body: &[u8], ours: Option<&str>, source: Source) -> Result<Findings,
         .and_then(|mib| mib.parse::<u64>().ok())
         .and_then(|mib| mib.checked_mul(1024 * 1024))
         .filter(|&bytes| bytes > 0);
+    findings.identity.task_cpu_limit = text_of(&found, 0, Key::Named("CPU"))
+        .and_then(|milli| milli.parse::<u64>().ok())
+        .filter(|&milli| milli > 0);
     if let (Some(own), Some(pause)) = (own, pause) {
         let started = |element| text_of(&found, element, Key::Field(Field::StartedAt)).unwrap_or_default();
         let wait = milliseconds_between(started(pause), started(own));
@@ -166,6 +169,7 @@ mod tests {
         let findings = task(answer().as_bytes(), Some(ID), Source::MetadataV4).expect("metadata");
         assert_eq!(findings.rejected, []);
         assert_eq!(findings.identity.task_memory_limit, Some(512 * 1024 * 1024));
+        assert_eq!(findings.identity.task_cpu_limit, Some(250));
         for (field, value) in [
             (Field::TaskArn, ARN),
             (Field::Cluster, "default"),

@@ -98,6 +98,8 @@ pub struct Identity {
     known: Box<[Option<Known>; Field::COUNT]>,
     /// The memory limit of the whole task in bytes, as the endpoint told it.
     pub task_memory_limit: Option<u64>,
+    /// The CPU limit of the whole task in thousandths of a CPU, as the endpoint told it.
+    pub task_cpu_limit: Option<u64>,
 }
 
 /// Two sources that told different values for one field.
@@ -208,6 +210,7 @@ impl Identity {
             *place = Some(kept);
         }
         self.task_memory_limit = self.task_memory_limit.or(other.task_memory_limit);
+        self.task_cpu_limit = self.task_cpu_limit.or(other.task_cpu_limit);
         contradictions
     }
 }

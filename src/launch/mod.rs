@@ -10,9 +10,10 @@ pub use self::program::NotStarted;
 pub(crate) use self::program::{exec, search_path};
 use crate::identity::otel::VARIABLE as OTEL_VARIABLE;
 use crate::identity::{Deadline, Field, Identity, System, local, resolve, whoami};
-use crate::options::{IDENTITY_TIMEOUT, Options, RecordFormat, Signal};
-use crate::record::{Formats, Frame, Kind, Record, RenderedIdentity, Value, journal, stderr};
+use crate::options::{IDENTITY_TIMEOUT, Mode, Options, RecordFormat, Signal, StatsFormat};
+use crate::record::{Dimensions, Formats, Frame, Kind, Record, RenderedIdentity, Value, journal, stderr};
 use crate::sys::{self, Environment, reason};
+use crate::task;
 use std::env::VarError;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -131,7 +132,10 @@ pub fn launch(
     outcome.log_warnings();
     let identity = outcome.identity;
     let identity_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let rendered = RenderedIdentity::of(&identity, formats);
+    let mut rendered = RenderedIdentity::of(&identity, formats);
+    if options.stats.every.is_some() && options.stats.format == StatsFormat::Emf {
+        rendered = rendered.with_dimensions(&Dimensions::of(&identity, &options.stats.dimensions, &[], &[]));
+    }
     report.add(&rendered.encode());
     if !outcome.try_again {
         report.add(&Frame::Resolved.encode(b""));
@@ -145,6 +149,11 @@ pub fn launch(
     start_record(options, identity_ms).write(options, format, &rendered, &mut report);
     report.add(&Frame::Executing.encode(b""));
     report.send();
+    if let Mode::TaskStats(every) = options.mode {
+        // The end of the pipe tells PID 1 that the program runs, which the collector is.
+        drop(report);
+        return task::collect(options, every, format, system);
+    }
     inherited.restore();
     let path = search_path();
     let mut error = exec(&options.program, &path, &environment);

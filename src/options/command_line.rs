@@ -1,6 +1,6 @@
 //! The command line.
 
-use super::{Command, Lifetime, Mode, Options, Persona, RecordFormat, Signal, Target};
+use super::{Command, Lifetime, Mode, Options, Persona, RecordFormat, Signal, StatsFormat, Target};
 use super::{duration, level, stats, usage};
 use crate::identity::{ExportList, whoami};
 use lexopt::Arg::{Long, Short, Value};
@@ -136,8 +136,20 @@ fn read(
     } else if timeout.is_some() {
         return Err(lexopt::Error::Custom("--timeout goes with --health".into()));
     }
-    if matches!(options.mode, Mode::TaskStats(_)) && !options.program.is_empty() {
-        return Err(lexopt::Error::Custom("--task-stats runs no PROGRAM".into()));
+    if matches!(options.mode, Mode::TaskStats(_)) {
+        if !options.program.is_empty() {
+            return Err(lexopt::Error::Custom("--task-stats runs no PROGRAM".into()));
+        }
+        // It is the program itself, and has a name in the records.
+        options.program.push("epitaph".into());
+    }
+    if options.stats.format == StatsFormat::Emf
+        && let Some(RecordFormat::Text | RecordFormat::Off) = options.records
+    {
+        options.stats.format = StatsFormat::Record;
+        options
+            .warnings
+            .push("--stats-format emf needs --records json, so statistics are plain records".into());
     }
     options.max_lifetime = max_lifetime.or(options.max_lifetime);
     // A health check without PROGRAM looks at the age of the container, or takes its statistics.

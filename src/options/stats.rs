@@ -24,7 +24,7 @@ pub struct Stats {
     pub format: StatsFormat,
     /// `EPITAPH_EMF_NAMESPACE`
     pub namespace: String,
-    /// `EPITAPH_EMF_DIMENSIONS`: sets of fields of the identity
+    /// `EPITAPH_EMF_DIMENSIONS`: sets of fields of the identity; empty for the default, which hangs on what is known
     pub dimensions: Vec<Vec<Field>>,
     /// `--timeout`: how long a health check may take, longer than zero
     pub health_timeout: Duration,
@@ -39,7 +39,7 @@ impl Default for Stats {
             is_option: false,
             format: StatsFormat::Record,
             namespace: "Epitaph".to_owned(),
-            dimensions: vec![vec![Field::Cluster, Field::Service, Field::ContainerName]],
+            dimensions: Vec::new(),
             health_timeout: HEALTH_TIMEOUT,
             health_output: true,
         }

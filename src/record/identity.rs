@@ -4,6 +4,7 @@
 //! and that many bytes. PID 1 keeps the bytes and puts them into its records; it parses nothing that a
 //! network has told.
 
+use super::Dimensions;
 use super::value::{Value, render};
 use crate::identity::{Field, Identity};
 use crate::options::RecordFormat;
@@ -21,6 +22,10 @@ pub struct RenderedIdentity {
     container_id: Vec<u8>,
     /// the memory limit of the task in bytes, 0 when unknown
     task_memory_limit: u64,
+    /// the CPU limit of the task in thousandths, 0 when unknown
+    task_cpu_limit: u64,
+    /// what divides the metrics of the embedded metric format, as [`Dimensions::encode`] has it
+    dimensions: Vec<u8>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -58,6 +63,8 @@ impl RenderedIdentity {
             text: part(formats.text, RecordFormat::Text),
             container_id,
             task_memory_limit: identity.task_memory_limit.unwrap_or(0),
+            task_cpu_limit: identity.task_cpu_limit.unwrap_or(0),
+            dimensions: Vec::new(),
         }
     }
 
@@ -79,6 +86,22 @@ impl RenderedIdentity {
         (self.task_memory_limit > 0).then_some(self.task_memory_limit)
     }
 
+    /// The CPU limit of the whole task in thousandths of a CPU, when the endpoint told it.
+    pub fn task_cpu_limit(&self) -> Option<u64> {
+        (self.task_cpu_limit > 0).then_some(self.task_cpu_limit)
+    }
+
+    /// The same with what divides the metrics.
+    pub fn with_dimensions(mut self, dimensions: &Dimensions) -> RenderedIdentity {
+        self.dimensions = dimensions.encode();
+        self
+    }
+
+    /// What divides the metrics; none where nobody has said so.
+    pub fn dimensions(&self) -> Dimensions {
+        Dimensions::decode(&self.dimensions)
+    }
+
     /// The container ID, when it is known.
     pub fn container_id(&self) -> Option<&str> {
         std::str::from_utf8(&self.container_id).ok().filter(|id| !id.is_empty())
@@ -87,13 +110,16 @@ impl RenderedIdentity {
     /// The frames that carry it.
     pub fn encode(&self) -> Vec<u8> {
         let limit = self.task_memory_limit.to_le_bytes();
-        let frames: [(Frame, &[u8]); 6] = [
+        let cpu_limit = self.task_cpu_limit.to_le_bytes();
+        let frames: [(Frame, &[u8]); 8] = [
             (Frame::JsonCommon, &self.json.common),
             (Frame::JsonRest, &self.json.rest),
             (Frame::TextCommon, &self.text.common),
             (Frame::TextRest, &self.text.rest),
             (Frame::ContainerId, &self.container_id),
             (Frame::TaskMemoryLimit, &limit),
+            (Frame::TaskCpuLimit, &cpu_limit),
+            (Frame::Dimensions, &self.dimensions),
         ];
         frames.into_iter().flat_map(|(kind, bytes)| kind.encode(bytes)).collect()
     }
@@ -110,6 +136,11 @@ impl RenderedIdentity {
                 self.task_memory_limit = bytes.as_slice().try_into().map_or(0, u64::from_le_bytes);
                 return true;
             }
+            Frame::TaskCpuLimit => {
+                self.task_cpu_limit = bytes.as_slice().try_into().map_or(0, u64::from_le_bytes);
+                return true;
+            }
+            Frame::Dimensions => &mut self.dimensions,
             Frame::Resolved
             | Frame::Executing
             | Frame::StderrLine
@@ -181,10 +212,14 @@ pub enum Frame {
     JournalLine,
     /// the program could not be started: the exit code, and why
     NotStarted,
+    /// identity: the CPU limit of the task in thousandths, 8 bytes, the lowest first
+    TaskCpuLimit,
+    /// identity: what divides the metrics
+    Dimensions,
 }
 
 impl Frame {
-    const ALL: [Frame; 11] = [
+    const ALL: [Frame; 13] = [
         Frame::JsonCommon,
         Frame::JsonRest,
         Frame::TextCommon,
@@ -196,6 +231,8 @@ impl Frame {
         Frame::StderrLine,
         Frame::JournalLine,
         Frame::NotStarted,
+        Frame::TaskCpuLimit,
+        Frame::Dimensions,
     ];
 
     /// The frame of this kind around `bytes`, of which it holds at most 65,535.
@@ -269,6 +306,7 @@ mod tests {
         identity.offer(Field::Family, "web", Source::MetadataV4).expect("a name");
         identity.derive(Field::NetworkWaitMs, "81", Source::MetadataV4).expect("a number");
         identity.task_memory_limit = Some(512 << 20);
+        identity.task_cpu_limit = Some(250);
         identity
     }
 

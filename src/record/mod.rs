@@ -3,12 +3,14 @@
 //! A [`Record`] is built where something happened and rendered as JSON or logfmt. The identity in it comes
 //! as bytes that were rendered where it was found, a [`RenderedIdentity`]: PID 1 never looks into them.
 
+mod emf;
 mod identity;
 pub mod journal;
 mod stats;
 mod stderr;
 mod value;
 
+pub use emf::Dimensions;
 pub use identity::{Formats, Frame, Frames, RenderedIdentity};
 pub use stderr::{LogWriter, Stderr, stderr};
 pub use value::Value;
@@ -87,15 +89,20 @@ impl Record {
     /// What does not fit is left out: first the last entries of lists, then the ends of long texts, then the
     /// identity beyond what identifies the container, then the last fields.
     pub fn render(&self, format: RecordFormat, identity: &RenderedIdentity) -> Vec<u8> {
+        self.render_within(format, identity, LONGEST)
+    }
+
+    /// The same, at most `longest` bytes.
+    fn render_within(&self, format: RecordFormat, identity: &RenderedIdentity, longest: usize) -> Vec<u8> {
         let mut whole = self.kind.holds_whole_identity();
         let line = self.line(format, identity, &self.fields, whole);
-        if line.len() <= LONGEST {
+        if line.len() <= longest {
             return line;
         }
         let mut fields = self.fields.clone();
         loop {
             let line = self.line(format, identity, &fields, whole);
-            if line.len() <= LONGEST || fields.is_empty() {
+            if line.len() <= longest || fields.is_empty() {
                 return line;
             }
             if fields.iter_mut().any(|(_, value)| value.shorten())

@@ -20,7 +20,10 @@ const TASK: Want = Want::Object(&[
     ("DesiredStatus", text("desired")),
     ("KnownStatus", text("known")),
     ("Limits", Want::Object(&[("CPU", Want::Milli(Key::Named("cpu"))), ("Memory", text("memory"))])),
-    ("EphemeralStorageMetrics", Want::Object(&[("Utilized", text("storage")), ("Reserved", text("storage_limit"))])),
+    (
+        "EphemeralStorageMetrics",
+        Want::Object(&[("Utilized", text("storage")), ("Reserved", text("storage_limit"))]),
+    ),
     (
         "Containers",
         Want::Each(&Want::Object(&[
@@ -225,7 +228,11 @@ fn container(element: &Element) -> Container {
         status,
         since: element.owned("health_since"),
         code: element.number("health_code"),
-        output: element.text("health_output").map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned),
+        output: element
+            .text("health_output")
+            .map(str::trim)
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned),
     });
     Container {
         id: element.owned("id").unwrap_or_default(),

@@ -39,8 +39,14 @@ fn a_check_that_hangs_is_ended_before_the_engine_does() {
     let Some(engine) = engine() else { return };
     let container = engine.run(IMAGE, &[], &["/bin/sleep", "infinity"]);
     let before = processes(&container);
-    let check =
-        ["--timeout", "300ms", "--", "sh", "-c", "trap '' TERM; echo begun; sleep 1000 & setsid sleep 1000 & wait"];
+    let check = [
+        "--timeout",
+        "300ms",
+        "--",
+        "sh",
+        "-c",
+        "trap '' TERM; echo begun; sleep 1000 & setsid sleep 1000 & wait",
+    ];
     let (code, output) = exec(engine, &container, &[], &check);
     assert_eq!(code, 1);
     assert!(

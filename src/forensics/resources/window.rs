@@ -178,8 +178,8 @@ fn rate_milli(ns: u64, elapsed: Duration) -> Option<u64> {
     u64::try_from(milli).ok()
 }
 
-/// Whole hundredths, rounded.
-pub(crate) fn percent(part: u64, whole: u64) -> Option<u64> {
+/// A part of a whole in hundredths, rounded; `None` where the whole is nothing.
+pub fn percent(part: u64, whole: u64) -> Option<u64> {
     let percent = (u128::from(part) * 100 + u128::from(whole) / 2).checked_div(u128::from(whole))?;
     u64::try_from(percent).ok()
 }
