@@ -16,7 +16,7 @@ const MOST_VALUES: usize = 4096;
 const MOST_ELEMENTS: usize = 32;
 
 /// Bytes that are kept of a string: more than any field takes, so that one which is too long is seen to be.
-const LONGEST: usize = 600;
+const LONGEST: usize = 1100;
 
 /// What is wanted of a JSON value.
 pub(crate) enum Want {

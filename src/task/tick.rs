@@ -163,7 +163,7 @@ impl Known {
             fields.extend(health.code.filter(|code| *code <= 255).map(|code| ("code", Value::from(code))));
             fields.extend(health.since.as_deref().map(|since| ("since", Value::from(since))));
             let output = health.output.as_deref().filter(|_| outcome != "passed");
-            fields.extend(output.map(|output| ("output", Value::from(first(output, 256)))));
+            fields.extend(output.map(|output| ("output", Value::from(last(output, 256)))));
             told.push(Told { kind: Kind::Health, of: Some(self.id.clone()), fields });
         }
         is_new
@@ -210,10 +210,10 @@ fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The first bytes of a text, without half a character.
-fn first(text: &str, most: usize) -> &str {
-    let end = (0..=most.min(text.len())).rfind(|end| text.is_char_boundary(*end)).unwrap_or(0);
-    text.get(..end).unwrap_or_default()
+/// The last bytes of a text, without half a character.
+fn last(text: &str, most: usize) -> &str {
+    let start = (text.len().saturating_sub(most)..=text.len()).find(|start| text.is_char_boundary(*start));
+    text.get(start.unwrap_or(0)..).unwrap_or_default()
 }
 
 /// Who the containers are, as far as it was found out.

@@ -56,6 +56,8 @@ pub struct Container {
     /// Labels beside the five that the agent sets.
     pub labels: Vec<(String, String)>,
     pub restart_count: Option<u64>,
+    /// Statistics, health and exit code.
+    pub scripted: super::stats::Scripted,
 }
 
 /// The name of the container that owns the network of an awsvpc task.
@@ -116,6 +118,7 @@ impl Default for Container {
             ],
             labels: Vec::new(),
             restart_count: None,
+            scripted: super::stats::Scripted::default(),
         }
     }
 }

@@ -1,0 +1,12 @@
+//! `--task-stats`: the real epitaph against the endpoint of a task.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+mod collector;
+mod emf;
+mod once;
+#[path = "../support/records.rs"]
+mod records;
+#[path = "../support/mod.rs"]
+mod support;
+mod task;
