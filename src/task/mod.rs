@@ -195,6 +195,17 @@ pub fn once(options: &Options) -> (String, u8) {
     }
 }
 
+/// The records that two answers of version 4 come to, the bodies of `/task` and `/task/stats`, one after the other as lines.
+///
+/// # Errors
+/// One line: which of them is not what it should be.
+pub fn lines(options: &Options, task: &[u8], stats: &[u8]) -> Result<Vec<Vec<u8>>, String> {
+    let answers = Answers { task: task.to_vec(), stats: stats.to_vec(), source: Source::MetadataV4 };
+    let mut collector = Collector::new(options, RecordFormat::Json);
+    let (_, told) = collector.told(&answers)?;
+    Ok(told.iter().map(|told| collector.line(told, &answers)).collect())
+}
+
 struct Collector<'a> {
     options: &'a Options,
     format: RecordFormat,

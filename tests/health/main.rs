@@ -5,6 +5,7 @@
 
 mod endpoint;
 mod engine;
+mod figures;
 mod leftovers;
 mod lifetime;
 mod machine;
@@ -12,3 +13,4 @@ mod machine;
 mod records;
 #[path = "../support/mod.rs"]
 mod support;
+mod version_2;
