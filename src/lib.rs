@@ -11,6 +11,7 @@ pub mod identity;
 pub mod launch;
 pub mod options;
 pub mod record;
+pub mod shown;
 pub mod supervise;
 pub mod sys;
 pub mod task;

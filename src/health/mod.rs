@@ -15,7 +15,7 @@ pub use due::Outcome;
 use self::due::{drawn_from, milliseconds};
 use self::probe::End;
 use crate::identity::{Deadline, Field, System, local};
-use crate::launch::Inherited;
+use crate::launch::{Inherited, name};
 use crate::options::{Options, Signal};
 use crate::record::Value;
 use crate::sys::{reason, since_boot};
@@ -109,8 +109,8 @@ fn probed(options: &Options, inherited: &Inherited) -> Option<Check> {
             if code == 0 { Outcome::Passed } else { Outcome::Failed }
         }
         End::Signaled(number) => {
-            let name = Signal::new(number).map_or_else(|| number.to_string(), |signal| signal.to_string());
-            fields.push(("signal", Value::from(name)));
+            let signal = Signal::new(number).map_or_else(|| number.to_string(), |signal| signal.to_string());
+            fields.push(("signal", Value::from(signal)));
             Outcome::Failed
         }
         End::TimedOut => {
@@ -128,6 +128,6 @@ fn probed(options: &Options, inherited: &Inherited) -> Option<Check> {
     };
     fields.push(("took_ms", Value::from(milliseconds(took))));
     fields.push(("ended", Value::from(run.ended)));
-    fields.push(("program", Value::from(&*program.to_string_lossy())));
+    fields.push(("program", Value::from(name(program))));
     Some(Check { outcome, fields, output })
 }

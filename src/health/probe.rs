@@ -97,7 +97,7 @@ fn become_program(
     inherited.restore();
     let error = exec(program, &path, &Environment::of_process());
     let name = program.first().map_or(OsStr::new(""), OsString::as_os_str);
-    let told = NotStarted::exec(name, &path, &error);
+    let told = NotStarted::exec(name, error.path(), error.raw_os_error());
     // A pipe takes this much at once; who reads it is the parent, which lives.
     let _ = failure.write_all(&[&[told.code], told.why.as_bytes()].concat());
     sys::exit_now(i32::from(told.code))

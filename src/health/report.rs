@@ -123,7 +123,12 @@ impl Log {
             Some(file) => file.is_terminal(),
             None => std::io::stderr().is_terminal(),
         };
-        let by_default = if is_terminal { RecordFormat::Text } else { RecordFormat::Json };
+        let by_default = match (is_terminal, &file) {
+            (true, _) => RecordFormat::Text,
+            // What the program wrote last may be half a line.
+            (false, Some(_)) => RecordFormat::JsonApart,
+            (false, None) => RecordFormat::Json,
+        };
         Log { file, format: options.records.unwrap_or(by_default) }
     }
 

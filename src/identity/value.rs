@@ -1,6 +1,7 @@
 //! What a value must look like before it may reach the environment or a record.
 
 use super::{Field, Source};
+use crate::shown::Shown;
 use std::fmt;
 
 /// The longest value that is taken, in bytes. The longest real one is an image reference (an ARN has at
@@ -16,7 +17,7 @@ pub struct Rejected {
     pub source: Source,
     /// what is wrong with it
     pub reason: &'static str,
-    /// the first 40 characters of it, escaped
+    /// its start, escaped, at most 80 bytes
     pub excerpt: String,
 }
 
@@ -33,7 +34,7 @@ pub(super) fn check(field: Field, value: &str, source: Source) -> Result<(), Rej
     match defect(field, value) {
         None => Ok(()),
         Some(reason) => {
-            let excerpt = value.chars().take(40).flat_map(char::escape_debug).collect();
+            let excerpt = Shown::at_most(value, 80).to_string();
             Err(Rejected { field, source, reason, excerpt })
         }
     }

@@ -3,15 +3,21 @@
 //! The HTTP client, the JSON parser and all that they allocate live in this process and are gone at the exec.
 //! A hang in them is the hang of an ordinary child, which SIGTERM ends. `--exec` is the same without a fork.
 
+mod above;
+mod elf;
+mod hints;
+mod own_pid;
 mod program;
 
-pub use self::program::NotStarted;
+pub use self::above::has_init_above;
+pub use self::program::{NotStarted, name};
 
 pub(crate) use self::program::{exec, search_path};
 use crate::identity::otel::VARIABLE as OTEL_VARIABLE;
 use crate::identity::{Deadline, Field, Identity, System, local, resolve, whoami};
 use crate::options::{IDENTITY_TIMEOUT, Mode, Options, RecordFormat, Signal, StatsFormat};
 use crate::record::{Dimensions, Formats, Frame, Kind, Record, RenderedIdentity, Value, journal, stderr};
+use crate::shown::Shown;
 use crate::sys::{self, Environment, reason};
 use crate::task;
 use std::env::VarError;
@@ -82,6 +88,8 @@ impl Inherited {
 #[derive(Debug, Default)]
 pub struct Report {
     pipe: Option<File>,
+    /// whether PID 1 writes the exit record, although there is no pipe to it
+    is_supervised: bool,
     /// frames that are not sent yet
     frames: Vec<u8>,
 }
@@ -89,7 +97,12 @@ pub struct Report {
 impl Report {
     /// Frames go into `pipe`.
     pub fn to(pipe: File) -> Report {
-        Report { pipe: Some(pipe), frames: Vec::new() }
+        Report { pipe: Some(pipe), is_supervised: true, frames: Vec::new() }
+    }
+
+    /// PID 1 has no pipe to give.
+    pub fn without_pipe() -> Report {
+        Report { is_supervised: true, ..Report::default() }
     }
 
     fn add(&mut self, frames: &[u8]) {
@@ -145,7 +158,7 @@ pub fn launch(
         return refuse(options, &failure, format, &rendered, report);
     }
     let variables = variables(options, &identity);
-    let environment = environment(&variables);
+    let environment = environment(&variables, &report);
     start_record(options, identity_ms).write(options, format, &rendered, &mut report);
     report.add(&Frame::Executing.encode(b""));
     report.send();
@@ -167,12 +180,12 @@ pub fn launch(
                 names.join(", ")
             );
             inherited.restore();
-            error = exec(&options.program, &path, &Environment::of_process());
+            error = exec(&options.program, &path, &self::environment(&[], &report));
             inherited.unblock_for_writing();
         }
     }
     let program = options.program.first().map_or(OsStr::new(""), OsString::as_os_str);
-    let failure = NotStarted::exec(program, &path, &error);
+    let failure = NotStarted::exec(program, error.path(), error.raw_os_error());
     refuse(options, &failure, format, &rendered, report)
 }
 
@@ -188,15 +201,15 @@ fn refuse(
     if report.pipe.is_some() {
         report.add(&failure.frame());
         report.send();
-    } else {
+    } else if !report.is_supervised {
         not_started_record(failure).write(options, format, identity, &mut report);
     }
     failure.code
 }
 
 fn start_record(options: &Options, identity_ms: u64) -> Record {
-    let program = options.program.first().map(|program| program.to_string_lossy()).unwrap_or_default();
-    let fields = vec![("program", Value::from(&*program)), ("identity_ms", Value::from(identity_ms))];
+    let program = options.program.first().map(|program| name(program)).unwrap_or_default();
+    let fields = vec![("program", Value::from(program)), ("identity_ms", Value::from(identity_ms))];
     Record { kind: Kind::Start, time: SystemTime::now(), pid: Some(own_pid()), fields }
 }
 
@@ -241,7 +254,7 @@ impl Record {
         let path = journal::path(directory, self.time, identity.container_id(), host);
         match journal::append_bounded(&path, &line) {
             Err(error) if error.kind() != std::io::ErrorKind::WriteZero => {
-                log::warn!("the journal {} cannot be written: {}", path.display(), reason(&error));
+                log::warn!("the journal {} cannot be written: {}", Shown::new(&path), reason(&error));
             }
             _ => {}
         }
@@ -264,16 +277,21 @@ fn variables(options: &Options, identity: &Identity) -> Vec<(String, String)> {
     }
 }
 
-/// The environment of the program: ours, with `variables`.
-fn environment(variables: &[(String, String)]) -> Environment {
+/// The environment of the program: ours, with `variables`, and with its own process ID where ours stood.
+fn environment(variables: &[(String, String)], report: &Report) -> Environment {
     let mut environment = Environment::of_process();
+    // Who becomes the program without a fork has the ID that it was given.
+    if report.is_supervised {
+        own_pid::set(&mut environment, nix::unistd::getppid().as_raw(), |name| std::env::var(name).ok());
+    }
     for (name, value) in variables {
         let Some(old) = environment.set(name, value) else { continue };
         // Attributes are added to, which replaces nothing.
         if name != OTEL_VARIABLE && old != *value {
+            // Not what it was, which may be a secret.
             log::warn!(
-                "{name} was \"{}\" and is now \"{value}\", which is what this container is",
-                old.escape_debug()
+                "{name} had another value and is now \"{}\", which is what this container is",
+                Shown::new(value)
             );
         }
     }

@@ -102,14 +102,16 @@ impl Dimensions {
 }
 
 impl Record {
-    /// The record as JSON, with the dimensions and `_aws` at its end; a plain record where there are none, or none of the
+    /// The record as JSON in `format`, with the dimensions and `_aws` at its end; a plain record where there are none, or none of the
     /// metrics. What has no room is left out as ever, but never those.
     pub fn render_emf(
         &self,
+        format: RecordFormat,
         identity: &RenderedIdentity,
         namespace: &str,
         dimensions: &Dimensions,
     ) -> Vec<u8> {
+        let format = if format.is_json() { format } else { RecordFormat::Json };
         let declared = if self.kind == super::Kind::Task { &OF_TASK[..] } else { &OF_STATS };
         let has = |name: &str| self.fields.iter().any(|(known, _)| *known == name);
         let metric = |(name, unit): &(&str, &str)| {
@@ -117,7 +119,7 @@ impl Record {
         };
         let metrics: Vec<Value> = declared.iter().filter(|(name, _)| has(name)).map(metric).collect();
         if dimensions.is_empty() || metrics.is_empty() {
-            return self.render(RecordFormat::Json, identity);
+            return self.render(format, identity);
         }
         let since = self.time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let timestamp = u64::try_from(since.as_millis()).unwrap_or(0);
@@ -135,7 +137,7 @@ impl Record {
         end.extend_from_slice(b",");
         end.extend(value::render(RecordFormat::Json, &[("Metrics", Value::List(metrics))]));
         end.extend_from_slice(b"}]}}\n");
-        let mut line = self.render_within(RecordFormat::Json, identity, LONGEST.saturating_sub(end.len()));
+        let mut line = self.render_within(format, identity, LONGEST.saturating_sub(end.len()));
         // The closing brace and the line end.
         line.truncate(line.len().saturating_sub(2));
         line.extend(end);
@@ -178,7 +180,7 @@ mod tests {
         let dimensions = Dimensions::of(identity, wanted, leaves_out, &[]);
         assert_eq!(Dimensions::decode(&dimensions.encode()), dimensions);
         let own = RenderedIdentity::of(identity, Formats { json: true, text: false });
-        let line = record.render_emf(&own, "Epitaph", &dimensions);
+        let line = record.render_emf(RecordFormat::Json, &own, "Epitaph", &dimensions);
         assert!(line.ends_with(b"}\n") && line.len() <= LONGEST);
         serde_json::from_slice(&line).expect("JSON")
     }

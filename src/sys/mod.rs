@@ -4,12 +4,15 @@
 #![allow(unsafe_code)]
 
 mod clock;
+mod descriptors;
 mod file;
 mod process;
 mod signal;
 mod terminal;
+mod xattr;
 
 pub use clock::since_boot;
+pub use descriptors::{close_inherited_descriptors, own_pidfd_inode, protect, unread};
 pub use file::{
     has_room, is_mount_root, reserve_standard_descriptors, stderr_descriptor, stdin_descriptor, write,
     write_nowait,
@@ -23,6 +26,7 @@ pub use signal::{
     swap_signal_mask, wait_for_signal,
 };
 pub use terminal::{give_up_terminal, take_terminal};
+pub use xattr::{attribute, is_in_bounding_set};
 
 use std::io;
 

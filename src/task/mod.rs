@@ -215,6 +215,8 @@ struct Collector<'a> {
 
 impl Collector<'_> {
     fn new(options: &Options, format: RecordFormat) -> Collector<'_> {
+        // Nobody else here leaves a line open.
+        let format = if format == RecordFormat::JsonApart { RecordFormat::Json } else { format };
         Collector { options, format, tracker: Tracker::default(), identities: Identities::default() }
     }
 
@@ -258,7 +260,7 @@ impl Collector<'_> {
             _ => (&[], container_name),
         };
         let dimensions = Dimensions::of(identity, &stats.dimensions, leaves_out, told);
-        record.render_emf(&rendered(RecordFormat::Json), &stats.namespace, &dimensions)
+        record.render_emf(self.format, &rendered(RecordFormat::Json), &stats.namespace, &dimensions)
     }
 }
 
