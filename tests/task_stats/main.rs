@@ -4,6 +4,7 @@
 
 mod collector;
 mod emf;
+mod footprint;
 mod hostile;
 mod once;
 #[path = "../support/records.rs"]

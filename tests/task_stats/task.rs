@@ -62,6 +62,11 @@ impl Collector {
         Collector { child, lines, seen: Vec::new() }
     }
 
+    /// Its process ID.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The next line that `is_it`.
     #[track_caller]
     pub fn wait_for(&mut self, is_it: impl Fn(&str) -> bool) -> String {
