@@ -1,7 +1,7 @@
 //! `--task-stats`: the statistics of all containers of the ECS task, from its metadata endpoint.
 //!
 //! The collector is the *program* of the container that it runs in: PID 1 starts it as any other, and parses nothing of
-//! what it hears. [`answer`] reads the endpoint's answers, `tick` makes records of them, and here is what asks and writes.
+//! what it hears. `answer` reads the endpoint's answers, `tick` makes records of them, and here is what asks and writes.
 
 mod answer;
 mod table;
