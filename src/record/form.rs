@@ -14,6 +14,13 @@ pub(super) fn is_json_pairs(text: &str) -> bool {
     text.is_empty() || (scan.pairs(DEPTH, Some(is_known)).is_some() && scan.is_at_end())
 }
 
+/// What divides metrics: a list of lists of names, and after a line end the members that they name, as pairs.
+pub(super) fn is_dimensions(text: &str) -> bool {
+    let Some((sets, members)) = text.split_once('\n') else { return text.is_empty() };
+    let mut scan = Scan::new(sets);
+    sets.starts_with("[[\"") && scan.value(DEPTH).is_some() && scan.is_at_end() && is_json_pairs(members)
+}
+
 /// `key=value` pairs of an identity as logfmt has them, with one blank between them.
 pub(super) fn is_text_pairs(text: &str) -> bool {
     text.is_empty() || text_pairs(text, is_known)

@@ -5,7 +5,7 @@
 //! is taken: it can be made to lie then, and not to break a line or to lead to another file.
 
 use super::LONGEST;
-use super::form::{is_json_line, is_json_pairs, is_text_line, is_text_pairs};
+use super::form::{is_dimensions, is_json_line, is_json_pairs, is_text_line, is_text_pairs};
 use super::identity::LONGEST_REST;
 use crate::identity::StoppedBy;
 use arrayvec::ArrayVec;
@@ -46,10 +46,14 @@ pub enum Frame {
     Endpoint,
     /// who stopped the task: the word in the exit record
     StoppedBy,
+    /// identity: the CPU limit of the task in thousandths, 8 bytes, the lowest first
+    TaskCpuLimit,
+    /// identity: what divides the metrics
+    Dimensions,
 }
 
 impl Frame {
-    const ALL: [Frame; 13] = [
+    const ALL: [Frame; 15] = [
         Frame::JsonCommon,
         Frame::JsonRest,
         Frame::TextCommon,
@@ -63,6 +67,8 @@ impl Frame {
         Frame::NotStarted,
         Frame::Endpoint,
         Frame::StoppedBy,
+        Frame::TaskCpuLimit,
+        Frame::Dimensions,
     ];
 
     /// Whether PID 1 may take these bytes as what such a frame carries.
@@ -77,7 +83,8 @@ impl Frame {
             Frame::ContainerId => {
                 bytes.len() <= 64 && bytes.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-'))
             }
-            Frame::TaskMemoryLimit => bytes.len() == size_of::<u64>(),
+            Frame::TaskMemoryLimit | Frame::TaskCpuLimit => bytes.len() == size_of::<u64>(),
+            Frame::Dimensions => bytes.len() <= LONGEST_REST && is_dimensions(text),
             Frame::Resolved | Frame::Executing => bytes.is_empty(),
             Frame::StderrLine => bytes.len() <= LONGEST && (is_json_line(text) || is_text_line(text)),
             Frame::JournalLine => bytes.len() <= LONGEST && !text.starts_with('\n') && is_json_line(text),

@@ -3,14 +3,17 @@
 //! A [`Record`] is built where something happened and rendered as JSON or logfmt. The identity in it comes
 //! as bytes that were rendered where it was found, a [`RenderedIdentity`]: PID 1 never looks into them.
 
+mod emf;
 mod form;
 mod frames;
 mod identity;
 pub mod journal;
+mod stats;
 mod stderr;
 mod value;
 pub mod writer;
 
+pub use emf::Dimensions;
 pub use frames::{Frame, Frames};
 pub use identity::{Formats, RenderedIdentity};
 pub use stderr::{LogWriter, Stderr, stderr};
@@ -39,12 +42,16 @@ pub enum Kind {
     Stop,
     /// another signal arrived from outside
     Signal,
-    /// the endpoint told who stopped the task
-    Task,
     /// the program still runs well after a stop signal
     Stuck,
     /// the program ended
     Exit,
+    /// what a container used since the last such record
+    Stats,
+    /// what all containers of an ECS task used together; or what the endpoint told after a stop signal
+    Task,
+    /// the outcome of a health check
+    Health,
 }
 
 impl Kind {
@@ -57,9 +64,11 @@ impl Kind {
             Kind::MemoryPressure => "memory_pressure",
             Kind::Stop => "stop",
             Kind::Signal => "signal",
-            Kind::Task => "task",
             Kind::Stuck => "stuck",
             Kind::Exit => "exit",
+            Kind::Stats => "stats",
+            Kind::Task => "task",
+            Kind::Health => "health",
         }
     }
 
@@ -89,15 +98,20 @@ impl Record {
     /// What does not fit is left out: first the last entries of lists, then the ends of long texts, then the
     /// identity beyond what identifies the container, then the last fields.
     pub fn render(&self, format: RecordFormat, identity: &RenderedIdentity) -> Vec<u8> {
+        self.render_within(format, identity, LONGEST)
+    }
+
+    /// The same, at most `longest` bytes.
+    fn render_within(&self, format: RecordFormat, identity: &RenderedIdentity, longest: usize) -> Vec<u8> {
         let mut whole = self.kind.holds_whole_identity();
         let line = self.line(format, identity, &self.fields, whole);
-        if line.len() <= LONGEST {
+        if line.len() <= longest {
             return line;
         }
         let mut fields = self.fields.clone();
         loop {
             let line = self.line(format, identity, &fields, whole);
-            if line.len() <= LONGEST || fields.is_empty() {
+            if line.len() <= longest || fields.is_empty() {
                 return line;
             }
             if fields.iter_mut().any(|(_, value)| value.shorten())
