@@ -32,6 +32,18 @@ fn run_program(options: &Options, inherited: &Inherited) -> u8 {
             print(&text, false, code)
         }
         Mode::Exec => launch::exec_mode(options, inherited, format),
+        // Two inits of one kind would write two stories of one program. Who asks for a subreaper wants one.
+        Mode::Supervise if !options.asks_for_subreaper() && launch::has_init_above() => {
+            let idle = options.without_effect(&|name| std::env::var_os(name).is_some());
+            if !idle.is_empty() {
+                let idle = idle.join(", ");
+                log::warn!(
+                    "an epitaph is the init here already (docker run --init?), so this has no effect: {idle}; \
+                     set it by the EPITAPH_ variables, which that one reads too"
+                );
+            }
+            launch::exec_mode(options, inherited, format)
+        }
         Mode::Supervise | Mode::Pause => {
             // The child has it too, up to the exec, which ends it.
             if options.protect

@@ -122,7 +122,8 @@ pub struct Kills {
     pub others: u64,
     /// how many of these took a helper of epitaph
     pub helpers: u64,
-    /// how long before the end the last rise was noticed; `None` without a rise
+    /// how long before the end the last rise was noticed; `None` without a rise. One that was for helpers of epitaph alone
+    /// counts only where there was no other
     pub last: Option<Duration>,
     /// how long before the end the first of the kills can have been that may be the program's, at least `last`; of no
     /// meaning where all were of others, `None` without a rise

@@ -143,11 +143,14 @@ pub fn name_of(root: &Path, pid: i32) -> Option<ShortName> {
 }
 
 /// Whether a process is about to end: SIGKILL is on its way to it, or it gives its memory back already. `None` if it is
-/// gone, or /proc, and where its first thread has ended: others may go on, and that does not tell.
+/// gone, or /proc, and where its first thread has ended by itself: others may go on, and that does not tell.
 pub fn is_ending(root: &Path, pid: i32) -> Option<bool> {
     let stat = read_bytes(&root.join(format!("proc/{pid}/stat")), parse_stat)?;
     let has_ended = matches!(stat.state, 'Z' | 'X');
-    (!has_ended).then_some(stat.is_ending())
+    match has_ended {
+        false => Some(stat.is_ending()),
+        true => (stat.flags & PF_SIGNALED != 0).then_some(true),
+    }
 }
 
 fn read_process(directory: &Path, page: u64) -> Option<Process> {
@@ -177,8 +180,11 @@ fn read_process(directory: &Path, page: u64) -> Option<Process> {
 /// The flag of a kernel thread in field 9 of `stat` (include/linux/sched.h).
 const PF_KTHREAD: u64 = 0x0020_0000;
 
-/// The flags there of one that ends: it gives its memory back, or has taken its SIGKILL and is about to.
-const PF_ENDING: u64 = 0x4 | 0x400;
+/// The flag there of one that gives its memory back.
+const PF_EXITING: u64 = 0x4;
+
+/// The flag there of one that has taken the signal that ends it.
+const PF_SIGNALED: u64 = 0x400;
 
 #[derive(Debug, PartialEq, Eq)]
 struct Stat {
@@ -196,7 +202,7 @@ struct Stat {
 impl Stat {
     fn is_ending(&self) -> bool {
         let is_killed = self.pending & 1 << (libc::SIGKILL - 1) != 0;
-        is_killed || self.flags & PF_ENDING != 0
+        is_killed || self.flags & (PF_EXITING | PF_SIGNALED) != 0
     }
 }
 

@@ -3,11 +3,13 @@
 //! The HTTP client, the JSON parser and all that they allocate live in this process and are gone at the exec.
 //! A hang in them is the hang of an ordinary child, which SIGTERM ends. `--exec` is the same without a fork.
 
+mod above;
 mod elf;
 mod hints;
 mod own_pid;
 mod program;
 
+pub use self::above::has_init_above;
 pub use self::program::{NotStarted, name};
 
 use self::program::{exec, search_path};

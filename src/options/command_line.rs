@@ -126,7 +126,7 @@ fn read(
         return Ok(Command::Print { text, to_stderr: true, code: 1 });
     }
     if options.mode == Mode::Exec {
-        let idle = without_effect(&options);
+        let idle = options.without_effect(&|_| false);
         if !idle.is_empty() {
             let idle = idle.join(", ");
             options.warnings.push(format!("--exec leaves no init behind, so this has no effect: {idle}"));
@@ -155,22 +155,6 @@ fn unabbreviated(persona: Persona, name: &str) -> &str {
         (Some(one), None) => one,
         _ => name,
     }
-}
-
-/// What was asked of an init that will not be there.
-fn without_effect(options: &Options) -> Vec<&'static str> {
-    let asked = [
-        (options.subreaper && options.persona != Persona::Catatonit, "-s"),
-        (options.target == Target::Group && options.persona != Persona::DumbInit, "-g"),
-        (options.parent_death_signal.is_some(), "-p"),
-        (options.warn_on_reap, "-w"),
-        (!options.success_codes.is_empty(), "-e"),
-        (!options.rewrites.is_empty(), "-r"),
-        (options.kill_after.is_some(), "--kill-after"),
-        (options.close_fds && options.persona != Persona::Catatonit, "--close-fds"),
-        (options.stop_signals != [Signal::TERM, Signal::INT], "--stop-signal"),
-    ];
-    asked.into_iter().filter_map(|(is_asked, name)| is_asked.then_some(name)).collect()
 }
 
 fn signal(text: &str) -> Result<Signal, &'static str> {

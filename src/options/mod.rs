@@ -188,6 +188,33 @@ impl Options {
         }
     }
 
+    /// Whether `-s` was given: catatonit is a subreaper without being asked.
+    pub fn asks_for_subreaper(&self) -> bool {
+        self.subreaper && self.persona != Persona::Catatonit
+    }
+
+    /// What was asked of an init that will not be there; not what comes from a variable that `is_set` knows, where another
+    /// init has read it.
+    pub fn without_effect(&self, is_set: &dyn Fn(&str) -> bool) -> Vec<&'static str> {
+        let asked = [
+            (self.asks_for_subreaper(), "-s", "TINI_SUBREAPER"),
+            (
+                self.target == Target::Group && self.persona != Persona::DumbInit,
+                "-g",
+                "TINI_KILL_PROCESS_GROUP",
+            ),
+            (self.parent_death_signal.is_some(), "-p", ""),
+            (self.warn_on_reap, "-w", ""),
+            (!self.success_codes.is_empty(), "-e", ""),
+            (!self.rewrites.is_empty(), "-r", ""),
+            (self.kill_after.is_some(), "--kill-after", "EPITAPH_KILL_AFTER"),
+            (self.close_fds && self.persona != Persona::Catatonit, "--close-fds", "EPITAPH_CLOSE_FDS"),
+            (self.stop_signals != [Signal::TERM, Signal::INT], "--stop-signal", "EPITAPH_STOP_SIGNAL"),
+        ];
+        let told = asked.into_iter().filter(|(is_asked, _, variable)| *is_asked && !is_set(variable));
+        told.map(|(_, name, _)| name).collect()
+    }
+
     /// Sets `--kill-after`, where 0 is never.
     fn set_kill_after(&mut self, duration: Duration) {
         self.kill_after = Some(duration).filter(|duration| !duration.is_zero());

@@ -47,7 +47,8 @@ pub(super) fn end(supervisor: &mut Supervisor) -> u8 {
         Over::Ended(child) => Some(child),
         Over::KillRefused { .. } => None,
     };
-    // What was under way, and can explain the end.
+    // What was under way, and can explain the end. A helper that the OOM killer took has to be reaped before we kill it.
+    supervisor.reap(None, at);
     end_helpers(supervisor, Purpose::Identity);
     supervisor.read_report(at);
     look_at_pending_signals(supervisor);

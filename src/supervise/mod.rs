@@ -71,6 +71,8 @@ struct Supervisor {
 #[derive(Debug, Default)]
 struct Report {
     pipe: Option<File>,
+    /// whether there never was one
+    is_missing: bool,
     /// whether it can hold all that the child sends
     is_roomy: bool,
     frames: Frames,
@@ -150,7 +152,8 @@ impl Supervisor {
             let _ = sources.pipes.try_push(pipe);
         }
         // A child's end that comes after the signals were taken is another signal, so none is missed.
-        self.ears.get_or_insert_with(Ears::new).wait(&sources, deadline)
+        let has_warned = self.report.is_missing;
+        self.ears.get_or_insert_with(|| Ears::new(!has_warned)).wait(&sources, deadline)
     }
 
     /// Decides on an event, acts, and decides on what came of it.

@@ -83,12 +83,13 @@ pub struct Signals(Option<OwnedFd>);
 
 impl Signals {
     /// Opens the signalfd for every signal. Where the kernel refuses one, as without a descriptor left, signals are
-    /// taken without, and PID 1 looks for them where it waits for other things.
-    pub fn open() -> Signals {
+    /// taken without, and PID 1 looks for them where it waits for other things. `warns` where nothing was said yet.
+    pub fn open(warns: bool) -> Signals {
         match sys::signal_descriptor(ALL_SIGNALS) {
             Ok(descriptor) => Signals(Some(descriptor)),
             Err(error) => {
-                log::warn!("no signalfd ({}); going on with sigtimedwait", sys::reason(&error));
+                let level = if warns { log::Level::Warn } else { log::Level::Debug };
+                log::log!(level, "no signalfd ({}); going on with sigtimedwait", sys::reason(&error));
                 Signals(None)
             }
         }

@@ -78,8 +78,9 @@ pub(super) fn start(
                 supervisor.handle(now, Event::MemoryFound(baseline));
             }
             if supervisor.report.pipe.is_none() {
-                // Nobody will tell, and most programs can be executed.
+                // Nobody will tell, and most programs can be executed. A helper could not tell of an identity either.
                 supervisor.handle(now, Event::Executing);
+                supervisor.handle(now, Event::Resolved);
             }
             // A thousand bytes. To give them back is to write to their page, which would have to be copied for that.
             std::mem::forget(system);
@@ -90,7 +91,7 @@ pub(super) fn start(
 }
 
 fn open_report(pipe: Option<std::os::fd::OwnedFd>) -> Report {
-    let Some(pipe) = pipe else { return Report::default() };
+    let Some(pipe) = pipe else { return Report { is_missing: true, ..Report::default() } };
     // Fails only for a flag that does not exist.
     let _ = fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK));
     let is_roomy = fcntl(&pipe, FcntlArg::F_GETPIPE_SZ).is_ok_and(|size| size >= ROOMY);

@@ -42,9 +42,9 @@ pub struct Ears {
 }
 
 impl Ears {
-    /// Begins to listen.
-    pub fn new() -> Ears {
-        Ears { signals: Signals::open(), cannot_wait: false }
+    /// Begins to listen; `warns` where nothing was said yet of what is scarce.
+    pub fn new(warns: bool) -> Ears {
+        Ears { signals: Signals::open(warns), cannot_wait: false }
     }
 
     /// Signals that have arrived by now.

@@ -13,6 +13,8 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_s
 pub struct Journal {
     waiting: u64,
     writing: u64,
+    /// whether a helper was asked for, and whether it runs is not known yet
+    is_asked: bool,
     /// when the last try failed
     missing_at: Option<Instant>,
     lost: u64,
@@ -43,17 +45,23 @@ impl Journal {
     }
 
     /// Only one helper appends at a time, so the lines keep their order.
-    pub(super) fn append(&self, now: Instant) -> Option<Action> {
+    pub(super) fn append(&mut self, now: Instant) -> Option<Action> {
         let may_try = self.missing_at.is_none_or(|at| now.saturating_duration_since(at) >= RETRY.0);
-        (self.waiting > 0 && self.writing == 0 && may_try).then_some(Action::Append)
+        if self.waiting == 0 || self.writing > 0 || self.is_asked || !may_try {
+            return None;
+        }
+        self.is_asked = true;
+        Some(Action::Append)
     }
 
     pub(super) fn on_started(&mut self) {
         self.writing = std::mem::take(&mut self.waiting);
+        self.is_asked = false;
         self.missing_at = None;
     }
 
     pub(super) fn on_missing(&mut self, now: Instant) {
+        self.is_asked = false;
         self.missing_at = Some(now);
     }
 

@@ -86,8 +86,6 @@ pub struct Kills {
     last_look: Instant,
     tally: Option<Tally>,
     candidate: Option<Candidate>,
-    /// processes that died of SIGKILL while it could not be seen whether the program was being killed, and since when
-    unsure: Option<(u64, Instant)>,
     /// kills that have no record yet, and until when the record waits
     unrecorded: Option<(u64, Instant)>,
     /// when to see whether the program was spared by the kills up to now
@@ -121,7 +119,6 @@ impl Kills {
             last_look: now,
             tally: baseline.counters.oom_kills.map(|kills| Tally::new(now, kills)),
             candidate: None,
-            unsure: None,
             unrecorded: None,
             spared_at: None,
             victim: None,
@@ -153,14 +150,7 @@ impl Kills {
 
     /// What is known of the kills at the program's end, after a last [`Counted`]. `None` where nobody knows.
     pub fn at_end(&self, end: Instant) -> Option<forensics::Kills> {
-        let mut tally = self.tally?;
-        // Whoever could not be seen to die with the program and died well before it did not.
-        if let Some((count, since)) = self.unsure
-            && end.saturating_duration_since(since) >= SPARED
-        {
-            tally.others += count.min(tally.unexplained());
-        }
-        tally.at_end(end)
+        self.tally?.at_end(end)
     }
 
     /// The record of kills that have none yet, when there will be no better moment.
@@ -189,7 +179,15 @@ impl Kills {
         put(to, self.record_when_due(now));
     }
 
+    /// Nobody outlives anything while the machine stands still.
+    fn notice_a_freeze(&mut self, now: Instant) {
+        if let Some((at, tally)) = self.spared_at.zip(self.tally.as_mut()) {
+            tally.not_lived = now.saturating_duration_since(at).max(tally.not_lived);
+        }
+    }
+
     fn observe(&mut self, now: Instant, counters: Counters) {
+        self.notice_a_freeze(now);
         if let Some((tally, counter)) = self.tally.as_mut().zip(counters.oom_kills) {
             if self.watched {
                 // The kernel would have told of a rise before this moment.
@@ -217,7 +215,8 @@ impl Kills {
     }
 
     /// The program was reaped. A last look follows at the end; this one is for the name of a victim.
-    pub(super) fn on_program_reaped(&mut self, child: Child, to: &mut Actions) {
+    pub(super) fn on_program_reaped(&mut self, now: Instant, child: Child, to: &mut Actions) {
+        self.notice_a_freeze(now);
         self.program_is_gone = true;
         self.spared_at = None;
         self.next_look = None;
@@ -268,7 +267,7 @@ impl Kills {
             self.victim = self.unrecorded.map(|_| candidate.victim);
         } else if candidate.victim.is_helper {
             self.candidate = None;
-            tally.helpers += 1;
+            tally.took_helper();
             self.explain(candidate.victim);
         } else {
             put(to, Some(Action::LookAtProgram));
@@ -290,14 +289,11 @@ impl Kills {
         let candidate = self.candidate.take();
         match (candidate, is_ending) {
             (Some(candidate), Some(false)) => self.explain(candidate.victim),
-            (None, Some(false)) => {
-                tally.spared();
-                self.unsure = None;
-            }
+            (None, Some(false)) => tally.spared(),
             (_, Some(true)) => tally.doomed = true,
             (Some(_), None) => {
-                let (count, since) = self.unsure.unwrap_or((0, now));
-                self.unsure = Some((count + 1, since));
+                let (count, since) = tally.unsure.unwrap_or((0, now));
+                tally.unsure = Some((count + 1, since));
             }
             (None, None) => {}
         }
@@ -306,6 +302,7 @@ impl Kills {
 
     pub(super) fn on_time(&mut self, now: Instant, runs: bool, to: &mut Actions) {
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        self.notice_a_freeze(now);
         if is_due(self.spared_at) {
             self.spared_at = None;
             put(to, runs.then_some(Action::LookAtProgram));
@@ -334,6 +331,10 @@ struct Tally {
     /// whether the last reading told the counter
     is_known: bool,
     risen_at: Option<Instant>,
+    /// the last rise that was not for a helper of ours alone
+    child_risen_at: Option<Instant>,
+    /// of the last rise: the kills that were not a helper's as far as is known, and the rise before that was another's
+    last_rise: (u64, Option<Instant>),
     /// the last reading that still showed `seen`
     unchanged_at: Instant,
     /// the last reading before the first of the kills that are not explained
@@ -342,8 +343,12 @@ struct Tally {
     others: u64,
     /// those of them that were our helpers'
     helpers: u64,
+    /// processes that died of SIGKILL while it could not be seen whether the program was being killed, and since when
+    unsure: Option<(u64, Instant)>,
     /// whether the program was seen being killed after a rise
     doomed: bool,
+    /// how long the machine stood still since the last rise
+    not_lived: Duration,
 }
 
 impl Tally {
@@ -353,11 +358,15 @@ impl Tally {
             seen: baseline,
             is_known: true,
             risen_at: None,
+            child_risen_at: None,
+            last_rise: (0, None),
             unchanged_at: now,
             before_unexplained: now,
             others: 0,
             helpers: 0,
+            unsure: None,
             doomed: false,
+            not_lived: Duration::ZERO,
         }
     }
 
@@ -384,18 +393,32 @@ impl Tally {
             }
             self.seen = counter;
             self.risen_at = Some(now);
+            self.not_lived = Duration::ZERO;
+            self.last_rise = (new, self.child_risen_at);
+            self.child_risen_at = Some(now);
         }
         self.unchanged_at = now;
         new
     }
 
+    /// A kill was a helper's.
+    fn took_helper(&mut self) {
+        self.helpers += 1;
+        self.last_rise.0 = self.last_rise.0.saturating_sub(1);
+        if self.last_rise.0 == 0 {
+            self.child_risen_at = self.last_rise.1;
+        }
+    }
+
     /// The program is not being killed: all kills up to now were of others.
     fn spared(&mut self) {
         self.others = self.total();
+        self.unsure = None;
     }
 
     fn outlive(&mut self, now: Instant) {
-        let is_over = |risen: Instant| now.saturating_duration_since(risen) >= OUTLIVED && !self.doomed;
+        let time = OUTLIVED + self.not_lived;
+        let is_over = |risen: Instant| now.saturating_duration_since(risen) >= time && !self.doomed;
         if self.risen_at.is_some_and(is_over) {
             self.spared();
         }
@@ -407,13 +430,19 @@ impl Tally {
             return None;
         }
         self.outlive(end);
+        // Whoever could not be seen to die with the program and died well before it did not.
+        if let Some((count, since)) = self.unsure
+            && end.saturating_duration_since(since) >= SPARED
+        {
+            self.others += count.min(self.unexplained());
+        }
         let before = |moment: Instant| end.saturating_duration_since(moment);
         Some(forensics::Kills {
             before: self.baseline,
             after: self.seen,
             others: self.others,
             helpers: self.helpers,
-            last: self.risen_at.map(before),
+            last: self.child_risen_at.or(self.risen_at).map(before),
             earliest: self.risen_at.map(|_| before(self.before_unexplained)),
         })
     }

@@ -414,7 +414,7 @@ impl Core {
             self.over = self.over.or(Some((Over::Ended(child), now)));
             self.stops.on_program_ended(now);
             if let Some(kills) = &mut self.kills {
-                kills.on_program_reaped(child, to);
+                kills.on_program_reaped(now, child, to);
             }
             return;
         }
@@ -428,8 +428,9 @@ impl Core {
         } else {
             self.reaped += 1;
         }
+        // After the program's end only a helper proves anything: all others may have died with it.
         if let Some(kills) = &mut self.kills
-            && self.over.is_none()
+            && (self.over.is_none() || finished.is_some())
         {
             kills.on_other_reaped(now, child, finished, to);
         }
