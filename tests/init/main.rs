@@ -19,7 +19,9 @@ mod running;
 mod trace;
 
 mod becoming;
+mod close_fds;
 mod exits;
+mod frozen;
 mod hints;
 mod hostile;
 mod identity;

@@ -338,13 +338,14 @@ impl Core {
                 match purpose {
                     Purpose::Journal => self.journal.on_started(),
                     Purpose::Identity => self.late.on_started(),
-                    Purpose::Record => {}
+                    Purpose::Record | Purpose::Writer => {}
                 }
             }
             Event::HelperMissing(purpose) => match purpose {
                 Purpose::Journal => self.journal.on_missing(now),
                 Purpose::Identity => self.late.on_missing(now),
                 Purpose::Record => put(to, Some(self.stops.stuck_alone())),
+                Purpose::Writer => {}
             },
             Event::LineQueued => self.journal.on_queued(),
             Event::Time => self.on_time(now, to),
@@ -423,7 +424,7 @@ impl Core {
             match finished.purpose {
                 Purpose::Journal => put(to, Some(self.journal.on_ended(finished))),
                 Purpose::Identity => self.late.on_ended(now, finished),
-                Purpose::Record => {}
+                Purpose::Record | Purpose::Writer => {}
             }
         } else {
             self.reaped += 1;
