@@ -20,7 +20,7 @@ Usage: cargo run --example ecs_endpoint -- [OPTIONS]
 
   --listen ADDR:PORT  where to listen; by default a free port of 127.0.0.1
   --docker-id ID      the ID of the container that asks
-  --platform NAME     ec2 (awsvpc, the default), bridge or fargate
+  --platform NAME     ec2 (awsvpc, the default), bridge, mesh (bridge with Service Connect) or fargate
   --fault NAME        go wrong; NAME=VALUE sets the parameter in brackets
   --on PATH           the fault is only for requests whose path ends so, such as /task
   --first N           the fault is only for the first N of them
@@ -51,6 +51,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             println!("{} -> {}", exchange.request, exchange.answer);
             seen += 1;
         }
+        // As a real agent, it learns that the container runs only after the container has asked.
+        let is_created = endpoint.task().subject().is_some_and(|one| one.started_at.is_none());
+        if is_created && endpoint.requests().iter().any(|request| request.ends_with("/task")) {
+            endpoint.start_subject();
+        }
     }
 }
 
@@ -72,7 +77,7 @@ fn from_arguments() -> Result<Option<Endpoint>, Box<dyn Error>> {
         }
     }
     // The limit that the kernel acts on is that of this machine, not one that a task tells.
-    let task = Task { memory_limit: None, ..task.just_started() };
+    let task = Task { memory_limit: None, ..task.just_created() };
     let endpoint = match listener {
         Some(listener) => Endpoint::serve(listener, task),
         None => Endpoint::start(task),
@@ -96,7 +101,8 @@ fn platform(name: &str) -> Result<Task, String> {
     match name {
         "ec2" => Ok(Task::default()),
         "bridge" => Ok(Task::ec2_bridge()),
+        "mesh" => Ok(Task::ec2_bridge_with_service_connect()),
         "fargate" => Ok(Task::fargate()),
-        _ => Err(format!("{name:?} is none of ec2, bridge, fargate")),
+        _ => Err(format!("{name:?} is none of ec2, bridge, mesh, fargate")),
     }
 }

@@ -100,10 +100,11 @@ fn show(page: &Page, raw: bool, subreaper: bool) -> Result<()> {
     let epitaph = from_here(cargo::build(&build, "epitaph")?);
 
     // The limit of this machine's cgroup is what the kernel acts on here, not one that a task tells.
-    let endpoint = Endpoint::start(Task { memory_limit: None, ..Task::default().just_started() });
+    let endpoint = Endpoint::start(Task { memory_limit: None, ..Task::default().just_created() });
     page.text(
         "Then an HTTP server on loopback, which answers as the Amazon ECS agent does for a task. As in a real \
-         task, one variable tells where:",
+         task, one variable tells where, and the agent does not know yet that the container runs (so `started_at` and \
+         `network_wait_ms` below are by epitaph's own clock):",
     )?;
     let environment = vec![("ECS_CONTAINER_METADATA_URI_V4", endpoint.uri_v4())];
     page.lines(environment.iter().map(|(name, value)| format!("{name}={value}")))?;

@@ -3,6 +3,7 @@
 
 mod entry;
 
+use epitaph::identity::run;
 use epitaph::launch::{self, Inherited};
 use epitaph::options::{self, Command, Mode, Options, RecordFormat};
 use epitaph::{diagnostics, supervise, sys};
@@ -18,6 +19,9 @@ fn run(args: Vec<OsString>, inherited: &Inherited) -> u8 {
 }
 
 fn run_program(options: &Options, inherited: &Inherited) -> u8 {
+    if !matches!(options.mode, Mode::WhoAmI(_)) {
+        run::begin();
+    }
     diagnostics::init(options);
     for warning in &options.warnings {
         log::warn!("{warning}");

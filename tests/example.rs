@@ -121,7 +121,9 @@ fn raw_is_what_was_printed_and_nothing_else() {
         let record: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         assert_eq!(record["task_arn"], task.arn);
         if record["epitaph"] != "stop" {
-            assert_eq!(record["network_wait_ms"], 2216, "of a task that has just started too: {record}");
+            let wait = record["network_wait_ms"].as_u64();
+            assert!(wait.is_some_and(|wait| (2216..62_216).contains(&wait)), "{record}");
+            assert_eq!(record["sources"]["started_at"], "computed", "as on a real start: {record}");
         }
         kinds.push(record["epitaph"].as_str().unwrap().to_owned());
     }

@@ -19,6 +19,8 @@ pub enum Trouble {
     Nonsense(NotMetadata),
     /// the answers held no task ARN or no container ID
     Incomplete,
+    /// the task in the answer does not hold this container
+    AnotherTask,
 }
 
 impl Trouble {
@@ -27,13 +29,16 @@ impl Trouble {
         match self {
             // An agent that restarts answers 404 until it has read its state again.
             Trouble::Failed(failure) => failure.is_transient() || matches!(failure, Failure::Status(404)),
-            Trouble::Nonsense(_) => false,
+            Trouble::Nonsense(_) | Trouble::AnotherTask => false,
             Trouble::Incomplete => true,
         }
     }
-}
 
-impl Trouble {
+    /// Whether the agent does not know who asks.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, Trouble::Failed(Failure::Status(404)))
+    }
+
     /// Whether nobody answered at all.
     pub fn is_unreachable(&self) -> bool {
         matches!(self, Trouble::Failed(Failure::TimedOut | Failure::Unreachable(_)))
@@ -46,6 +51,7 @@ impl fmt::Display for Trouble {
             Trouble::Failed(failure) => failure.fmt(f),
             Trouble::Nonsense(error) => error.fmt(f),
             Trouble::Incomplete => f.write_str("its answer names no task, or no container ID"),
+            Trouble::AnotherTask => f.write_str("the task in its answer does not hold this container"),
         }
     }
 }
@@ -75,9 +81,10 @@ pub fn task_metadata(
     match patiently(client, &base.join(""), deadline, &|body| metadata::container(body, source)) {
         Ok(findings) => heard.add(findings),
         Err(trouble) => {
-            let is_unreachable = trouble.is_unreachable();
+            // Version 4 answers with 404 to an unknown endpoint ID alone, and knows it no better in another document.
+            let is_final = trouble.is_unreachable() || (source == Source::MetadataV4 && trouble.is_unknown());
             heard.trouble = Some(trouble);
-            if is_unreachable {
+            if is_final {
                 return heard;
             }
         }
@@ -99,10 +106,12 @@ pub fn task_metadata(
     heard
 }
 
-/// Asks the version 2 endpoint at `base`, which knows a task by the address that the request comes from.
+/// Asks the version 2 endpoint at `base`, which knows a task by the address that the request comes from. That is also
+/// the address of whoever shares the network with a container of ECS, so the answer counts only if the task holds the
+/// container `id`.
 ///
 /// # Errors
-/// [`Trouble`], also where the answer names no task.
+/// [`Trouble`], also where the answer names no task or another one.
 pub fn task_v2(
     client: &Client,
     base: &BaseUrl,
@@ -111,7 +120,12 @@ pub fn task_v2(
 ) -> Result<Findings, Trouble> {
     let parse = |body: &[u8]| metadata::task(body, id, Source::MetadataV2);
     let findings = patiently(client, &base.join("/metadata"), deadline, &parse)?;
-    findings.identity.get(Field::TaskArn).is_some().then_some(findings).ok_or(Trouble::Incomplete)
+    let (arn, own) = (findings.identity.get(Field::TaskArn), findings.identity.get(Field::ContainerId));
+    match (arn, id) {
+        (None, _) => Err(Trouble::Incomplete),
+        (Some(_), Some(id)) if own == Some(id) => Ok(findings),
+        (Some(_), _) => Err(Trouble::AnotherTask),
+    }
 }
 
 impl Heard {
@@ -119,6 +133,8 @@ impl Heard {
         // Both answers are the same agent's, so a difference between them is no contradiction.
         let _ = self.findings.identity.merge(findings.identity);
         self.findings.rejected.extend(findings.rejected);
+        self.findings.containers.extend(findings.containers);
+        self.findings.network_mode = self.findings.network_mode.take().or(findings.network_mode);
     }
 }
 
@@ -130,8 +146,15 @@ pub type Parse<'a> = dyn Fn(&[u8]) -> Result<Findings, NotMetadata> + 'a;
 /// # Errors
 /// [`Trouble`]
 pub fn once(client: &Client, url: &str, deadline: Deadline, parse: &Parse) -> Result<Findings, Trouble> {
-    let body = client.get(url, deadline).map_err(Trouble::Failed)?;
-    parse(&body).map_err(Trouble::Nonsense)
+    parse(&body(client, url, deadline)?).map_err(Trouble::Nonsense)
+}
+
+/// The body of the answer to one request.
+///
+/// # Errors
+/// [`Trouble`]
+pub fn body(client: &Client, url: &str, deadline: Deadline) -> Result<Vec<u8>, Trouble> {
+    client.get(url, deadline).map_err(Trouble::Failed)
 }
 
 /// Repeats the request while its failure is transient and the deadline has not passed.
@@ -153,7 +176,7 @@ fn patiently(client: &Client, url: &str, deadline: Deadline, parse: &Parse) -> R
                 not_found == 1
             }
             Trouble::Failed(failure) => failure.is_transient(),
-            Trouble::Nonsense(_) | Trouble::Incomplete => false,
+            Trouble::Nonsense(_) | Trouble::Incomplete | Trouble::AnotherTask => false,
         };
         if !again || !deadline.sleep(pause) {
             return Err(trouble);

@@ -16,12 +16,14 @@ const MOST_VALUES: usize = 1024;
 const MOST_ELEMENTS: usize = 32;
 
 /// Bytes that are kept of a string: more than any field takes, so that one which is too long is seen to be.
-const LONGEST: usize = 600;
+const LONGEST: usize = 1100;
 
 /// What is wanted of a JSON value.
 pub(super) enum Want {
     /// a string, or a whole number as its digits
     Text(Key),
+    /// `true`, kept as that word; `false` says no more than nothing
+    Flag(Key),
     /// these members of an object
     Object(&'static [(&'static str, Want)]),
     /// the first element of an array
@@ -43,6 +45,8 @@ pub(super) enum Key {
     Status,
     /// a limit in MiB
     Memory,
+    /// something else, by a name of the reader's own
+    Named(&'static str),
 }
 
 /// A field of the identity.
@@ -102,7 +106,7 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn keep(self, text: &str) {
-        if let Want::Text(key) = *self.want
+        if let Want::Text(key) | Want::Flag(key) = *self.want
             && self.found.len() < MOST_VALUES
         {
             let end = (0..=text.len().min(LONGEST)).rfind(|&end| text.is_char_boundary(end));
@@ -135,7 +139,10 @@ impl<'de> Visitor<'de> for Walk<'_> {
         Ok(())
     }
 
-    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
+    fn visit_bool<E: Error>(self, flag: bool) -> Result<(), E> {
+        if flag && matches!(self.want, Want::Flag(_)) {
+            self.keep("true");
+        }
         Ok(())
     }
 
@@ -148,12 +155,16 @@ impl<'de> Visitor<'de> for Walk<'_> {
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<(), E> {
-        self.keep(&number.to_string());
+        if matches!(self.want, Want::Text(_)) {
+            self.keep(&number.to_string());
+        }
         Ok(())
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        self.keep(text);
+        if matches!(self.want, Want::Text(_)) {
+            self.keep(text);
+        }
         Ok(())
     }
 
@@ -161,7 +172,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
         let (want, most) = match self.want {
             Want::First(want) => (*want, 1),
             Want::Each(want) => (*want, MOST_ELEMENTS),
-            Want::Text(_) | Want::Object(_) => (self.want, 0),
+            Want::Text(_) | Want::Flag(_) | Want::Object(_) => (self.want, 0),
         };
         for number in 1..=most {
             let element = if matches!(self.want, Want::Each(_)) { number } else { self.element };
@@ -219,6 +230,7 @@ mod tests {
         ("a", Want::Text(Key::Kind)),
         ("b", Want::Each(&Want::Object(&[("a", Want::Text(Key::Kind))]))),
         ("c", Want::First(&Want::Text(Key::Status))),
+        ("d", Want::Flag(Key::Named("d"))),
     ]);
 
     fn found(body: &str) -> Vec<(usize, Key, String)> {
@@ -240,6 +252,14 @@ mod tests {
             let body = format!(r#"{{"a":{value},"b":{value},"c":{value},"a":"last"}}"#);
             let found = found(&body);
             assert_eq!(found, [(0, Key::Kind, "last".to_owned())], "{value}");
+        }
+    }
+
+    #[test]
+    fn a_flag_is_kept_when_it_is_set() {
+        assert_eq!(found(r#"{"d":true}"#), [(0, Key::Named("d"), "true".to_owned())]);
+        for other in ["false", "null", "1", r#""true""#, "[true]", r#"{"d":true}"#] {
+            assert_eq!(found(&format!(r#"{{"d":{other}}}"#)), [], "{other}");
         }
     }
 

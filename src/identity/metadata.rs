@@ -8,8 +8,12 @@ use super::{Field, Identity, Rejected, Source};
 
 pub use super::document::NotMetadata;
 
-/// The type that the agent gives the container which owns a task's network.
+/// The type that the agent gives a container which owns a network of the task.
 const PAUSE: &str = "CNI_PAUSE";
+
+/// The name of that container in awsvpc mode. With Service Connect in bridge mode each container has one of its own,
+/// whose name goes on with a hyphen and the name of that container.
+const PAUSE_NAME: &str = "~internal~ecs~pause";
 
 const CONTAINER: Want = Want::Object(&[
     ("DockerId", field(Field::ContainerId)),
@@ -21,6 +25,7 @@ const CONTAINER: Want = Want::Object(&[
     ("ContainerARN", field(Field::ContainerArn)),
     ("CreatedAt", field(Field::CreatedAt)),
     ("StartedAt", field(Field::StartedAt)),
+    ("RestartCount", field(Field::RestartCount)),
     (
         "LogOptions",
         Want::Object(&[
@@ -38,8 +43,20 @@ const CONTAINER: Want = Want::Object(&[
             ("com.amazonaws.ecs.task-definition-version", field(Field::Revision)),
         ]),
     ),
-    ("Networks", Want::First(&Want::Object(&[("IPv4Addresses", Want::First(&field(Field::Ip)))]))),
+    (
+        "Networks",
+        Want::First(&Want::Object(&[
+            ("NetworkMode", Want::Text(NETWORK_MODE)),
+            ("IPv4Addresses", Want::First(&field(Field::Ip))),
+            ("IPv6Addresses", Want::First(&Want::Text(IPV6))),
+        ])),
+    ),
 ]);
+
+const NETWORK_MODE: Key = Key::Named("NetworkMode");
+const IPV6: Key = Key::Named("IPv6Addresses");
+const PULL_STARTED: Key = Key::Named("PullStartedAt");
+const PULL_STOPPED: Key = Key::Named("PullStoppedAt");
 
 const TASK: Want = Want::Object(&[
     ("TaskARN", field(Field::TaskArn)),
@@ -49,6 +66,9 @@ const TASK: Want = Want::Object(&[
     ("AvailabilityZone", field(Field::AvailabilityZone)),
     ("LaunchType", field(Field::LaunchType)),
     ("ServiceName", field(Field::Service)),
+    ("PullStartedAt", Want::Text(PULL_STARTED)),
+    ("PullStoppedAt", Want::Text(PULL_STOPPED)),
+    ("FaultInjectionEnabled", Want::Flag(Key::Field(Field::FaultInjection))),
     ("Limits", Want::Object(&[("Memory", Want::Text(Key::Memory))])),
     ("Containers", Want::Each(&CONTAINER)),
 ]);
@@ -64,9 +84,23 @@ pub struct Findings {
     pub identity: Identity,
     /// the values that have not the form of their field
     pub rejected: Vec<Rejected>,
+    /// the IDs of all containers of the task
+    pub containers: Vec<String>,
+    /// `awsvpc`, `bridge`, `host` or `none`
+    pub network_mode: Option<String>,
 }
 
 impl Findings {
+    /// One line for all that was not taken.
+    pub(super) fn rejected_line(&self) -> Option<String> {
+        let first = self.rejected.first()?;
+        let more = match self.rejected.len() - 1 {
+            0 => String::new(),
+            more => format!(" (and {more} more)"),
+        };
+        Some(format!("{first}{more}"))
+    }
+
     /// Takes a value that was found. One with another key than that of an identity's is passed over.
     pub(super) fn offer(&mut self, found: &Found, source: Source) {
         let text = found.text.as_str();
@@ -74,8 +108,12 @@ impl Findings {
             Key::Field(field) => field,
             Key::Cluster if text.starts_with("arn:") => Field::ClusterArn,
             Key::Cluster => Field::Cluster,
-            Key::Kind | Key::Status | Key::Memory => return,
+            Key::Kind | Key::Status | Key::Memory | Key::Named(_) => return,
         };
+        // Go's zero time: the agent does not know it yet.
+        if matches!(field, Field::CreatedAt | Field::StartedAt) && text.starts_with("0001-01-01T") {
+            return;
+        }
         self.rejected.extend(self.identity.offer(field, text, source).err());
     }
 }
@@ -97,6 +135,9 @@ pub fn container(body: &[u8], source: Source) -> Result<Findings, NotMetadata> {
     for one in found.iter().filter(|one| !is_pause || OF_TASK.contains(&one.key)) {
         findings.offer(one, source);
     }
+    if !is_pause {
+        findings.hear_network(&found, 0, source);
+    }
     Ok(findings)
 }
 
@@ -108,23 +149,61 @@ pub fn container(body: &[u8], source: Source) -> Result<Findings, NotMetadata> {
 /// [`NotMetadata`] when `body` is not a JSON object.
 pub fn task(body: &[u8], ours: Option<&str>, source: Source) -> Result<Findings, NotMetadata> {
     let found = read(body, &TASK)?;
-    let pause = found.iter().find(|one| one.key == Key::Kind && one.text == PAUSE).map(|one| one.element);
-    let own = element_of(&found, ours).filter(|own| Some(*own) != pause);
+    let is_pause = |element| text_of(&found, element, Key::Kind) == Some(PAUSE);
+    let own = element_of(&found, ours).filter(|own| !is_pause(*own));
     let mut findings = Findings::default();
     for one in found.iter().filter(|one| one.element == 0 || Some(one.element) == own) {
         findings.offer(one, source);
     }
+    let ids = found.iter().filter(|one| one.element > 0 && one.key == Key::Field(Field::ContainerId));
+    findings.containers = ids.map(|one| one.text.clone()).filter(|id| !id.is_empty()).collect();
     findings.identity.task_memory_limit = text_of(&found, 0, Key::Memory)
         .and_then(|mib| mib.parse::<u64>().ok())
         .and_then(|mib| mib.checked_mul(1024 * 1024))
         .filter(|&bytes| bytes > 0);
-    if let (Some(own), Some(pause)) = (own, pause) {
-        let started = |element| text_of(&found, element, Key::Field(Field::StartedAt)).unwrap_or_default();
-        let wait = milliseconds_between(started(pause), started(own));
-        let wait = wait.map(|wait| wait.to_string()).unwrap_or_default();
-        findings.rejected.extend(findings.identity.derive(Field::NetworkWaitMs, &wait, source).err());
+    let pull = |key| text_of(&found, 0, key).unwrap_or_default();
+    let pull = milliseconds_between(pull(PULL_STARTED), pull(PULL_STOPPED));
+    findings.derive(Field::PullMs, &pull.map(|pull| pull.to_string()).unwrap_or_default(), source);
+    if let Some(own) = own {
+        findings.hear_network(&found, own, source);
+        if let Some(pause) = pause_of(&found, own) {
+            let started = text_of(&found, pause, Key::Field(Field::StartedAt)).unwrap_or_default();
+            findings.identity.network_started = humantime::parse_rfc3339(started).ok();
+            // It owns the network, so its address is that of all who share it.
+            findings.hear_network(&found, pause, source);
+        }
     }
     Ok(findings)
+}
+
+impl Findings {
+    /// Takes the address of the container `element`, and the network mode, where they are not known yet.
+    fn hear_network(&mut self, found: &[Found], element: usize, source: Source) {
+        let mode = text_of(found, element, NETWORK_MODE).map(str::to_owned);
+        self.network_mode = self.network_mode.take().or(mode);
+        for key in [Key::Field(Field::Ip), IPV6] {
+            let address = text_of(found, element, key).unwrap_or_default();
+            if self.identity.get(Field::Ip).is_none() {
+                self.rejected.extend(self.identity.offer(Field::Ip, address, source).err());
+            }
+        }
+    }
+
+    fn derive(&mut self, field: Field, value: &str, source: Source) {
+        self.rejected.extend(self.identity.derive(field, value, source).err());
+    }
+}
+
+/// The element that holds the pause container whose network the container `own` is in. In bridge mode with Service
+/// Connect there are several, in no order; one that is another container's is none.
+fn pause_of(found: &[Found], own: usize) -> Option<usize> {
+    let name = |element| text_of(found, element, Key::Field(Field::ContainerName)).unwrap_or_default();
+    let mut pauses =
+        found.iter().filter(|one| one.key == Key::Kind && one.text == PAUSE).map(|one| one.element);
+    pauses.find(|&pause| {
+        let for_whom = name(pause).strip_prefix(PAUSE_NAME);
+        for_whom.is_some_and(|rest| rest.is_empty() || rest.strip_prefix('-') == Some(name(own)))
+    })
 }
 
 /// The element that holds the container `ours`.
@@ -185,7 +264,6 @@ mod tests {
             (Field::Ip, "10.0.0.7"),
             (Field::CreatedAt, "2026-01-02T03:04:06Z"),
             (Field::StartedAt, "2026-01-02T03:04:07.250000002Z"),
-            (Field::NetworkWaitMs, "2150"),
         ] {
             assert_eq!(findings.identity.get(field), Some(value), "{}", field.name());
         }
@@ -195,7 +273,8 @@ mod tests {
     fn without_our_id_no_container_of_the_task_is_taken_for_ours() {
         for ours in [None, Some("8".repeat(64)), Some(String::new())] {
             let findings = task(answer().as_bytes(), ours.as_deref(), Source::MetadataV4).expect("metadata");
-            for field in [Field::ContainerId, Field::ContainerName, Field::Ip, Field::NetworkWaitMs] {
+            assert_eq!(findings.identity.network_started, None);
+            for field in [Field::ContainerId, Field::ContainerName, Field::Ip] {
                 assert_eq!(findings.identity.get(field), None, "{}", field.name());
             }
             assert_eq!(findings.identity.get(Field::TaskArn), Some(ARN));

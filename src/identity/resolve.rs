@@ -2,14 +2,15 @@
 
 use super::ask::{self, Trouble};
 use super::http::{BadUrl, BaseUrl, Client};
-use super::local::{Local, take};
+use super::local::{Local, take, told_of_another};
 use super::metadata::Findings;
-use super::{Contradiction, Deadline, Field, Identity, Source, System};
-use super::{derive::derive, file, introspection};
+use super::start::settle;
+use super::{Conflict, Contradiction, Deadline, Field, Identity, Kernel, Source, System};
+use super::{conflict, derive::derive, file};
 use std::time::Duration;
 
 /// The longest that one address is tried where it is only likely that somebody answers there.
-const LONGEST_GUESS: Duration = Duration::from_millis(250);
+pub(super) const LONGEST_GUESS: Duration = Duration::from_millis(250);
 
 /// What came of resolving.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +21,11 @@ pub struct Outcome {
     pub complete: bool,
     /// whether another attempt, later, may tell more. `false` with `complete` also `false` means never
     pub try_again: bool,
+    /// whether the agent will know more in a moment, which it cannot know yet as the container starts. To be asked
+    /// for by [`look_again`](super::look_again()); of no use while `try_again` is set
+    pub look_again: bool,
+    /// whether a task metadata endpoint has answered for this container, so that it is worth while to ask it again
+    pub heard_endpoint: bool,
     /// what the user should know: each one line, with what happened, where, and what to do. At most a few
     pub warnings: Vec<String>,
 }
@@ -48,6 +54,11 @@ pub fn resolve(system: &System, local: Local, deadline: Deadline) -> Outcome {
         outcome: Outcome { identity: local.identity, warnings: local.warnings, ..Outcome::default() },
         troubles: Vec::new(),
         rejected: Vec::new(),
+        kernel: local.kernel,
+        network_mode: None,
+        heard_endpoint: false,
+        is_refused: false,
+        is_inner: false,
         may_change: local.unfinished_file.is_some(),
     };
     let named = system.variable(INTROSPECTION);
@@ -57,6 +68,7 @@ pub fn resolve(system: &System, local: Local, deadline: Deadline) -> Outcome {
         return search.outcome;
     }
     if deadline.has_passed() {
+        settle(&mut search.outcome.identity, system.own_start());
         search.outcome.try_again = true;
         return search.outcome;
     }
@@ -68,28 +80,41 @@ pub fn resolve(system: &System, local: Local, deadline: Deadline) -> Outcome {
         && let Some(findings) = file::wait_until_ready(&path, deadline.at_most(deadline.left() / 2))
     {
         search.may_change = false;
-        search.take(findings);
+        search.take(findings, Source::MetadataFile);
     }
     if !search.is_sufficient() && !deadline.has_passed() {
         search.introspection();
+    } else {
+        search.instance();
     }
     search.finish()
 }
 
-const INTROSPECTION: &str = "EPITAPH_INTROSPECTION";
+pub(super) const INTROSPECTION: &str = "EPITAPH_INTROSPECTION";
 const V4: &str = "ECS_CONTAINER_METADATA_URI_V4";
 const V3: &str = "ECS_CONTAINER_METADATA_URI";
 
-struct Search<'a> {
-    system: &'a System,
-    deadline: Deadline,
+/// One attempt in progress.
+pub(super) struct Search<'a> {
+    pub system: &'a System,
+    pub deadline: Deadline,
     /// made at the first request
-    client: Option<Client>,
-    outcome: Outcome,
+    pub client: Option<Client>,
+    pub outcome: Outcome,
+    /// what the kernel shows, against which the others are judged
+    kernel: Kernel,
+    /// the network mode of the task, when the endpoint told it
+    pub network_mode: Option<String>,
+    /// whether the endpoint told who this is
+    pub heard_endpoint: bool,
+    /// whether the endpoint told of another container
+    is_refused: bool,
+    /// whether this is a container within the one that the endpoint knows
+    is_inner: bool,
     /// who was asked in vain
     troubles: Vec<FailedSource>,
     /// what was told and not taken
-    rejected: Vec<String>,
+    pub rejected: Vec<String>,
     /// whether a source that told something will tell more later
     may_change: bool,
 }
@@ -106,42 +131,45 @@ struct FailedSource {
 
 impl Search<'_> {
     /// Whether the two values that the rest hangs on are known from a source that names this very container.
-    fn is_sufficient(&self) -> bool {
+    pub fn is_sufficient(&self) -> bool {
         self.outcome.identity.get(Field::TaskArn).is_some() && self.id().is_some()
     }
 
     /// The container's ID, from any source but the weak ones, which may name another container.
-    fn id(&self) -> Option<String> {
+    pub fn id(&self) -> Option<String> {
         let identity = &self.outcome.identity;
         let is_weak = identity.source(Field::ContainerId)?.is_weak();
         identity.get(Field::ContainerId).filter(|_| !is_weak).map(str::to_owned)
     }
 
-    fn take(&mut self, findings: Findings) {
-        let rejected = take(&mut self.outcome.identity, &mut self.outcome.warnings, findings);
-        self.rejected.extend(rejected);
+    /// Takes what `source` told; the [`Conflict`] when it told of another container.
+    pub fn take(&mut self, findings: Findings, source: Source) -> Option<Conflict> {
+        let taken = take(&mut self.outcome.identity, &self.kernel, findings, source);
+        self.outcome.warnings.extend(taken.warnings);
+        self.rejected.extend(taken.rejected);
+        self.is_inner |= taken.is_outer;
+        taken.conflict
     }
 
-    fn trouble(&mut self, whom: &BaseUrl, trouble: &Trouble, was_guess: bool) {
+    pub fn trouble(&mut self, whom: &BaseUrl, trouble: &Trouble, was_guess: bool) {
         let (whom, why) = (whom.to_string(), trouble.to_string());
         let (is_transient, is_unreachable) = (trouble.is_transient(), trouble.is_unreachable());
         self.troubles.push(FailedSource { whom, why, is_transient, is_unreachable, was_guess });
     }
 
-    fn bad_url(&mut self, variable: &str, bad: &BadUrl) {
-        let (whom, why) = (variable.to_owned(), bad.to_string());
-        self.troubles.push(FailedSource {
-            whom,
-            why,
-            is_transient: false,
-            is_unreachable: false,
-            was_guess: false,
-        });
+    pub fn bad_url(&mut self, variable: &str, bad: &BadUrl) {
+        self.failed(variable.to_owned(), bad.to_string());
+    }
+
+    fn failed(&mut self, whom: String, why: String) {
+        let (is_transient, is_unreachable, was_guess) = (false, false, false);
+        self.troubles.push(FailedSource { whom, why, is_transient, is_unreachable, was_guess });
     }
 
     /// Versions 4 and 3, which have a URL for this container, else version 2.
     fn metadata_endpoint(&mut self) {
         let mut has_url = false;
+        let mut unknown: Option<String> = None;
         for (variable, source) in [(V4, Source::MetadataV4), (V3, Source::MetadataV3)] {
             let Some(url) = self.system.variable(variable) else { continue };
             has_url = true;
@@ -152,10 +180,20 @@ impl Search<'_> {
                     continue;
                 }
             };
+            // The agent looks the ID in the URL up in the same place for both.
+            if unknown.as_deref().is_some_and(|id| id == endpoint_id(&base)) {
+                continue;
+            }
             let id = self.id();
             let client = self.client.get_or_insert_with(Client::new);
             let heard = ask::task_metadata(client, &base, source, id.as_deref(), self.deadline);
-            self.take(heard.findings);
+            if let Some(conflict) = self.hear(heard.findings, source) {
+                // All versions are the same agent's and speak of the same container.
+                self.is_refused = true;
+                self.troubles.clear();
+                self.failed(base.to_string(), told_of_another(&conflict));
+                return;
+            }
             let Some(trouble) = heard.trouble else {
                 // What the other version's URL was wrong with does not matter any more.
                 self.troubles.clear();
@@ -166,10 +204,32 @@ impl Search<'_> {
             if trouble.is_unreachable() || self.is_sufficient() {
                 return;
             }
+            unknown = trouble.is_unknown().then(|| endpoint_id(&base));
         }
         if !has_url && !self.is_sufficient() {
             self.metadata_v2();
         }
+    }
+
+    /// Takes what the endpoint told, and holds the mounts against it where they are the only other witness.
+    fn hear(&mut self, findings: Findings, source: Source) -> Option<Conflict> {
+        let witness = conflict::with_mounts(&self.outcome.identity, &findings.identity, &findings.containers);
+        let network_mode = findings.network_mode.clone();
+        if let Some(conflict) = self.take(findings, source) {
+            return Some(conflict);
+        }
+        self.network_mode = self.network_mode.take().or(network_mode);
+        self.heard_endpoint |= self.outcome.identity.get(Field::TaskArn).is_some();
+        if let Some(witness) = witness {
+            self.outcome.warnings.push(format!(
+                "the mounts are those of container {}, which the task that {} tells does not hold: is its URL \
+                 another container's? What it tells is used",
+                witness.container_id.as_deref().unwrap_or_default(),
+                source.name()
+            ));
+            self.outcome.identity.conflict.get_or_insert(witness);
+        }
+        None
     }
 
     /// Old platforms name no URL. There may as well be nobody at the address, so it gets a part of the time.
@@ -179,70 +239,13 @@ impl Search<'_> {
         let deadline = self.deadline.at_most((self.deadline.left() / 3).min(LONGEST_GUESS));
         let client = self.client.get_or_insert_with(Client::new);
         match ask::task_v2(client, &base, id.as_deref(), deadline) {
-            Ok(findings) => self.take(findings),
+            Ok(findings) => drop(self.hear(findings, Source::MetadataV2)),
             Err(trouble) => self.trouble(&base, &trouble, true),
         }
     }
 
-    fn introspection(&mut self) {
-        let named = self.system.variable(INTROSPECTION);
-        match (named.as_deref(), self.id()) {
-            (Some("off"), _) | (None, None) => {}
-            (None, Some(id)) => self.introspect_likely_addresses(&id),
-            (Some(url), id) => match (BaseUrl::parse(url), id) {
-                (Err(bad), _) => self.bad_url(INTROSPECTION, &bad),
-                (Ok(base), Some(id)) => drop(self.introspect(&base, &id, self.deadline, false)),
-                (Ok(base), None) => {
-                    self.rejected.push(format!(
-                        "{base}: not asked, since it goes by the container ID, which is not known"
-                    ));
-                }
-            },
-        }
-    }
-
-    fn introspect_likely_addresses(&mut self, id: &str) {
-        // There is no instance to reach from Fargate.
-        if self.system.variable("AWS_EXECUTION_ENV").as_deref() == Some("AWS_ECS_FARGATE") {
-            return;
-        }
-        let addresses = self.system.introspection_addresses();
-        for (place, base) in addresses.iter().enumerate() {
-            let share = self.deadline.left() / u32::try_from(addresses.len() - place).unwrap_or(1);
-            if self.introspect(base, id, self.deadline.at_most(share.min(LONGEST_GUESS)), true) {
-                return;
-            }
-        }
-    }
-
-    /// Asks for the task of the container `id` at `base`; tells whether it is known there.
-    fn introspect(&mut self, base: &BaseUrl, id: &str, deadline: Deadline, was_guess: bool) -> bool {
-        let client = self.client.get_or_insert_with(Client::new);
-        let task = ask::once(client, &base.join(&introspection::path_for(id)), deadline, &|body| {
-            introspection::task(body, id)
-        });
-        let findings = match task {
-            Ok(findings) if findings.identity.get(Field::TaskArn).is_some() => findings,
-            Ok(findings) => {
-                self.take(findings);
-                self.trouble(base, &Trouble::Incomplete, was_guess);
-                return false;
-            }
-            Err(trouble) => {
-                self.trouble(base, &trouble, was_guess);
-                return false;
-            }
-        };
-        // The instance is worth a request, but what is known of the task does not hang on its answer.
-        let instance = ask::once(client, &base.join("/v1/metadata"), deadline, &introspection::instance).ok();
-        self.take(findings);
-        if let Some(instance) = instance {
-            self.take(instance);
-        }
-        true
-    }
-
     fn finish(mut self) -> Outcome {
+        let start_is_open = settle(&mut self.outcome.identity, self.system.own_start());
         let contradiction = derive(&mut self.outcome.identity);
         self.outcome.warnings.extend(contradiction.as_ref().map(Contradiction::to_string));
         let sufficient = self.is_sufficient();
@@ -250,7 +253,10 @@ impl Search<'_> {
             // Somebody knew, so it does not matter who of the merely likely ones did not.
             self.troubles.retain(|failed| !failed.was_guess);
         }
-        let is_transient = self.may_change || self.troubles.iter().any(|failed| failed.is_transient);
+        // An endpoint of another container stays one, and then it is not worth it to wait for whom one only guesses.
+        let counts = |failed: &&FailedSource| !(self.is_refused && failed.was_guess);
+        let is_transient =
+            self.may_change || self.troubles.iter().filter(counts).any(|failed| failed.is_transient);
         let complete = sufficient && self.troubles.is_empty();
         if complete {
             self.outcome.warnings.append(&mut self.rejected);
@@ -258,7 +264,13 @@ impl Search<'_> {
             let warning = self.warning(sufficient);
             self.outcome.warnings.push(warning);
         }
-        Outcome { complete, try_again: !complete && is_transient, ..self.outcome }
+        // In bridge mode a container has its address only once it runs; in host mode it never has one.
+        let has_address = self.outcome.identity.get(Field::Ip).is_some();
+        let address_is_open = !has_address && matches!(self.network_mode.as_deref(), None | Some("bridge"));
+        let look_again = self.heard_endpoint && !self.is_inner && (start_is_open || address_is_open);
+        let heard_endpoint = self.heard_endpoint && !self.is_inner;
+        let try_again = !complete && is_transient;
+        Outcome { complete, try_again, look_again, heard_endpoint, ..self.outcome }
     }
 
     /// One line for all who were asked in vain.
@@ -281,6 +293,19 @@ impl Search<'_> {
         };
         format!("{what}: {}{advice}", asked.join("; "))
     }
+}
+
+/// The base of the newest version of the endpoint whose variable holds a URL that may be asked.
+pub(super) fn endpoint(system: &System) -> Option<(BaseUrl, Source)> {
+    let versions = [(V4, Source::MetadataV4), (V3, Source::MetadataV3)];
+    versions
+        .into_iter()
+        .find_map(|(variable, source)| Some((BaseUrl::parse(&system.variable(variable)?).ok()?, source)))
+}
+
+/// The last part of the endpoint's URL: the agent's ID for the container.
+fn endpoint_id(base: &BaseUrl) -> String {
+    base.to_string().rsplit('/').next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::http::BaseUrl;
 use super::introspection;
+use super::start::OwnStart;
 use crate::sys;
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -10,6 +11,7 @@ use std::fs::File;
 use std::io::Read;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// The most that is read of any file, in bytes. `/proc/self/cgroup` has a few KB at most; mountinfo of a
 /// machine with thousands of mounts has more, but the mounts of interest are among the first.
@@ -17,6 +19,8 @@ const LONGEST_FILE: u64 = 256 * 1024;
 
 enum Environment {
     OfProcess,
+    /// that of PID 1, for a process whose own was cleaned
+    OfPid1(HashMap<String, String>),
     Given(HashMap<String, String>),
 }
 
@@ -27,6 +31,7 @@ pub struct System {
     metadata_v2: String,
     introspection: Option<Vec<String>>,
     cgroup: OnceCell<Vec<u8>>,
+    own_start: Option<OwnStart>,
 }
 
 /// The base of version 2 of the task metadata endpoint, which no variable names.
@@ -39,6 +44,26 @@ impl System {
     /// The file system and the environment of this process.
     pub fn of_process() -> System {
         System::with(PathBuf::from("/"), Environment::OfProcess)
+    }
+
+    /// The same, but the environment is that of PID 1, where a process was started without what the container was
+    /// given (an ssh session, a cron job): what ECS has set is asked of `/proc/1/environ`.
+    ///
+    /// `None` where that cannot be read, or where PID 1 has other mounts than this process, and so is not of this
+    /// container (a shared PID namespace).
+    pub fn of_pid_1() -> Option<System> {
+        let namespace = |process: &str| std::fs::read_link(format!("/proc/{process}/ns/mnt")).ok();
+        if namespace("1")? != namespace("self")? {
+            return None;
+        }
+        let mut environment = Vec::new();
+        File::open("/proc/1/environ").ok()?.take(LONGEST_FILE).read_to_end(&mut environment).ok()?;
+        Some(System::with(PathBuf::from("/"), Environment::OfPid1(variables(&environment))))
+    }
+
+    /// Whether the environment is that of PID 1 rather than of this process.
+    pub fn is_of_pid_1(&self) -> bool {
+        matches!(self.environment, Environment::OfPid1(_))
     }
 
     /// The tree below `root` in place of `/`, and `variables` in place of the environment.
@@ -57,6 +82,7 @@ impl System {
             metadata_v2: METADATA_V2.to_owned(),
             introspection: None,
             cgroup: OnceCell::new(),
+            own_start: None,
         }
     }
 
@@ -90,11 +116,48 @@ impl System {
             .collect()
     }
 
+    /// Where the agent's introspection API is for a task of this network mode, if it can be reached at all.
+    ///
+    /// As a container starts, the agent does not tell the mode yet, but for `awsvpc`. Then it is the instance's own
+    /// network where that has Docker's bridge, and bridge mode where the gateway is Docker's.
+    pub(super) fn introspection_address(&self, network_mode: Option<&str>) -> Option<BaseUrl> {
+        if !matches!(network_mode, None | Some("bridge" | "host")) {
+            return None;
+        }
+        if let Some(given) = &self.introspection {
+            return BaseUrl::parse(given.first()?).ok();
+        }
+        let route = self.read("/proc/net/route");
+        let has_bridge = || route.lines().any(|line| line.starts_with("docker0\t"));
+        let gateway = introspection::default_gateway(&route);
+        let host = match network_mode {
+            Some("host") => Ipv4Addr::LOCALHOST,
+            Some(_) => gateway?,
+            None if has_bridge() => Ipv4Addr::LOCALHOST,
+            None => gateway.filter(|gateway| *gateway == DOCKER_GATEWAY)?,
+        };
+        BaseUrl::parse(&format!("http://{host}:{}", introspection::PORT)).ok()
+    }
+
+    /// When epitaph itself began.
+    pub(super) fn own_start(&self) -> Option<OwnStart> {
+        match &self.environment {
+            Environment::OfProcess | Environment::OfPid1(_) => self.own_start.or_else(OwnStart::of_process),
+            Environment::Given(_) => self.own_start,
+        }
+    }
+
+    /// Takes it that epitaph began at `time`, as PID 1 if `is_pid_1`.
+    pub fn begun(mut self, at: SystemTime, is_pid_1: bool) -> System {
+        self.own_start = Some(OwnStart { at, is_containers: is_pid_1 });
+        self
+    }
+
     /// The host name of this process; in a given tree, the content of `/proc/sys/kernel/hostname`. Empty when it
     /// cannot be told.
     pub(super) fn host_name(&self) -> String {
         match &self.environment {
-            Environment::OfProcess => {
+            Environment::OfProcess | Environment::OfPid1(_) => {
                 nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default()
             }
             Environment::Given(_) => self.read("/proc/sys/kernel/hostname").trim_end().to_owned(),
@@ -105,7 +168,7 @@ impl System {
     /// for that is cheaper than having the kernel write out its mounts, which can be hundreds.
     pub(super) fn may_have_container_mounts(&self) -> bool {
         match &self.environment {
-            Environment::OfProcess => {
+            Environment::OfProcess | Environment::OfPid1(_) => {
                 let files = [c"/etc/hostname", c"/etc/resolv.conf"];
                 files.iter().any(|file| sys::is_mount_root(file).unwrap_or(true))
             }
@@ -117,7 +180,7 @@ impl System {
     pub(super) fn variable(&self, name: &str) -> Option<String> {
         let value = match &self.environment {
             Environment::OfProcess => std::env::var(name).ok(),
-            Environment::Given(variables) => variables.get(name).cloned(),
+            Environment::OfPid1(variables) | Environment::Given(variables) => variables.get(name).cloned(),
         };
         value.filter(|value| !value.is_empty())
     }
@@ -161,6 +224,18 @@ impl System {
     }
 }
 
+/// The variables in the content of `/proc/PID/environ` (proc_pid_environ(5)), the first of each name. What is not UTF-8
+/// is passed over.
+fn variables(environment: &[u8]) -> HashMap<String, String> {
+    let mut variables = HashMap::new();
+    for entry in environment.split(|byte| *byte == 0) {
+        if let Some((name, value)) = std::str::from_utf8(entry).ok().and_then(|entry| entry.split_once('=')) {
+            variables.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+        }
+    }
+    variables
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,6 +261,37 @@ mod tests {
             std::fs::write(tree.path().join("proc/net/route"), route).expect("a file");
             assert_eq!(addresses(), expected);
         }
+    }
+
+    #[test]
+    fn the_agent_of_the_instance_by_network_mode() {
+        let tree = tempfile::tempdir().expect("a directory");
+        std::fs::create_dir_all(tree.path().join("proc/net")).expect("a directory");
+        let gateway = |ip: [u8; 4]| {
+            format!("eth0\t00000000\t{:08X}\t0003\t0\t0\t0\t00000000\n", u32::from_ne_bytes(ip))
+        };
+        let bridge = "docker0\t000011AC\t00000000\t0001\t0\t0\t0\t0000FFFF\n";
+        let ask = |route: String, mode: Option<&str>| {
+            std::fs::write(tree.path().join("proc/net/route"), format!("Iface\n{route}")).expect("a file");
+            let address = System::given(tree.path(), []).introspection_address(mode)?;
+            address.to_string().strip_prefix("http://")?.strip_suffix(":51678").map(str::to_owned)
+        };
+        let (docker, vpc) = (gateway([172, 17, 0, 1]), gateway([10, 0, 0, 1]));
+        assert_eq!(ask(docker.clone(), Some("bridge")).as_deref(), Some("172.17.0.1"));
+        assert_eq!(ask(vpc.clone(), Some("bridge")).as_deref(), Some("10.0.0.1"));
+        assert_eq!(ask(vpc.clone(), Some("host")).as_deref(), Some("127.0.0.1"));
+        assert_eq!(ask(docker.clone(), None).as_deref(), Some("172.17.0.1"));
+        assert_eq!(ask(vpc.clone() + bridge, None).as_deref(), Some("127.0.0.1"));
+        for (route, mode) in [(vpc, None), (docker.clone(), Some("awsvpc")), (docker, Some("none"))] {
+            assert_eq!(ask(route, mode), None);
+        }
+    }
+
+    #[test]
+    fn the_variables_of_another_process() {
+        let found = variables(b"A=1\0B=\0A=2\0no\0C=a=b\0\xff=x\0D=\xff\0");
+        let get = |name: &str| found.get(name).map(String::as_str);
+        assert_eq!((get("A"), get("B"), get("C"), found.len()), (Some("1"), Some(""), Some("a=b"), 3));
     }
 
     #[test]

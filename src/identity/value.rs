@@ -4,9 +4,10 @@ use super::{Field, Source};
 use crate::shown::Shown;
 use std::fmt;
 
-/// The longest value that is taken, in bytes. The longest real one is an image reference (an ARN has at
-/// most 2,048 by its specification, but those of ECS stay below 400).
-const LONGEST: usize = 512;
+/// The longest value that is taken, in bytes. The longest real ones are the name that the agent gives a container at
+/// its runtime, made of a family and a container name of up to 255 characters each and some 60 more, and a log stream
+/// of up to 512 (an ARN has at most 2,048 by its specification, but those of ECS stay below 700).
+const LONGEST: usize = 1024;
 
 /// A value that was told but not taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +43,7 @@ pub(super) fn check(field: Field, value: &str, source: Source) -> Result<(), Rej
 
 fn defect(field: Field, value: &str) -> Option<&'static str> {
     if value.len() > LONGEST {
-        return Some("longer than 512 bytes");
+        return Some("longer than 1024 bytes");
     }
     if value.chars().any(char::is_control) {
         return Some("it holds a control character");
@@ -56,7 +57,10 @@ fn defect(field: Field, value: &str) -> Option<&'static str> {
             (is_ecs_arn(value, "container-instance/"), "not the ARN of a container instance")
         }
         Field::Account => (value.len() == 12 && is_digits(value), "not an account ID of 12 digits"),
-        Field::Revision | Field::NetworkWaitMs => (is_digits(value) && value.len() <= 18, "not a number"),
+        Field::Revision | Field::NetworkWaitMs | Field::RestartCount | Field::PullMs => {
+            (is_digits(value) && value.len() <= 18, "not a number")
+        }
+        Field::FaultInjection => (value == "true", "not true"),
         Field::CreatedAt | Field::StartedAt => {
             (humantime::parse_rfc3339(value).is_ok(), "not an RFC 3339 time in UTC")
         }
@@ -95,6 +99,11 @@ fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+/// Whether all of it can stand in a name of ECS or of a container runtime.
+pub(super) fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(is_name_byte)
+}
+
 fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_./:~+@".contains(&byte)
 }
@@ -114,7 +123,8 @@ fn is_ecs_arn(text: &str, kind: &str) -> bool {
         && account.len() == 12
         && is_digits(account)
         && resource.strip_prefix(kind).is_some_and(|rest| {
-            !rest.is_empty() && rest.split('/').all(|part| !part.is_empty()) && rest.bytes().all(is_name_byte)
+            // A part goes into paths and queries, where `.` and `..` mean another one.
+            rest.split('/').all(|part| !["", ".", ".."].contains(&part)) && rest.bytes().all(is_name_byte)
         })
 }
 
@@ -138,6 +148,13 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_names_of_the_agent() {
+        let name = format!("ecs-{}-2147483647-{}-{}", "f".repeat(255), "c".repeat(255), "a".repeat(20));
+        assert_eq!(defect(Field::DockerName, &name), None);
+        assert!(defect(Field::DockerName, &"a".repeat(1025)).is_some());
+    }
+
+    #[test]
     fn arns() {
         for right in [
             "arn:aws:ecs:eu-west-1:123456789012:task/default/0123456789abcdef0123456789abcdef",
@@ -150,6 +167,11 @@ mod tests {
         for wrong in [
             "arn:aws:ecs:eu-west-1:123456789012:task/",
             "arn:aws:ecs:eu-west-1:123456789012:task//x",
+            "arn:aws:ecs:eu-west-1:123456789012:task/c/",
+            "arn:aws:ecs:eu-west-1:123456789012:task/.",
+            "arn:aws:ecs:eu-west-1:123456789012:task/../c/x",
+            "arn:aws:ecs:eu-west-1:123456789012:task/c/..",
+            "arn:aws:ecs:eu-west-1:123456789012:task/./x",
             "arn:aws:ecs:eu-west-1:123456789012:service/x",
             "arn:aws:ecs:eu-west-1:12345:task/c/x",
             "arn:aws:iam::123456789012:task/x",

@@ -5,21 +5,25 @@
 
 mod above;
 mod elf;
+mod environment;
 mod hints;
+mod look;
 mod own_pid;
 mod program;
+mod whoami;
 
 pub use self::above::has_init_above;
+pub use self::look::{StopRecord, look_again, look_at_stop};
 pub use self::program::{NotStarted, name};
+pub use self::whoami::whoami;
 
+use self::environment::{environment, unverified, variables};
 use self::program::{exec, search_path};
-use crate::identity::otel::VARIABLE as OTEL_VARIABLE;
-use crate::identity::{Deadline, Field, Identity, System, local, resolve, whoami};
-use crate::options::{IDENTITY_TIMEOUT, Options, RecordFormat, Signal};
+use crate::identity::{Deadline, Field, System, local, resolve};
+use crate::options::{Options, RecordFormat, Signal};
 use crate::record::{Formats, Frame, Kind, Record, RenderedIdentity, Value, journal, stderr};
 use crate::shown::Shown;
-use crate::sys::{self, Environment, reason};
-use std::env::VarError;
+use crate::sys::{self, reason};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Write;
@@ -146,6 +150,9 @@ pub fn launch(
     let identity_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let rendered = RenderedIdentity::of(&identity, formats);
     report.add(&rendered.encode());
+    if outcome.heard_endpoint {
+        report.add(&Frame::Endpoint.encode(&[u8::from(outcome.look_again)]));
+    }
     if !outcome.try_again {
         report.add(&Frame::Resolved.encode(b""));
     }
@@ -154,8 +161,9 @@ pub fn launch(
         return refuse(options, &failure, format, &rendered, report);
     }
     let variables = variables(options, &identity);
-    let environment = environment(&variables, &report);
-    start_record(options, identity_ms).write(options, format, &rendered, &mut report);
+    let environment = environment(&variables, report.is_supervised);
+    let unverified = unverified(&identity);
+    start_record(options, identity_ms, &unverified).write(options, format, &rendered, &mut report);
     report.add(&Frame::Executing.encode(b""));
     report.send();
     inherited.restore();
@@ -171,7 +179,7 @@ pub fn launch(
                 names.join(", ")
             );
             inherited.restore();
-            error = exec(&options.program, &path, &self::environment(&[], &report));
+            error = exec(&options.program, &path, &self::environment(&[], report.is_supervised));
             inherited.unblock_for_writing();
         }
     }
@@ -198,9 +206,13 @@ fn refuse(
     failure.code
 }
 
-fn start_record(options: &Options, identity_ms: u64) -> Record {
+fn start_record(options: &Options, identity_ms: u64, unverified: &[&str]) -> Record {
     let program = options.program.first().map(|program| name(program)).unwrap_or_default();
-    let fields = vec![("program", Value::from(program)), ("identity_ms", Value::from(identity_ms))];
+    let mut fields = vec![("program", Value::from(program)), ("identity_ms", Value::from(identity_ms))];
+    if !unverified.is_empty() {
+        let names = unverified.iter().map(|&name| Value::from(name)).collect();
+        fields.push(("environment_unverified", Value::List(names)));
+    }
     Record { kind: Kind::Start, time: SystemTime::now(), pid: Some(own_pid()), fields }
 }
 
@@ -252,43 +264,6 @@ impl Record {
     }
 }
 
-/// What the program is told of the identity.
-fn variables(options: &Options, identity: &Identity) -> Vec<(String, String)> {
-    match std::env::var(OTEL_VARIABLE) {
-        Err(VarError::NotUnicode(_)) => {
-            let mut variables = options.export.variables(identity, "");
-            let known = variables.len();
-            variables.retain(|(name, _)| name != OTEL_VARIABLE);
-            if variables.len() < known {
-                log::warn!("{OTEL_VARIABLE} is not UTF-8 and stays as it is");
-            }
-            variables
-        }
-        attributes => options.export.variables(identity, &attributes.unwrap_or_default()),
-    }
-}
-
-/// The environment of the program: ours, with `variables`, and with its own process ID where ours stood.
-fn environment(variables: &[(String, String)], report: &Report) -> Environment {
-    let mut environment = Environment::of_process();
-    // Who becomes the program without a fork has the ID that it was given.
-    if report.is_supervised {
-        own_pid::set(&mut environment, nix::unistd::getppid().as_raw(), |name| std::env::var(name).ok());
-    }
-    for (name, value) in variables {
-        let Some(old) = environment.set(name, value) else { continue };
-        // Attributes are added to, which replaces nothing.
-        if name != OTEL_VARIABLE && old != *value {
-            // Not what it was, which may be a secret.
-            log::warn!(
-                "{name} had another value and is now \"{}\", which is what this container is",
-                Shown::new(value)
-            );
-        }
-    }
-    environment
-}
-
 /// `--exec`: becomes the program without a fork. Returns only when that failed, with the exit code.
 ///
 /// Until the exec, SIGTERM, SIGINT, SIGQUIT and SIGHUP end the process with 128 + n, as PID 1 too, for which
@@ -306,24 +281,4 @@ pub fn exec_mode(options: &Options, inherited: &Inherited, format: RecordFormat)
         }
     }
     launch(options, inherited, format, &System::of_process(), Report::default())
-}
-
-/// `--whoami`: resolves afresh. Returns what there is to print, and the exit code: 0 when the container ID is
-/// known, else 3.
-#[inline(never)]
-pub fn whoami(options: &Options, format: whoami::Format) -> (String, u8) {
-    let system = System::of_process();
-    // 0 is for a start that must not wait. Who asks here does.
-    let limit = if options.identity_timeout.is_zero() { IDENTITY_TIMEOUT } else { options.identity_timeout };
-    let outcome = resolve(&system, local(&system), Deadline::after(limit));
-    outcome.log_warnings();
-    let attributes = std::env::var(OTEL_VARIABLE).unwrap_or_default();
-    let text = whoami::render(&outcome.identity, format, &options.export, &attributes);
-    let is_known = outcome.identity.get(Field::ContainerId).is_some();
-    if !is_known && outcome.warnings.is_empty() {
-        log::warn!(
-            "the container ID is not known: no endpoint of ECS is set, and /proc/self names no container"
-        );
-    }
-    (text, if is_known { 0 } else { 3 })
 }

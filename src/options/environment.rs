@@ -117,6 +117,10 @@ pub(super) fn apply(options: &mut Options, env: &dyn Fn(&str) -> Option<OsString
             reader.warnings.push("EPITAPH_OOM_POLL is 100ms at least, and so it is".to_owned());
         }
     }
+    if let Some(duration) = reader.read("EPITAPH_LATE_LOOK", &DURATION) {
+        options.late_look = Some(duration).filter(|duration| !duration.is_zero());
+    }
+    options.stop_look = reader.read("EPITAPH_STOP_LOOK", &SWITCH) != Some(false);
     if let Some(duration) = reader.read("EPITAPH_KILL_AFTER", &DURATION) {
         options.set_kill_after(duration);
     }
@@ -153,6 +157,17 @@ mod tests {
         assert_eq!(set.target, Target::Group);
         assert_eq!(set.verbosity, log::LevelFilter::Debug);
         assert_eq!(options("tini", &[("TINI_VERBOSITY", "0")]).verbosity, log::LevelFilter::Error);
+    }
+
+    #[test]
+    fn looks_at_the_endpoint() {
+        let set = options("epitaph", &[]);
+        assert_eq!((set.late_look, set.stop_look), (Some(Duration::from_secs(10)), true));
+        let set = options("epitaph", &[("EPITAPH_LATE_LOOK", "0"), ("EPITAPH_STOP_LOOK", "off")]);
+        assert_eq!((set.late_look, set.stop_look), (None, false));
+        let set = options("epitaph", &[("EPITAPH_LATE_LOOK", "2s"), ("EPITAPH_STOP_LOOK", "maybe")]);
+        assert_eq!((set.late_look, set.stop_look), (Some(Duration::from_secs(2)), true));
+        assert_eq!(set.warnings.len(), 1, "{:?}", set.warnings);
     }
 
     #[test]

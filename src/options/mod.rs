@@ -66,6 +66,11 @@ pub struct Options {
     pub stuck_after: Option<Duration>,
     /// `EPITAPH_OOM_POLL`: how often cgroup v1 is looked at; `None` is at reaps alone
     pub oom_poll: Option<Duration>,
+    /// `EPITAPH_LATE_LOOK`: how long after the start the endpoint is asked once more for what it could not know by then;
+    /// `None` is never
+    pub late_look: Option<Duration>,
+    /// `EPITAPH_STOP_LOOK`: whether the endpoint is asked who stopped the task
+    pub stop_look: bool,
     /// `--kill-after`: from the forwarded stop signal to SIGKILL
     pub kill_after: Option<Duration>,
     /// `--records`; `None` is the default, which depends on what stderr is
@@ -180,6 +185,8 @@ impl Options {
             stop_signals: vec![Signal::TERM, Signal::INT],
             stuck_after: None,
             oom_poll: Some(Duration::from_secs(10)),
+            late_look: Some(Duration::from_secs(10)),
+            stop_look: true,
             kill_after: None,
             records: None,
             protect: false,

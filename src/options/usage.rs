@@ -95,6 +95,8 @@ Environment variables:
   EPITAPH_INTROSPECTION    Base URL of the ECS agent's introspection API, or off.
   EPITAPH_STUCK_AFTER      When a program that still runs after a stop signal is recorded as stuck
                            (default 5s or half of --kill-after, 0 never).
+  EPITAPH_LATE_LOOK        Ask the endpoint once more for what it could not know at the start (10s, 0 never).
+  EPITAPH_STOP_LOOK        off: do not ask the endpoint who stopped the task.
   EPITAPH_OOM_POLL         How often cgroup v1 is looked at for OOM kills (default 10s, 0 only at reaps).
   EPITAPH_LOG              Which diagnostics to show: error, warn, info, debug, trace. Stronger than -v.
   EPITAPH_PROTECT          1: who has not CAP_SYS_PTRACE can neither trace epitaph nor open /proc/1/fd.

@@ -36,7 +36,7 @@ fn line(text: &str) -> Option<&str> {
 }
 
 fn is_known(key: &str) -> bool {
-    key == "sources" || Field::from_name(key).is_some()
+    matches!(key, "source" | "sources" | "identity_conflict") || Field::from_name(key).is_some()
 }
 
 fn text_pairs(text: &str, is_known: fn(&str) -> bool) -> bool {

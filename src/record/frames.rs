@@ -7,6 +7,7 @@
 use super::LONGEST;
 use super::form::{is_json_line, is_json_pairs, is_text_line, is_text_pairs};
 use super::identity::LONGEST_REST;
+use crate::identity::StoppedBy;
 use arrayvec::ArrayVec;
 
 /// The most that the common keys may take: a container ID of 64 bytes at most, and an ARN and a task ID of 512.
@@ -41,10 +42,14 @@ pub enum Frame {
     JournalLine,
     /// the program could not be started: the exit code, and why
     NotStarted,
+    /// a task metadata endpoint has answered; one byte, 1 where it will know more in a moment, else 0
+    Endpoint,
+    /// who stopped the task: the word in the exit record
+    StoppedBy,
 }
 
 impl Frame {
-    const ALL: [Frame; 11] = [
+    const ALL: [Frame; 13] = [
         Frame::JsonCommon,
         Frame::JsonRest,
         Frame::TextCommon,
@@ -56,6 +61,8 @@ impl Frame {
         Frame::StderrLine,
         Frame::JournalLine,
         Frame::NotStarted,
+        Frame::Endpoint,
+        Frame::StoppedBy,
     ];
 
     /// Whether PID 1 may take these bytes as what such a frame carries.
@@ -74,6 +81,8 @@ impl Frame {
             Frame::Resolved | Frame::Executing => bytes.is_empty(),
             Frame::StderrLine => bytes.len() <= LONGEST && (is_json_line(text) || is_text_line(text)),
             Frame::JournalLine => bytes.len() <= LONGEST && !text.starts_with('\n') && is_json_line(text),
+            Frame::Endpoint => matches!(bytes, [0 | 1]),
+            Frame::StoppedBy => StoppedBy::ALL.iter().any(|by| by.name().as_bytes() == bytes),
             Frame::NotStarted => bytes.len() <= LONGEST_NOT_STARTED && text != "\0",
         }
     }

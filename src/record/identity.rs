@@ -6,7 +6,7 @@
 
 use super::frames::Frame;
 use super::value::{Value, render};
-use crate::identity::{Field, Identity};
+use crate::identity::{Conflict, Field, Identity, Source, run};
 use crate::options::RecordFormat;
 
 /// The most that an identity may take in a record, so that the rest of an exit record always finds room.
@@ -61,10 +61,38 @@ impl RenderedIdentity {
         }
     }
 
-    /// What every record holds, and what only some do.
-    pub(super) fn parts(&self, format: RecordFormat) -> (&[u8], &[u8]) {
+    /// What every record holds, the run before all else, and what only some do.
+    ///
+    /// The run is known before the identity is, and is the same in records that are written by then.
+    pub(super) fn parts(&self, format: RecordFormat) -> (Vec<u8>, &[u8]) {
         let part = if format.is_json() { &self.json } else { &self.text };
-        (&part.common, &part.rest)
+        let run = run::current().map(|run| render(format, &[("run", Value::from(run.token()))]));
+        let separator: &[u8] = if format.is_json() { b"," } else { b" " };
+        let parts: Vec<&[u8]> = [run.as_deref(), Some(part.common.as_slice())]
+            .into_iter()
+            .flatten()
+            .filter(|part| !part.is_empty())
+            .collect();
+        (parts.join(separator), &part.rest)
+    }
+
+    /// The value of `field` as it was rendered, if it is known and one that no format escapes, such as an ARN.
+    ///
+    /// For a process that begins with nothing but this, and adds to it.
+    pub fn plain(&self, field: Field) -> Option<&str> {
+        let find = |part: &Part, before: String, end: char| -> Option<(usize, usize)> {
+            let text = std::str::from_utf8(&part.rest).ok()?;
+            let begin = text.find(&before)? + before.len();
+            let value = text.get(begin..)?;
+            Some((begin, begin + value.find(end).unwrap_or(value.len())))
+        };
+        let json = find(&self.json, format!("\"{}\":\"", field.name()), '"');
+        let text = || find(&self.text, format!("{}=", field.name()), ' ');
+        let (part, (begin, end)) = match json {
+            Some(place) => (&self.json, place),
+            None => (&self.text, text()?),
+        };
+        std::str::from_utf8(part.rest.get(begin..end)?).ok().filter(|value| !value.contains('\\'))
     }
 
     /// The memory limit of the whole task in bytes, when the endpoint told it.
@@ -107,7 +135,9 @@ impl RenderedIdentity {
             | Frame::Executing
             | Frame::StderrLine
             | Frame::JournalLine
-            | Frame::NotStarted => return false,
+            | Frame::NotStarted
+            | Frame::Endpoint
+            | Frame::StoppedBy => return false,
         };
         *place = bytes;
         true
@@ -116,21 +146,15 @@ impl RenderedIdentity {
 
 impl Part {
     fn of(identity: &Identity, format: RecordFormat) -> Part {
-        let pair = |field: Field| Some((field.name(), Value::from(identity.get(field)?)));
+        let pair = |field: Field| Some((field.name(), value_of(field, identity.get(field)?)));
         let common: Vec<_> = COMMON.into_iter().filter_map(pair).collect();
+        let conflict = identity.conflict.as_ref().map(conflict_value);
         let mut fields: Vec<Field> = identity.iter().map(|(field, _)| field).collect();
         fields.retain(|field| !COMMON.contains(field) && *field != Field::ClusterArn);
         loop {
-            let mut rest: Vec<_> =
-                fields.iter().copied().filter_map(|field| numeric(field, pair(field)?)).collect();
-            let told = COMMON.into_iter().chain(fields.iter().copied());
-            let sources: Vec<_> = told
-                .filter(|field| !identity.is_derived(*field) && *field != Field::Hostname)
-                .filter_map(|field| Some((field.name(), Value::from(identity.source(field)?.name()))))
-                .collect();
-            if !sources.is_empty() {
-                rest.push(("sources", Value::Object(sources)));
-            }
+            let mut rest: Vec<_> = fields.iter().copied().filter_map(pair).collect();
+            rest.extend(sources(identity, &fields));
+            rest.extend(conflict.clone().map(|conflict| ("identity_conflict", conflict)));
             let rest = render(format, &rest);
             // The fields stand in the order of their worth, so what is left out is the last.
             if rest.len() <= LONGEST_REST || fields.pop().is_none() {
@@ -140,12 +164,52 @@ impl Part {
     }
 }
 
-/// Milliseconds are a number in the record, as all others are there.
-fn numeric(field: Field, (name, value): (&'static str, Value)) -> Option<(&'static str, Value)> {
-    match (field, value) {
-        (Field::NetworkWaitMs, Value::Text(text)) => Some((name, Value::Number(text.parse().ok()?))),
-        (_, value) => Some((name, value)),
+/// Milliseconds and counts are numbers in the record, as all others are there.
+fn value_of(field: Field, text: &str) -> Value {
+    match text.parse() {
+        Ok(number) if field.is_number() => Value::Number(number),
+        _ if field.is_flag() => Value::Flag(true),
+        _ => Value::from(text),
     }
+}
+
+/// `source`, which most of the values came from (of two that told as many the more trusted one), and `sources` for the
+/// others. What was computed from a value of a source has none of its own, nor has the host name.
+fn sources(identity: &Identity, fields: &[Field]) -> Vec<(&'static str, Value)> {
+    let source_of = |field: Field| {
+        let has_one = field != Field::Hostname
+            && (!identity.is_derived(field) || identity.source(field) == Some(Source::Computed));
+        identity.source(field).filter(|_| has_one)
+    };
+    let told: Vec<(Field, Source)> = COMMON
+        .into_iter()
+        .chain(fields.iter().copied())
+        .filter_map(|field| Some((field, source_of(field)?)))
+        .collect();
+    let count = |source: Source| told.iter().filter(|(_, one)| *one == source).count();
+    // The last of the largest, and the most trusted is the smallest.
+    let most = told
+        .iter()
+        .map(|(_, source)| *source)
+        .max_by_key(|source| (count(*source), std::cmp::Reverse(*source)));
+    let Some(most) = most else { return Vec::new() };
+    let others: Vec<_> = told
+        .iter()
+        .filter(|(_, source)| *source != most)
+        .map(|(field, source)| (field.name(), Value::from(source.name())))
+        .collect();
+    let mut rendered = vec![("source", Value::from(most.name()))];
+    if !others.is_empty() {
+        rendered.push(("sources", Value::Object(others)));
+    }
+    rendered
+}
+
+/// What somebody else said of who this is.
+fn conflict_value(conflict: &Conflict) -> Value {
+    let told = [("container_id", &conflict.container_id), ("task_arn", &conflict.task_arn)];
+    let told = told.into_iter().filter_map(|(key, value)| Some((key, Value::from(value.as_deref()?))));
+    Value::Object(told.chain([("source", Value::from(conflict.source.name()))]).collect())
 }
 
 #[cfg(test)]
@@ -185,7 +249,49 @@ mod tests {
         let json = String::from_utf8(RenderedIdentity::of(&identity(), BOTH).json.rest).expect("UTF-8");
         assert_eq!(
             json,
-            "\"family\":\"web\",\"network_wait_ms\":81,\"sources\":{\"container_id\":\"cgroup\",\"family\":\"metadata-v4\"}"
+            "\"family\":\"web\",\"network_wait_ms\":81,\"source\":\"metadata-v4\",\"sources\":{\"container_id\":\"cgroup\"}"
+        );
+    }
+
+    #[test]
+    fn most_values_share_a_source_and_the_others_are_named() {
+        let mut identity = identity();
+        identity.offer(Field::Revision, "7", Source::MetadataV4).expect("a number");
+        identity.offer(Field::FaultInjection, "true", Source::MetadataV4).expect("a flag");
+        identity.offer(Field::StartedAt, "2026-01-02T03:04:05Z", Source::Computed).expect("a time");
+        identity.forget(Field::NetworkWaitMs);
+        identity.derive(Field::NetworkWaitMs, "81", Source::Computed).expect("a number");
+        identity.conflict =
+            Some(Conflict { container_id: Some("a".repeat(64)), task_arn: None, source: Source::MetadataV3 });
+        let rendered = RenderedIdentity::of(&identity, BOTH);
+        let json: serde_json::Value =
+            serde_json::from_slice(&[b"{", rendered.json.rest.as_slice(), b"}"].concat()).expect("JSON");
+        assert_eq!(json["source"], "metadata-v4");
+        let others = r#"{"container_id":"cgroup","network_wait_ms":"computed","started_at":"computed"}"#;
+        assert_eq!(json["sources"].to_string(), others);
+        assert_eq!((&json["fault_injection"], &json["network_wait_ms"]), (&true.into(), &81.into()));
+        assert_eq!(json["identity_conflict"]["source"], "metadata-v3");
+        assert_eq!(json["identity_conflict"].get("task_arn"), None);
+        let text = String::from_utf8(rendered.text.rest).expect("UTF-8");
+        for part in ["source=metadata-v4 ", " sources.container_id=cgroup ", " fault_injection=true "] {
+            assert!(text.contains(part), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_plain_value_is_found_again_in_either_format() {
+        let mut identity = identity();
+        let arn = "arn:aws:ecs:eu-west-1:123456789012:container-instance/default/0123";
+        identity.offer(Field::InstanceArn, arn, Source::Introspection).expect("an ARN");
+        identity.offer(Field::Image, "a\"b", Source::MetadataV4).expect("an image");
+        for (json, text) in [(true, false), (false, true), (true, true)] {
+            let rendered = RenderedIdentity::of(&identity, Formats { json, text });
+            assert_eq!(rendered.plain(Field::InstanceArn), Some(arn));
+            assert_eq!(rendered.plain(Field::Service), None);
+        }
+        assert_eq!(
+            RenderedIdentity::of(&identity, Formats { json: true, text: false }).plain(Field::Image),
+            None
         );
     }
 

@@ -39,6 +39,8 @@ pub enum Kind {
     Stop,
     /// another signal arrived from outside
     Signal,
+    /// the endpoint told who stopped the task
+    Task,
     /// the program still runs well after a stop signal
     Stuck,
     /// the program ended
@@ -55,6 +57,7 @@ impl Kind {
             Kind::MemoryPressure => "memory_pressure",
             Kind::Stop => "stop",
             Kind::Signal => "signal",
+            Kind::Task => "task",
             Kind::Stuck => "stuck",
             Kind::Exit => "exit",
         }
@@ -108,6 +111,19 @@ impl Record {
                 fields.pop();
             }
         }
+    }
+
+    /// The frames that carry the record from a helper to PID 1, which writes it: in `format` to stderr, and to the journal
+    /// if there is one.
+    pub fn frames(&self, format: RecordFormat, has_journal: bool, identity: &RenderedIdentity) -> Vec<u8> {
+        let mut frames = Vec::new();
+        if format != RecordFormat::Off {
+            frames.extend(Frame::StderrLine.encode(&self.render(format, identity)));
+        }
+        if has_journal {
+            frames.extend(Frame::JournalLine.encode(&self.render(RecordFormat::Json, identity)));
+        }
+        frames
     }
 
     fn line(
@@ -166,7 +182,7 @@ mod tests {
         let expected = format!(
             "{{\"epitaph\":\"exit\",\"schema\":1,\"time\":\"1970-01-01T00:00:01.500Z\",\"container_id\":\"{ID}\",\
              \"pid\":7,\"exit\":{{\"code\":3,\"why\":\"it \\\"said\\\" so\"}},\"image\":\"a \\\"b\\\"=c\",\
-             \"sources\":{{\"container_id\":\"cpuset\",\"image\":\"metadata-v4\"}}}}\n"
+             \"source\":\"metadata-v4\",\"sources\":{{\"container_id\":\"cpuset\"}}}}\n"
         );
         assert_eq!(String::from_utf8_lossy(&line), expected);
     }
@@ -177,8 +193,8 @@ mod tests {
         let line = record(vec![("exit", exit)]).render(RecordFormat::Text, &identity());
         let expected = format!(
             "\nepitaph=exit schema=1 time=1970-01-01T00:00:01.500Z container_id={ID} pid=7 exit.code=3 \
-             exit.why=\"it \\\"said\\\" so\" image=\"a \\\"b\\\"=c\" sources.container_id=cpuset \
-             sources.image=metadata-v4\n"
+             exit.why=\"it \\\"said\\\" so\" image=\"a \\\"b\\\"=c\" source=metadata-v4 \
+             sources.container_id=cpuset\n"
         );
         assert_eq!(String::from_utf8_lossy(&line), expected);
     }

@@ -15,6 +15,8 @@ pub enum Value {
     Number(u64),
     /// a number that may be negative
     Signed(i64),
+    /// true or false
+    Flag(bool),
     /// keys with their values
     Object(Vec<(&'static str, Value)>),
     /// values, the most important first
@@ -51,6 +53,7 @@ impl Serialize for Value {
             Value::Text(text) => serializer.serialize_str(text),
             Value::Number(number) => serializer.serialize_u64(*number),
             Value::Signed(number) => serializer.serialize_i64(*number),
+            Value::Flag(flag) => serializer.serialize_bool(*flag),
             Value::Object(fields) => {
                 let mut map = serializer.serialize_map(Some(fields.len()))?;
                 for (key, value) in fields {
@@ -151,6 +154,7 @@ fn logfmt(line: &mut String, key: &str, value: &Value) {
         Value::Text(text) => text.clone(),
         Value::Number(number) => number.to_string(),
         Value::Signed(number) => number.to_string(),
+        Value::Flag(flag) => flag.to_string(),
     };
     if !line.is_empty() {
         line.push(' ');

@@ -9,9 +9,10 @@ use super::journal::Queue;
 use super::memory::{MemoryReader, memory_value};
 use super::{late, table};
 use crate::forensics::{Memory, Process};
+use crate::identity::StoppedBy;
 use crate::launch::NotStarted;
 use crate::options::{Options, RecordFormat, Signal, Target};
-use crate::record::{Formats, Frame, Kind, Record, RenderedIdentity, Value, stderr};
+use crate::record::{Formats, Kind, Record, RenderedIdentity, Value, stderr};
 use crate::sys::{self, Usage, reason};
 use nix::errno::Errno;
 use nix::unistd::{Pid, getpid};
@@ -42,6 +43,8 @@ pub struct Hands {
     pub usage: Option<Usage>,
     /// why it could not be executed
     pub not_started: Option<NotStarted>,
+    /// who stopped the task
+    pub stopped_by: Option<StoppedBy>,
     /// the memory cgroup
     pub memory: Option<MemoryReader>,
     /// who the container is
@@ -66,6 +69,7 @@ impl Hands {
             started: Instant::now(),
             usage: None,
             not_started: None,
+            stopped_by: None,
             memory: None,
             identity: RenderedIdentity::default(),
             format,
@@ -94,6 +98,8 @@ impl Hands {
                 Some(Event::ProgramSeen(self.memory.as_ref().and_then(|memory| memory.is_ending(program))))
             }
             Action::SearchIdentity => Some(self.search_identity()),
+            Action::LookAgain => Some(self.look_again()),
+            Action::LookAtStop => Some(self.look_at_stop()),
             Action::Append => Some(self.journal.as_mut()?.append(self.identity.container_id())),
             Action::TakeLinesBack => {
                 self.journal.as_mut()?.take_back();
@@ -210,13 +216,7 @@ impl Hands {
             let (processes, _) = table::of_container(Path::new("/"), init, &others, TABLE.0);
             let fields = stuck_fields(late, &processes);
             let record = Record { kind: Kind::Stuck, time: SystemTime::now(), pid, fields };
-            let mut frames = Vec::new();
-            if format != RecordFormat::Off {
-                frames.extend(Frame::StderrLine.encode(&record.render(format, identity)));
-            }
-            if has_journal {
-                frames.extend(Frame::JournalLine.encode(&record.render(RecordFormat::Json, identity)));
-            }
+            let frames = record.frames(format, has_journal, identity);
             u8::from(std::io::Write::write_all(&mut uplink, &frames).is_err())
         }))
     }
@@ -269,6 +269,21 @@ impl Hands {
         let time = late::PATIENCE + Duration::from_secs(10);
         helper::start_with_uplink(Purpose::Identity, time, &mut self.uplinks, |pipe| {
             late::search(pipe, formats, pause_first)
+        })
+    }
+
+    fn look_again(&mut self) -> Event {
+        let (formats, before) = (self.formats(), &self.identity);
+        helper::start_with_uplink(Purpose::Look, late::LOOK, &mut self.uplinks, |pipe| {
+            late::look_again(pipe, before, formats)
+        })
+    }
+
+    fn look_at_stop(&mut self) -> Event {
+        let (stopped, pid, identity) = (SystemTime::now(), self.program_pid, &self.identity);
+        let formats = (self.format, self.journal.is_some());
+        helper::start_with_uplink(Purpose::Look, late::LOOK, &mut self.uplinks, |pipe| {
+            late::look_at_stop(pipe, identity, stopped, pid, formats)
         })
     }
 

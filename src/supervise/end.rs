@@ -50,6 +50,8 @@ pub(super) fn end(supervisor: &mut Supervisor) -> u8 {
     // What was under way, and can explain the end. A helper that the OOM killer took has to be reaped before we kill it.
     supervisor.reap(None, at);
     end_helpers(supervisor, Purpose::Identity);
+    end_helpers(supervisor, Purpose::Look);
+    supervisor.read_uplinks(at);
     supervisor.read_report(at);
     look_at_pending_signals(supervisor);
     // What the program leaves behind in its session and on its terminal.
@@ -238,6 +240,9 @@ fn exit_fields(
     if let Some(stop) = core.stops.current() {
         exit.push(("stop_signal", Value::from(stop.signal.to_string())));
         exit.push(("stop_ms", since(stop.at)));
+    }
+    if let Some(by) = hands.stopped_by.filter(|_| core.stops.current().is_some()) {
+        exit.push(("stopped_by", Value::from(by.name())));
     }
     if let Some(other) = core.stops.last_other(at) {
         exit.push(("last_signal", Value::from(other.signal.to_string())));

@@ -26,7 +26,7 @@ use self::memory::MemoryReader;
 use self::signals::Batch;
 use self::spawn::Setup;
 use self::wait::{Ears, Heard, Sources};
-use crate::identity::System;
+use crate::identity::{StoppedBy, System};
 use crate::launch::{Inherited, NotStarted};
 use crate::options::{Mode, Options, RecordFormat};
 use crate::record::{Frame, Frames, stderr};
@@ -272,6 +272,13 @@ impl Supervisor {
     fn on_frame(&mut self, now: Instant, frame: Frame, bytes: Vec<u8>) {
         match frame {
             Frame::Resolved => self.handle(now, Event::Resolved),
+            Frame::Endpoint => {
+                self.handle(now, Event::Endpoint { look_again: bytes.first() == Some(&1) });
+            }
+            Frame::StoppedBy => {
+                let is = |by: &StoppedBy| by.name().as_bytes() == bytes;
+                self.hands.stopped_by = StoppedBy::ALL.into_iter().find(is);
+            }
             Frame::Executing => {
                 self.handle(now, Event::Executing);
                 self.confirm_memory(now);

@@ -8,6 +8,7 @@ mod file;
 mod process;
 mod signal;
 mod terminal;
+mod time;
 mod xattr;
 
 pub use descriptors::{close_inherited_descriptors, own_pidfd_inode, protect, unread};
@@ -23,6 +24,7 @@ pub use signal::{
     swap_signal_mask, wait_for_signal,
 };
 pub use terminal::{give_up_terminal, take_terminal};
+pub use time::time_since_boot;
 pub use xattr::{attribute, is_in_bounding_set};
 
 use std::io;

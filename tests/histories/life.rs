@@ -121,6 +121,10 @@ impl Life {
         let counters = self.counters();
         let watched = self.script.watched;
         self.handle(Event::MemoryFound(Baseline { counters, watched, limited: true }));
+        if self.random.chance(50) {
+            let look_again = self.random.chance(50);
+            self.handle(Event::Endpoint { look_again });
+        }
         self.handle(Event::Executing);
         self.handle(Event::ReportClosed);
         let mut acts: VecDeque<(u64, Act)> = std::mem::take(&mut self.script.acts).into();
@@ -373,6 +377,10 @@ impl Life {
                 self.world.strike(pid, Ending::Signaled(KILL), Cause::Epitaph, 0);
                 None
             }
+            Action::LookAgain | Action::LookAtStop => {
+                let ends = self.random.chance(80).then(|| (self.random.below(1500), 0));
+                Some(self.start(Purpose::Look, 1500, ends))
+            }
             Action::WarnKillRefused { .. } | Action::Suspend => None,
         }
     }
@@ -414,8 +422,10 @@ impl Life {
         self.tell(format_args!("over: {over:?}"));
         self.world.has_sigchld = true;
         self.reap();
-        for action in self.core.helpers.end(Purpose::Identity) {
-            self.carry_out(action);
+        for purpose in [Purpose::Identity, Purpose::Look] {
+            for action in self.core.helpers.end(purpose) {
+                self.carry_out(action);
+            }
         }
         while let Some(arrival) = self.signals.pop_front() {
             self.handle(Event::Signal(arrival));

@@ -28,8 +28,8 @@ in_both_forms! {
 #[test]
 fn the_schema_refuses_what_is_no_record() {
     let stop = serde_json::json!({
-        "epitaph": "stop", "schema": 1, "time": "2026-01-15T09:30:03.418Z", "pid": 2, "signal": "SIGTERM",
-        "sender": "inside", "sender_pid": 9
+        "epitaph": "stop", "schema": 1, "time": "2026-01-15T09:30:03.418Z", "run": "5b1e-2c9f4a", "pid": 2,
+        "signal": "SIGTERM", "sender": "inside", "sender_pid": 9
     });
     assert!(records::schema().is_valid(&stop));
     let change = |key: &str, value: Value| {
@@ -44,6 +44,7 @@ fn the_schema_refuses_what_is_no_record() {
         change("pid", "2".into()),
         change("signal", "15".into()),
         change("sender", "outside".into()),
+        change("run", "1".into()),
         change("container_id", "abc".into()),
         change("task_arn", "arn:aws:ecs".into()),
         change("image", "only in the other records".into()),
@@ -163,7 +164,7 @@ fn text_is_the_same_in_other_clothes(form: Form) {
         let value = |key: &str| pairs.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
         assert_eq!(value("epitaph"), record["epitaph"].as_str());
         assert_eq!(value("task_arn"), record["task_arn"].as_str());
-        assert_eq!(value("sources.task_arn"), Some("metadata-v4"));
+        assert_eq!(value("source"), Some("metadata-v4"));
         if record["epitaph"] == "exit" {
             assert_eq!(value("exit.code"), Some("3"));
             assert!(value("exit.why").unwrap().starts_with("The program ended with exit code 3 after "));

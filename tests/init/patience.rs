@@ -62,7 +62,7 @@ fn sigterm_while_the_endpoint_is_silent(form: Form) {
     assert_eq!(record["exit"]["verdict"], "stopped");
     assert!(record["exit"]["why"].as_str().unwrap().contains("was to become the program"), "{record}");
     assert_eq!(record["container_id"].as_str(), Some(task.subject().unwrap().docker_id.as_str()));
-    assert_eq!(record["sources"]["container_id"], "cpuset");
+    assert_eq!(record["source"], "cpuset");
     assert_eq!(record["task_id"].as_str(), task.arn.rsplit('/').next(), "the cgroup names the task too");
 }
 

@@ -97,7 +97,8 @@ fn with_five_descriptors_the_program_starts(form: Form) {
 
 /// Orphans end faster than one that reaps only could reap them, and a signal, or the program's end, is seen all the same.
 fn a_storm_of_orphans_hides_no_signal_and_no_end(form: Form) {
-    let running = Launch::new(form, probe(&["storm", "8"])).start().ready();
+    let running = Launch::new(form, probe(&["storm", "8"])).options(["-w"]).start().ready();
+    running.stderr.wait_for("reaped process ");
     running.signal(libc::SIGTERM);
     let exit = records::exit(&running.finish().stderr);
     assert_eq!((&exit["verdict"], &exit["code"]), (&"stopped".into(), &5.into()), "{exit}");

@@ -14,6 +14,8 @@ pub enum Purpose {
     Identity,
     /// writes to stderr where that is a file
     Writer,
+    /// asks the endpoint once
+    Look,
 }
 
 #[derive(Debug, Clone, Copy)]

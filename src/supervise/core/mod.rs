@@ -107,6 +107,11 @@ pub enum Event {
     NotStarted,
     /// nothing more can be learned of the identity
     Resolved,
+    /// a task metadata endpoint has answered
+    Endpoint {
+        /// whether it will know more in a moment
+        look_again: bool,
+    },
     /// the child's pipe was closed: by the exec, or by its end
     ReportClosed,
     /// a helper runs
@@ -176,6 +181,10 @@ pub enum Action {
     LookAtProgram,
     /// start a helper that goes on looking for the identity
     SearchIdentity,
+    /// start a helper that asks the agent for what it could not know at the start
+    LookAgain,
+    /// start a helper that asks the agent who stopped the task
+    LookAtStop,
     /// start a helper that appends the lines that wait to the journal
     Append,
     /// put the lines of the last append back: it did not happen
@@ -237,6 +246,8 @@ pub struct Core {
     /// the lines for the journal
     pub journal: Journal,
     oom_poll: Option<Duration>,
+    late_look: Option<Duration>,
+    stop_look: bool,
     /// orphans reaped
     reaped: u64,
 }
@@ -272,6 +283,8 @@ impl Core {
             helpers: Helpers::default(),
             journal: Journal::default(),
             oom_poll: options.oom_poll,
+            late_look: options.late_look,
+            stop_look: options.stop_look,
             reaped: 0,
         }
     }
@@ -331,6 +344,9 @@ impl Core {
             }
             Event::Executing => self.late.executed = true,
             Event::NotStarted => self.late.not_started = true,
+            Event::Endpoint { look_again } => {
+                self.late.on_endpoint(now, self.late_look.filter(|_| look_again));
+            }
             Event::Resolved => put(to, self.late.on_resolved()),
             Event::ReportClosed => put(to, self.late.on_report_closed(self.program.is_some())),
             Event::HelperStarted { purpose, pid, deadline } => {
@@ -338,14 +354,14 @@ impl Core {
                 match purpose {
                     Purpose::Journal => self.journal.on_started(),
                     Purpose::Identity => self.late.on_started(),
-                    Purpose::Record | Purpose::Writer => {}
+                    Purpose::Record | Purpose::Look | Purpose::Writer => {}
                 }
             }
             Event::HelperMissing(purpose) => match purpose {
                 Purpose::Journal => self.journal.on_missing(now),
                 Purpose::Identity => self.late.on_missing(now),
                 Purpose::Record => put(to, Some(self.stops.stuck_alone())),
-                Purpose::Writer => {}
+                Purpose::Look | Purpose::Writer => {}
             },
             Event::LineQueued => self.journal.on_queued(),
             Event::Time => self.on_time(now, to),
@@ -396,7 +412,12 @@ impl Core {
 
     fn on_sent(&mut self, now: Instant, order: Order, refused: Option<i32>, to: &mut Actions) {
         match order {
-            Order::Forward(arrival, sent) => put(to, self.stops.on_forwarded(arrival, sent, refused)),
+            Order::Forward(arrival, sent) => {
+                let before = self.stops.begun();
+                put(to, self.stops.on_forwarded(arrival, sent, refused));
+                let asks = self.stop_look && self.late.heard_endpoint && self.stops.begun() > before;
+                put(to, asks.then_some(Action::LookAtStop));
+            }
             Order::Kill => {
                 self.stops.on_kill_sent(refused);
                 let Some(errno) = refused else { return };
@@ -424,7 +445,7 @@ impl Core {
             match finished.purpose {
                 Purpose::Journal => put(to, Some(self.journal.on_ended(finished))),
                 Purpose::Identity => self.late.on_ended(now, finished),
-                Purpose::Record | Purpose::Writer => {}
+                Purpose::Record | Purpose::Look | Purpose::Writer => {}
             }
         } else {
             self.reaped += 1;

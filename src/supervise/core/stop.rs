@@ -129,6 +129,8 @@ pub struct Stops {
     settings: Settings,
     current: Option<Stop>,
     refused: Option<Refused>,
+    /// how many stops there were
+    begun: u32,
     stuck_at: Option<Instant>,
     kill_at: Option<Instant>,
     /// whether the kill was put off after a freeze, which happens once
@@ -148,6 +150,7 @@ impl Stops {
             settings,
             current: None,
             refused: None,
+            begun: 0,
             stuck_at: None,
             kill_at: None,
             had_time_after_freeze: false,
@@ -162,6 +165,11 @@ impl Stops {
     /// The stop that is under way, or that the program's end belongs to.
     pub fn current(&self) -> Option<Stop> {
         self.current
+    }
+
+    /// How many stops have begun.
+    pub(super) fn begun(&self) -> u32 {
+        self.begun
     }
 
     /// The last stop signal that the kernel refused to send, where none was accepted after it.
@@ -303,6 +311,7 @@ impl Stops {
 
     fn begin(&mut self, stop: Stop) {
         self.current = Some(stop);
+        self.begun = self.begun.saturating_add(1);
         self.refused = None;
         self.stuck_at = self.settings.stuck_after.and_then(|after| stop.at.checked_add(after));
         self.stop_records = Budget::default();

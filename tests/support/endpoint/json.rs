@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::task::{Container, Task};
+use super::task::{Container, Health, Task};
 
 /// The version of the task metadata endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,17 +23,18 @@ pub fn task(task: &Task, version: Version) -> Value {
     object.put("TaskARN", json!(task.arn));
     object.put("Family", json!(task.family));
     object.put("Revision", json!(task.revision));
-    object.put("DesiredStatus", json!("RUNNING"));
-    // So it is in the answers of real agents: a container that asks is running, and its task not yet.
-    object.put("KnownStatus", json!("NONE"));
+    object.put("DesiredStatus", json!(task.desired_status));
+    object.put("KnownStatus", json!(task.known_status));
     if task.cpu_limit.is_some() || task.memory_limit.is_some() {
         let mut limits = Object::default();
         limits.put_some("CPU", task.cpu_limit.map(|limit| json!(limit)));
         limits.put_some("Memory", task.memory_limit.map(|limit| json!(limit)));
         object.put("Limits", limits.value());
     }
-    object.put("PullStartedAt", json!("2026-01-15T09:30:02.014273806Z"));
-    object.put("PullStoppedAt", json!("2026-01-15T09:30:03.229511064Z"));
+    if let Some((began, ended)) = &task.pulled {
+        object.put("PullStartedAt", json!(began));
+        object.put("PullStoppedAt", json!(ended));
+    }
     object.put("AvailabilityZone", json!(task.availability_zone));
     if !containers.is_empty() {
         object.put("Containers", json!(containers));
@@ -42,7 +43,7 @@ pub fn task(task: &Task, version: Version) -> Value {
         object.put("LaunchType", json!(task.launch_type));
         object.put_some("ServiceName", task.service.as_ref().map(|name| json!(name)));
         object.put_some("VPCID", task.vpc_id.as_ref().map(|id| json!(id)));
-        object.put("FaultInjectionEnabled", json!(false));
+        object.put("FaultInjectionEnabled", json!(task.fault_injection));
         if task.launch_type == "FARGATE" {
             object.put("EphemeralStorageMetrics", json!({"Utilized": 319, "Reserved": 21_010}));
             object.put(
@@ -67,8 +68,7 @@ pub fn container(task: &Task, container: &Container, version: Version) -> Value 
     object.put("Image", json!(container.image));
     object.put("ImageID", json!(container.image_id));
     object.put("Labels", labels(task, container));
-    object
-        .put("DesiredStatus", json!(if container.is_pause() { "RESOURCES_PROVISIONED" } else { "RUNNING" }));
+    object.put("DesiredStatus", json!(task.desired_status));
     object.put("KnownStatus", json!(container.known_status));
     object.put(
         "Limits",
@@ -76,8 +76,13 @@ pub fn container(task: &Task, container: &Container, version: Version) -> Value 
     );
     object.put_some("CreatedAt", container.created_at.as_ref().map(|time| json!(time)));
     object.put_some("StartedAt", container.started_at.as_ref().map(|time| json!(time)));
+    object.put_some("FinishedAt", container.finished_at.as_ref().map(|time| json!(time)));
+    object.put_some("ExitCode", container.exit_code.map(|code| json!(code)));
+    object.put_some("Health", container.health.as_ref().map(health));
     object.put("Type", json!(container.kind));
-    object.put("Networks", json!([network(task, container, version)]));
+    if container.has_network {
+        object.put("Networks", json!([network(task, container, version)]));
+    }
     if version == Version::V4 {
         object.put_some("ContainerARN", container.arn.as_ref().map(|arn| json!(arn)));
         object.put_some("LogDriver", container.log_driver.as_ref().map(|driver| json!(driver)));
@@ -89,6 +94,15 @@ pub fn container(task: &Task, container: &Container, version: Version) -> Value 
             object.put("Snapshotter", json!("overlayfs"));
         }
     }
+    object.value()
+}
+
+fn health(health: &Health) -> Value {
+    let mut object = Object::default();
+    object.put("status", json!(health.status));
+    object.put_some("statusSince", health.since.as_ref().map(|time| json!(time)));
+    object.put_some("exitCode", health.exit_code.map(|code| json!(code)));
+    object.put_some("output", health.output.as_ref().map(|text| json!(text)));
     object.value()
 }
 
@@ -109,7 +123,10 @@ fn labels(task: &Task, container: &Container) -> Value {
 fn network(task: &Task, container: &Container, version: Version) -> Value {
     let mut network = Object::default();
     network.put("NetworkMode", json!(task.network_mode));
-    network.put("IPv4Addresses", json!([container.ip]));
+    if !container.ip.is_empty() || container.ipv6.is_none() {
+        network.put("IPv4Addresses", json!([container.ip]));
+    }
+    network.put_some("IPv6Addresses", container.ipv6.as_ref().map(|ip| json!([ip])));
     if version == Version::V4 && task.network_mode == "awsvpc" {
         network.put("AttachmentIndex", json!(0));
         network.put("MACAddress", json!("0e:9e:32:c7:48:85"));

@@ -44,7 +44,7 @@ use std::time::Duration;
 pub use alter::{HUGE, INJECTED};
 pub use fault::{Fault, Rule};
 pub use limit::RateLimit;
-pub use task::{Container, PAUSE, Task};
+pub use task::{Container, Health, PAUSE, Task};
 
 use limit::Buckets;
 use server::Shared;
@@ -158,6 +158,15 @@ impl Endpoint {
     /// Changes what the endpoint knows.
     pub fn update(&self, change: impl FnOnce(&mut Task)) {
         change(&mut self.shared.lock().task);
+    }
+
+    /// Docker's start call for the container under test has returned; see [`Container::start`].
+    pub fn start_subject(&self) {
+        self.update(|task| {
+            if let Some(container) = task.subject_mut() {
+                container.start();
+            }
+        });
     }
 
     /// Sets the ID of the container under test, which is known only once Docker has created it.

@@ -82,8 +82,16 @@ fn by_endpoint_id(task: &Task, version: Version, rest: &[&str]) -> Answer {
         _ => return not_found(),
     };
     let Some(container) = task.containers.iter().find(|container| container.endpoint_id == *id) else {
-        let status = if version == Version::V4 { 404 } else { 500 };
-        return Answer::json(status, &json!(format!("unable to find a container for endpoint ID: {id}")));
+        let (status, name) = match (version, what) {
+            (Version::V4, _) => (404, "V4"),
+            (_, Document::Stats | Document::TaskStats) => (400, "V3"),
+            _ => (500, "V3"),
+        };
+        let why = format!(
+            "{name} container metadata handler: unable to get container ID from request: unable to get docker ID from \
+             v3 endpoint ID: {id}"
+        );
+        return Answer::json(status, &json!(why));
     };
     Answer::json(200, &what.of(task, container, version))
 }
