@@ -61,7 +61,7 @@ pub struct Hands {
 impl Hands {
     /// Before there is a program.
     pub fn new(options: &Options, format: RecordFormat) -> Hands {
-        let name = options.program.first().map(|name| name.to_string_lossy().into_owned());
+        let name = options.program.first().map(|program| crate::launch::name(program));
         Hands {
             program: None,
             program_pid: None,

@@ -77,6 +77,7 @@ pub(super) fn end(supervisor: &mut Supervisor) -> u8 {
     }
     stderr().drain(LAST_WORDS);
     finish_journal(supervisor);
+    finish_writer(supervisor);
     if supervisor.success_codes.contains(&code) { 0 } else { code }
 }
 
@@ -181,6 +182,18 @@ fn try_journal(supervisor: &mut Supervisor) {
     }
 }
 
+/// Lets the process that writes to stderr come to its end.
+fn finish_writer(supervisor: &mut Supervisor) {
+    if !supervisor.core.helpers.any(Purpose::Writer) {
+        return;
+    }
+    stderr().drain(LAST_WORDS);
+    stderr().close_writer();
+    let deadline = Instant::now() + LAST_WORDS;
+    supervisor.go_on_until(deadline, TRY_EVERY, |supervisor| !supervisor.core.helpers.any(Purpose::Writer));
+    end_helpers(supervisor, Purpose::Writer);
+}
+
 fn finish_journal(supervisor: &mut Supervisor) {
     let deadline = Instant::now() + LAST_LINES;
     supervisor.go_on_until(deadline, TRY_EVERY, |supervisor| !supervisor.core.journal.is_busy());
@@ -268,7 +281,7 @@ fn add_left(supervisor: &Supervisor, exit: &mut Vec<(&'static str, Value)>) {
     if let Some(count) = count.filter(|_| supervisor.setup.adopts) {
         exit.push(("left", Value::from(count as u64)));
     }
-    let lost = stderr().lost() + supervisor.core.helpers.lost() + supervisor.core.journal.lost();
+    let lost = stderr().lost_so_far() + supervisor.core.helpers.lost() + supervisor.core.journal.lost();
     exit.push(("records_lost", Value::from(lost)));
     if !left.is_empty() {
         exit.push(("left_processes", table::value(&left)));

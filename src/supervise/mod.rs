@@ -17,8 +17,10 @@ mod signals;
 mod spawn;
 mod table;
 mod wait;
+mod writer;
 
 use self::act::Hands;
+use self::core::helpers::Purpose;
 use self::core::{Child, Core, Ending, Event};
 use self::memory::MemoryReader;
 use self::signals::Batch;
@@ -47,6 +49,10 @@ pub fn run(options: &Options, inherited: &Inherited, format: RecordFormat) -> u8
     let mut supervisor = ManuallyDrop::new(Supervisor::new(options, format, setup));
     if options.mode == Mode::Pause {
         supervisor.enter_supervision();
+        if options.close_fds {
+            sys::close_inherited_descriptors();
+        }
+        supervisor.start_writer();
     } else if let Err(error) = spawn::start(&mut supervisor, options, inherited, format) {
         return end::without_program(&mut supervisor, &error);
     }
@@ -106,6 +112,13 @@ impl Supervisor {
         stderr().queue_what_does_not_fit();
         // A working directory keeps its file system from being unmounted.
         let _ = nix::unistd::chdir(c"/");
+    }
+
+    /// Starts the process that writes to stderr where that is a file, see [`crate::record::writer`].
+    fn start_writer(&mut self) {
+        if let Some(event) = writer::start() {
+            self.handle(Instant::now(), event);
+        }
     }
 
     /// The loop, until the program has ended.
@@ -194,8 +207,14 @@ impl Supervisor {
             }
             // What it has sent before its end.
             self.close_uplink(now, child.pid);
+            if self.core.helpers.is(child.pid, Purpose::Writer) {
+                stderr().count_in_flight();
+            }
             let before = self.core.reaped();
             self.handle(now, Event::Reaped(child));
+            if !stderr().has_writer() && self.core.over().is_none() {
+                self.start_writer();
+            }
             if self.core.reaped() > before {
                 let level = if self.warn_on_reap { log::Level::Warn } else { log::Level::Debug };
                 log::log!(level, "reaped process {}", child.pid);

@@ -21,7 +21,9 @@ mod running;
 mod trace;
 
 mod becoming;
+mod close_fds;
 mod exits;
+mod frozen;
 mod hints;
 mod hostile;
 mod identity;

@@ -12,6 +12,8 @@ pub enum Purpose {
     Journal,
     /// goes on looking for the identity
     Identity,
+    /// writes to stderr where that is a file
+    Writer,
     /// asks the endpoint once
     Look,
 }
@@ -53,6 +55,11 @@ impl Helpers {
     /// Whether one of `purpose` runs.
     pub fn any(&self, purpose: Purpose) -> bool {
         self.running.iter().any(|helper| helper.purpose == purpose)
+    }
+
+    /// Whether it is a helper for `purpose`.
+    pub fn is(&self, pid: i32, purpose: Purpose) -> bool {
+        self.running.iter().any(|helper| (helper.pid, helper.purpose) == (pid, purpose))
     }
 
     /// Records that helpers were to make and did not.

@@ -362,14 +362,14 @@ impl Core {
                 match purpose {
                     Purpose::Journal => self.journal.on_started(),
                     Purpose::Identity => self.late.on_started(),
-                    Purpose::Record | Purpose::Look => {}
+                    Purpose::Record | Purpose::Look | Purpose::Writer => {}
                 }
             }
             Event::HelperMissing(purpose) => match purpose {
                 Purpose::Journal => self.journal.on_missing(now),
                 Purpose::Identity => self.late.on_missing(now),
                 Purpose::Record => put(to, Some(self.stops.stuck_alone())),
-                Purpose::Look => {}
+                Purpose::Look | Purpose::Writer => {}
             },
             Event::HelperWasEnding { pid } => self.helpers.on_was_ending(pid),
             Event::LineQueued => self.journal.on_queued(),
@@ -454,7 +454,7 @@ impl Core {
             match finished.purpose {
                 Purpose::Journal => put(to, Some(self.journal.on_ended(finished))),
                 Purpose::Identity => self.late.on_ended(now, finished),
-                Purpose::Record | Purpose::Look => {}
+                Purpose::Record | Purpose::Look | Purpose::Writer => {}
             }
         } else {
             self.reaped += 1;
