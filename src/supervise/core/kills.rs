@@ -268,7 +268,8 @@ impl Kills {
             self.victim = self.unrecorded.map(|_| candidate.victim);
         } else if candidate.victim.is_helper {
             self.candidate = None;
-            if tally.took_helper(now) {
+            // Reaped after the program it may be the victim of a kill that was before the program's.
+            if tally.took_helper(now, self.program_is_gone) {
                 self.explain(candidate.victim);
             }
         } else {
@@ -410,10 +411,11 @@ impl Tally {
     }
 
     /// A kill was a helper's. `false` where that kill was known not to be the program's by then, but not whose it was.
-    fn took_helper(&mut self, now: Instant) -> bool {
+    fn took_helper(&mut self, now: Instant, is_late: bool) -> bool {
         self.helpers += 1;
         let is_near = |at: Instant| now.saturating_duration_since(at) < OUTLIVED + self.not_lived;
-        if let Some((count, at)) = self.anonymous.filter(|(count, at)| *count > 0 && is_near(*at)) {
+        if let Some((count, at)) = self.anonymous.filter(|(count, at)| is_late && *count > 0 && is_near(*at))
+        {
             self.anonymous = Some((count - 1, at));
             return false;
         }
