@@ -8,7 +8,7 @@ use super::helper::{self, Uplinks};
 use super::journal::Queue;
 use super::memory::{MemoryReader, memory_value};
 use super::{late, table};
-use crate::forensics::{Memory, Process};
+use crate::forensics::{Memory, Process, name_and_parent};
 use crate::identity::StoppedBy;
 use crate::launch::NotStarted;
 use crate::options::{Options, RecordFormat, Signal, Target};
@@ -41,6 +41,12 @@ pub struct Hands {
     pub started: Instant,
     /// what it has used, once it was reaped
     pub usage: Option<Usage>,
+    /// whether it has dumped core
+    pub core_dumped: bool,
+    /// whether it had waited for children of its own; known where SIGKILL has ended it
+    pub has_waited: Option<bool>,
+    /// whether it was started with SIGCHLD ignored: then the kernel reaps its children, and it waits for none
+    pub ignores_children: bool,
     /// why it could not be executed
     pub not_started: Option<NotStarted>,
     /// who stopped the task
@@ -68,6 +74,9 @@ impl Hands {
             program_name: name.unwrap_or_default(),
             started: Instant::now(),
             usage: None,
+            core_dumped: false,
+            has_waited: None,
+            ignores_children: false,
             not_started: None,
             stopped_by: None,
             memory: None,
@@ -195,6 +204,10 @@ impl Hands {
         fields.push(("sender", Value::from(sender)));
         if let Sender::Inside(pid) = told.arrival.sender {
             fields.push(("sender_pid", Value::from(i64::from(pid))));
+            if let Some((name, parent)) = name_and_parent(Path::new("/"), pid) {
+                fields.push(("sender_name", Value::from(name.as_str())));
+                fields.push(("sender_ppid", Value::from(i64::from(parent))));
+            }
         }
         match told.delivery {
             Delivery::Forwarded => {}
@@ -213,10 +226,12 @@ impl Hands {
         let mut others: Vec<i32> = core.helpers.pids().collect();
         let (pid, format, identity) = (self.program_pid, self.format, &self.identity);
         let has_journal = self.journal.is_some();
+        let (memory, task_limit) = (self.memory.as_ref(), self.identity.task_memory_limit());
         Some(helper::start_with_uplink(Purpose::Record, TABLE.1, &mut self.uplinks, |mut uplink| {
             others.push(table::own_pid());
-            let (processes, _) = table::of_container(Path::new("/"), init, &others, TABLE.0);
-            let fields = stuck_fields(late, &processes);
+            let table = table::of_container(Path::new("/"), init, &others, TABLE.0, true);
+            let memory = memory.map(|memory| memory.since_start(task_limit));
+            let fields = stuck_fields(late, memory, &table.processes);
             let record = Record { kind: Kind::Stuck, time: SystemTime::now(), pid, fields };
             let frames = record.frames(format, has_journal, identity);
             u8::from(std::io::Write::write_all(&mut uplink, &frames).is_err())
@@ -225,13 +240,14 @@ impl Hands {
 
     /// The same where no helper can be started: the largest of the cgroup, or some of the table.
     fn record_stuck_alone(&mut self, late: Option<Duration>) -> Option<Event> {
-        let listed = self.memory.as_ref().map(|memory| memory.largest(LARGEST)).unwrap_or_default();
+        let listed = self.memory.as_ref().map(|memory| memory.largest(LARGEST, true)).unwrap_or_default();
         let processes = if listed.is_empty() {
-            table::of_container(Path::new("/"), table::own_pid(), &[], TABLE_ALONE).0
+            table::of_container(Path::new("/"), table::own_pid(), &[], TABLE_ALONE, true).processes
         } else {
             listed
         };
-        self.write(Kind::Stuck, stuck_fields(late, &processes))
+        let memory = self.memory_since_start();
+        self.write(Kind::Stuck, stuck_fields(late, memory, &processes))
     }
 
     fn record_kill(&mut self, new: u64, victim: Option<Victim>) -> Option<Event> {
@@ -250,8 +266,9 @@ impl Hands {
     fn record_pressure(&mut self) -> Option<Event> {
         let memory = self.memory_since_start()?;
         // Not in a helper: in a cgroup that is full, the memory of a fork can be what makes the kernel kill.
-        let processes = self.memory.as_ref()?.largest(LARGEST);
-        let fields = vec![("memory", memory_value(&memory)), ("processes", table::value(&processes))];
+        let processes = self.memory.as_ref()?.largest(LARGEST, memory.swap.is_some_and(|swap| swap > 0));
+        let mut fields = vec![("memory", memory_value(&memory))];
+        fields.extend(processes_field(&processes));
         self.write(Kind::MemoryPressure, fields)
     }
 
@@ -298,11 +315,21 @@ impl Hands {
     }
 }
 
-fn stuck_fields(late: Option<Duration>, processes: &[Process]) -> Vec<(&'static str, Value)> {
+fn stuck_fields(
+    late: Option<Duration>,
+    memory: Option<Memory>,
+    processes: &[Process],
+) -> Vec<(&'static str, Value)> {
     let mut fields = Vec::new();
     if let Some(late) = late {
         fields.push(("late_ms", Value::from(u64::try_from(late.as_millis()).unwrap_or(u64::MAX))));
     }
-    fields.push(("processes", table::value(processes)));
+    fields.extend(memory.map(|memory| ("memory", memory_value(&memory))));
+    fields.extend(processes_field(processes));
     fields
+}
+
+/// The program runs at least, so where nobody was seen it is not known who is there.
+fn processes_field(processes: &[Process]) -> Option<(&'static str, Value)> {
+    (!processes.is_empty()).then(|| ("processes", table::value(processes)))
 }

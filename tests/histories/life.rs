@@ -166,7 +166,7 @@ impl Life {
     }
 
     fn counters(&self) -> Counters {
-        Counters { oom_kills: Some(self.world.counter), limit_hits: Some(0) }
+        Counters { oom_kills: Some(self.world.counter), limit_hits: Some(0), high_hits: None }
     }
 
     fn act(&mut self, act: Act, acts: &mut VecDeque<(u64, Act)>) {
@@ -508,6 +508,9 @@ impl Life {
             before: None,
             after: None,
             kills,
+            is_alone: false,
+            is_pid_1: true,
+            left: None,
             victim: None,
         }
     }
