@@ -104,6 +104,8 @@ pub struct Facts<'a> {
     pub before: Option<Memory>,
     /// the memory cgroup at the program's end, raw; absent where nothing was readable
     pub after: Option<Memory>,
+    /// the limit of processes, where it was hit
+    pub pids: Option<super::Pids>,
     /// absent where no kill counter was readable
     pub kills: Option<Kills>,
     /// a victim that PID 1 reaped before the program's end, the last one of several

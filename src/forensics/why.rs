@@ -109,6 +109,9 @@ fn write(to: &mut Sentence, verdict: Verdict, facts: &Facts) -> fmt::Result {
         }
     }
     other_kills(to, verdict, facts)?;
+    if verdict != Verdict::Ok {
+        scarce_processes(to, facts)?;
+    }
     if !matches!(verdict, Verdict::Ok | Verdict::Stopped) {
         shared(to, facts)?;
     }
@@ -237,6 +240,18 @@ fn peak(to: &mut Sentence, facts: &Facts) -> fmt::Result {
         (Some(peak), None) => write!(to, "; usage peaked at {}", Size(peak)),
         (None, Some(limit)) => write!(to, "; the limit is {}", Size(limit)),
         (None, None) => Ok(()),
+    }
+}
+
+/// A process that could not be started, for which programs have many words.
+fn scarce_processes(to: &mut Sentence, facts: &Facts) -> fmt::Result {
+    let Some(hits) = facts.pids.and_then(|pids| pids.limit_hits).filter(|hits| *hits > 0) else {
+        return Ok(());
+    };
+    write!(to, "; a process or thread could not be started {hits} times: the limit of processes")?;
+    match facts.pids.and_then(|pids| pids.limit) {
+        Some(limit) => write!(to, " is {limit}"),
+        None => write!(to, " was hit"),
     }
 }
 

@@ -6,9 +6,9 @@ use super::core::stop::{Delivery, Told};
 use super::core::{Action, Core, Event, Sender};
 use super::helper::{self, Uplinks};
 use super::journal::Queue;
-use super::memory::{MemoryReader, memory_value};
+use super::memory::{MemoryReader, memory_value, pids_value};
 use super::{late, table};
-use crate::forensics::{Memory, Process, name_and_parent};
+use crate::forensics::{Memory, Pids, PidsCgroup, Process, name_and_parent};
 use crate::identity::StoppedBy;
 use crate::launch::NotStarted;
 use crate::options::{Options, RecordFormat, Signal, Target};
@@ -53,6 +53,8 @@ pub struct Hands {
     pub stopped_by: Option<StoppedBy>,
     /// the memory cgroup
     pub memory: Option<MemoryReader>,
+    /// where its processes are counted
+    pub pids: Option<PidsCgroup>,
     /// who the container is
     pub identity: RenderedIdentity,
     /// on stderr
@@ -80,6 +82,7 @@ impl Hands {
             not_started: None,
             stopped_by: None,
             memory: None,
+            pids: None,
             identity: RenderedIdentity::default(),
             format,
             journal: options.journal.clone().map(Queue::new),
@@ -227,11 +230,12 @@ impl Hands {
         let (pid, format, identity) = (self.program_pid, self.format, &self.identity);
         let has_journal = self.journal.is_some();
         let (memory, task_limit) = (self.memory.as_ref(), self.identity.task_memory_limit());
+        let pids = self.scarce_pids();
         Some(helper::start_with_uplink(Purpose::Record, TABLE.1, &mut self.uplinks, |mut uplink| {
             others.push(table::own_pid());
             let table = table::of_container(Path::new("/"), init, &others, TABLE.0, true);
             let memory = memory.map(|memory| memory.since_start(task_limit));
-            let fields = stuck_fields(late, memory, &table.processes);
+            let fields = stuck_fields(late, memory, pids, &table.processes);
             let record = Record { kind: Kind::Stuck, time: SystemTime::now(), pid, fields };
             let frames = record.frames(format, has_journal, identity);
             u8::from(std::io::Write::write_all(&mut uplink, &frames).is_err())
@@ -247,7 +251,7 @@ impl Hands {
             listed
         };
         let memory = self.memory_since_start();
-        self.write(Kind::Stuck, stuck_fields(late, memory, &processes))
+        self.write(Kind::Stuck, stuck_fields(late, memory, self.scarce_pids(), &processes))
     }
 
     fn record_kill(&mut self, new: u64, victim: Option<Victim>) -> Option<Event> {
@@ -268,12 +272,19 @@ impl Hands {
         // Not in a helper: in a cgroup that is full, the memory of a fork can be what makes the kernel kill.
         let processes = self.memory.as_ref()?.largest(LARGEST, memory.swap.is_some_and(|swap| swap > 0));
         let mut fields = vec![("memory", memory_value(&memory))];
+        fields.extend(self.scarce_pids().map(|pids| ("pids", pids_value(&pids))));
         fields.extend(processes_field(&processes));
         self.write(Kind::MemoryPressure, fields)
     }
 
     fn memory_since_start(&self) -> Option<Memory> {
         Some(self.memory.as_ref()?.since_start(self.identity.task_memory_limit()))
+    }
+
+    /// The limit of processes, where it was hit.
+    fn scarce_pids(&self) -> Option<Pids> {
+        let pids = self.pids.as_ref().map(PidsCgroup::read);
+        pids.filter(|pids| pids.limit_hits.is_some_and(|hits| hits > 0))
     }
 
     fn record_identity(&mut self) -> Option<Event> {
@@ -318,6 +329,7 @@ impl Hands {
 fn stuck_fields(
     late: Option<Duration>,
     memory: Option<Memory>,
+    pids: Option<Pids>,
     processes: &[Process],
 ) -> Vec<(&'static str, Value)> {
     let mut fields = Vec::new();
@@ -325,6 +337,7 @@ fn stuck_fields(
         fields.push(("late_ms", Value::from(u64::try_from(late.as_millis()).unwrap_or(u64::MAX))));
     }
     fields.extend(memory.map(|memory| ("memory", memory_value(&memory))));
+    fields.extend(pids.map(|pids| ("pids", pids_value(&pids))));
     fields.extend(processes_field(processes));
     fields
 }

@@ -4,10 +4,10 @@ use super::core::helpers::Purpose;
 use super::core::kills::{Counted, Kills};
 use super::core::stop::Other;
 use super::core::{Child, Core, Ending, Event, Over, Sender};
-use super::memory::{MemoryReader, counters_of, memory_value};
+use super::memory::{MemoryReader, counters_of, memory_value, pids_value};
 use super::table::Left;
 use super::{Supervisor, isolate, late, table};
-use crate::forensics::{self, Facts, Judgement, Memory, Outcome, Verdict, judge};
+use crate::forensics::{self, Facts, Judgement, Memory, Outcome, Pids, PidsCgroup, Verdict, judge};
 use crate::identity::{System, local};
 use crate::launch::NotStarted;
 use crate::options::Signal;
@@ -227,9 +227,10 @@ fn exit_fields(
 ) -> Vec<(&'static str, Value)> {
     let (core, hands) = (&supervisor.core, &supervisor.hands);
     let left = look_around(supervisor);
+    let pids = hands.pids.as_ref().map(PidsCgroup::read);
     let judgement = match &hands.not_started {
         Some(failure) => Judgement { verdict: Verdict::NotStarted, why: failure.why.clone() },
-        None => judge_end(supervisor, over, at, memory, &left),
+        None => judge_end(supervisor, over, at, (memory, pids), &left),
     };
     let since = |moment: Instant| ms(at.saturating_duration_since(moment));
     let mut exit = vec![("code", Value::from(u64::from(code)))];
@@ -267,6 +268,7 @@ fn exit_fields(
         let memory = memory.since(&reader.before()).limited_to(hands.identity.task_memory_limit());
         fields.push(("memory", memory_value(&memory)));
     }
+    fields.extend(pids.filter(|pids| *pids != Pids::default()).map(|pids| ("pids", pids_value(&pids))));
     fields
 }
 
@@ -307,7 +309,7 @@ fn judge_end(
     supervisor: &Supervisor,
     over: Over,
     at: Instant,
-    after: Option<Memory>,
+    (after, pids): (Option<Memory>, Option<Pids>),
     left: &Left,
 ) -> Judgement {
     let (core, hands) = (&supervisor.core, &supervisor.hands);
@@ -327,6 +329,7 @@ fn judge_end(
         other: names.other(core, at),
         before: hands.memory.as_ref().map(|memory| memory.before().limited_to(task_limit)),
         after: after.map(|memory| memory.limited_to(task_limit)),
+        pids,
         kills: core.kills.as_ref().and_then(|kills| kills.at_end(at)),
         victim: victim.as_ref().map(|victim| forensics::Victim {
             pid: victim.pid,

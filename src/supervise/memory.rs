@@ -1,7 +1,7 @@
 //! Reads the memory cgroup of the container. Decides nothing.
 
 use super::core::kills::{Baseline, Counted};
-use crate::forensics::{Counters, Memory, MemoryCgroup, Process, Watch, largest_listed};
+use crate::forensics::{Counters, Memory, MemoryCgroup, Pids, Process, Watch, largest_listed};
 use crate::forensics::{Limits, ShortName, is_ending, name_of};
 use crate::record::Value;
 use nix::unistd::getpid;
@@ -134,6 +134,12 @@ impl MemoryReader {
     pub fn since_start(&self, task_limit: Option<u64>) -> Memory {
         self.cgroup.read_whole().since(&self.before).limited_to(task_limit)
     }
+}
+
+/// `pids` as it stands in a record. What is not known is left out.
+pub fn pids_value(pids: &Pids) -> Value {
+    let keys = [("limit", pids.limit), ("peak", pids.peak), ("limit_hits", pids.limit_hits)];
+    Value::Object(keys.into_iter().filter_map(|(key, value)| Some((key, Value::from(value?)))).collect())
 }
 
 /// The counters in a reading.

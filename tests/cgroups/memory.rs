@@ -48,6 +48,7 @@ fn judged(
         after: Some(after),
         kills,
         victim: None,
+        pids: None,
         is_alone: false,
         is_pid_1: false,
         left: None,

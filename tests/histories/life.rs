@@ -508,6 +508,7 @@ impl Life {
             before: None,
             after: None,
             kills,
+            pids: None,
             is_alone: false,
             is_pid_1: true,
             left: None,

@@ -35,6 +35,7 @@ fn facts(outcome: Outcome<'static>) -> Facts<'static> {
         after: Some(QUIET),
         kills: None,
         victim: None,
+        pids: None,
         is_alone: false,
         is_pid_1: false,
         left: None,
@@ -511,4 +512,18 @@ fn shared_memory_is_named_where_it_is_half_of_the_limit() {
     let kills = Some(Kills { before: 1, after: 2, others: 0, helpers: 0, last: None, earliest: None });
     let killed = judge(&Facts { after, kills, ..facts(signal(libc::SIGKILL)) });
     assert!(killed.verdict == Verdict::OomKilled && killed.why.ends_with(told), "{}", killed.why);
+}
+
+#[test]
+fn a_process_that_could_not_be_started() {
+    let why = |hits, limit, code| {
+        let pids = Some(crate::forensics::Pids { limit, peak: None, limit_hits: Some(hits) });
+        judge(&Facts { pids, ..facts(Outcome::Exited(code)) }).why
+    };
+    assert!(
+        why(3, Some(50), 1)
+            .ends_with("; a process or thread could not be started 3 times: the limit of processes is 50.")
+    );
+    assert!(why(3, None, 1).ends_with("3 times: the limit of processes was hit."));
+    assert!(!why(0, Some(50), 1).contains("limit of processes") && !why(3, Some(50), 0).contains("limit of"));
 }
