@@ -249,7 +249,7 @@ impl Collector<'_> {
         let identity = self.identities.get(of, || identity_of(answers, of));
         let record =
             Record { kind: told.kind, time: SystemTime::now(), pid: None, fields: told.fields.clone() };
-        let rendered = |format| RenderedIdentity::of(identity, Formats::new(format, false));
+        let rendered = |format| RenderedIdentity::of(identity, Formats::new(format, false)).of_another();
         let stats = &self.options.stats;
         if stats.format == StatsFormat::Record || told.kind == Kind::Health {
             return record.render(self.format, &rendered(self.format));

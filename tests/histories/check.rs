@@ -54,6 +54,7 @@ fn verdict(life: &Life, end: &End, program: &Process) -> Result<(), String> {
     if program.cause == Some(Cause::Oom)
         && !matches!(verdict, Verdict::OomKilled | Verdict::KillAfter)
         && !out_of_sight
+        && !is_confused(life)
         && matches!(program.state, State::Gone)
     {
         return Err("the OOM killer took it".to_owned());
@@ -118,6 +119,16 @@ fn is_a_helper_dying(life: &Life, end: u64) -> bool {
         all.iter().any(|one| one.cause == Some(Cause::Another) && one.struck_at.abs_diff(at) <= SLACK)
     };
     taken.into_iter().any(|one| one.reaped_at.is_none_or(|at| at >= end) || killed(one.struck_at))
+}
+
+/// Somebody killed a process in the moment in which the OOM killer took another: either may have been the victim.
+fn is_confused(life: &Life) -> bool {
+    let all = &life.world.processes;
+    let taken = all.iter().filter(|one| one.pid != PROGRAM && one.cause == Some(Cause::Oom));
+    let killed = |at: u64| {
+        all.iter().any(|one| one.cause == Some(Cause::Another) && one.struck_at.abs_diff(at) <= SLACK)
+    };
+    taken.into_iter().any(|one| killed(one.struck_at))
 }
 
 /// Each signal is forwarded once, to a program that is there.
