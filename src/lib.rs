@@ -12,3 +12,4 @@ pub mod options;
 pub mod record;
 pub mod supervise;
 pub mod sys;
+pub mod sys_heap;
