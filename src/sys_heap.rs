@@ -157,6 +157,7 @@ unsafe impl<const SIZE: usize> GlobalAlloc for Heap<SIZE> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
