@@ -191,12 +191,12 @@ fn idle_pid_1_takes_little() {
 
 /// KB of resident memory of an idle PID 1, the pages of its file among them.
 fn resident(init: &str) -> f64 {
-    let running = Launch::new(Form::PidOne, ["sleep", "600"]).init(init).start();
-    let pid = running.pid();
-    settle(pid).unwrap();
-    let resident = proc_number(pid, "smaps_rollup", "Rss:").unwrap();
-    running.signal(libc::SIGTERM);
-    assert_eq!(running.finish().code, Some(143));
+    let streams = Streams::new().unwrap();
+    let words = [init, "--", "sleep", "600"].map(OsString::from);
+    let child = Command::new(&words, &[], Place::Pid1).unwrap().spawn(streams.stdio()).unwrap();
+    settle(child.pid()).unwrap();
+    let resident = proc_number(child.pid(), "smaps_rollup", "Rss:").unwrap();
+    child.end(Place::Pid1).unwrap();
     resident
 }
 

@@ -143,6 +143,11 @@ impl Kills {
         }
     }
 
+    /// Whether nobody tells of a kill (cgroup v1).
+    pub(super) fn is_blind(&self) -> bool {
+        !self.watched
+    }
+
     /// The last victim that was not the program.
     pub fn last_other(&self) -> Option<Victim> {
         self.last_other
