@@ -186,7 +186,8 @@ fn first_act(page: &Page, endpoint: &Endpoint, ended: &Ended) -> Result<()> {
     ];
     check("what the program saw of its orphan", rest, &expected)?;
     page.text("And what epitaph said of it, on stderr:")?;
-    let warnings: Vec<&String> = ended.stderr.iter().filter(|line| Node::record(line).is_none()).collect();
+    let warnings: Vec<&String> =
+        ended.stderr.iter().filter(|line| !line.is_empty() && Node::record(line).is_none()).collect();
     page.lines(&warnings)?;
     let warning = format!("[WARN epitaph ({parent})] reaped process {orphan}");
     check("what epitaph said beside its records", &warnings, &vec![&warning])?;
