@@ -5,6 +5,7 @@
 
 use super::document::{Found, Key, Want, read};
 use super::http::Client;
+use super::metadata::text_of;
 use super::resolve::endpoint;
 use super::{Deadline, System, ask, value};
 use std::fmt::Write;
@@ -215,10 +216,6 @@ impl StopLook {
             self.why = "The endpoint does not tell whether ECS wants the task stopped.".to_owned();
         }
     }
-}
-
-fn text_of<'a>(found: &'a [Found], element: usize, key: Key) -> Option<&'a str> {
-    found.iter().find(|one| one.element == element && one.key == key).map(|one| one.text.as_str())
 }
 
 fn last_element(found: &[Found]) -> usize {
