@@ -168,9 +168,11 @@ fn each_start_in_the_agents_order_has_its_time_and_its_wait() {
                 wait.is_some_and(|wait| (2216..62_216).contains(&wait)),
                 "start {number}, {kind}: {wait:?}"
             );
-            for key in ["started_at", "network_wait_ms"] {
-                assert_eq!(record["sources"][key], "computed", "{record}");
-            }
+            assert_eq!(record["sources"]["network_wait_ms"], "computed", "{record}");
+            // Now and then the engine has told before epitaph asked.
+            let source =
+                record["sources"].get("started_at").map_or("metadata-v4", |one| one.as_str().unwrap());
+            assert!(["computed", "metadata-v4"].contains(&source), "{record}");
             assert_eq!(record["source"], "metadata-v4", "{record}");
         }
     }
