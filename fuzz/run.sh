@@ -10,7 +10,7 @@ shift
 cd "$(dirname "$0")/.."
 export RUSTC_BOOTSTRAP=1
 
-[ $# -gt 0 ] || set -- proc metadata url exports
+[ $# -gt 0 ] || set -- proc metadata url exports lines
 for target; do
     # New finds go to the corpus, which is not kept; the seeds stay as they are.
     mkdir -p "fuzz/corpus/$target"

@@ -10,5 +10,6 @@ pub mod identity;
 pub mod launch;
 pub mod options;
 pub mod record;
+pub mod shown;
 pub mod supervise;
 pub mod sys;

@@ -6,7 +6,7 @@ mod entry;
 use epitaph::identity::run;
 use epitaph::launch::{self, Inherited};
 use epitaph::options::{self, Command, Mode, Options, RecordFormat};
-use epitaph::{diagnostics, supervise};
+use epitaph::{diagnostics, supervise, sys};
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 
@@ -26,7 +26,8 @@ fn run_program(options: &Options, inherited: &Inherited) -> u8 {
     for warning in &options.warnings {
         log::warn!("{warning}");
     }
-    let by_default = || if std::io::stderr().is_terminal() { RecordFormat::Text } else { RecordFormat::Json };
+    let by_default =
+        || if std::io::stderr().is_terminal() { RecordFormat::Text } else { RecordFormat::JsonApart };
     let format = options.records.unwrap_or_else(by_default);
     match options.mode {
         Mode::WhoAmI(format) => {
@@ -35,7 +36,30 @@ fn run_program(options: &Options, inherited: &Inherited) -> u8 {
             print(&text, false, code)
         }
         Mode::Exec => launch::exec_mode(options, inherited, format),
-        Mode::Supervise | Mode::Pause => supervise::run(options, inherited, format),
+        // Two inits of one kind would write two stories of one program. Who asks for a subreaper wants one.
+        Mode::Supervise if !options.asks_for_subreaper() && launch::has_init_above() => {
+            let idle = options.without_effect(&|name| std::env::var_os(name).is_some());
+            if !idle.is_empty() {
+                let idle = idle.join(", ");
+                log::warn!(
+                    "an epitaph is the init here already (docker run --init?), so this has no effect: {idle}; \
+                     set it by the EPITAPH_ variables, which that one reads too"
+                );
+            }
+            launch::exec_mode(options, inherited, format)
+        }
+        Mode::Supervise | Mode::Pause => {
+            // The child has it too, up to the exec, which ends it.
+            if options.protect
+                && let Err(error) = sys::protect()
+            {
+                log::warn!(
+                    "EPITAPH_PROTECT: epitaph can be traced, since prctl is refused: {}",
+                    sys::reason(&error)
+                );
+            }
+            supervise::run(options, inherited, format)
+        }
     }
 }
 

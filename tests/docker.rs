@@ -40,7 +40,11 @@ fn engine() -> Option<&'static Engine> {
 /// The records on the container's stderr, on which a program that is silent there has nothing else.
 fn records(container: &Container) -> Vec<Value> {
     let stderr = container.logs().stderr;
-    let parsed = stderr.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>();
+    let parsed = stderr
+        .lines()
+        .filter(|line| !line.is_empty())
+        .map(serde_json::from_str)
+        .collect::<Result<Vec<Value>, _>>();
     let records = parsed.unwrap_or_else(|error| panic!("not a record: {error}\n{stderr}"));
     for record in &records {
         for key in ["epitaph", "schema", "time"] {

@@ -102,7 +102,8 @@ fn init_path() -> Result<String, &'static str> {
 
 /// The records in a program's stderr that holds nothing else.
 fn records(stderr: &str) -> Vec<Value> {
-    let parsed = stderr.lines().map(serde_json::from_str).collect::<Result<_, _>>();
+    let parsed =
+        stderr.lines().filter(|line| !line.is_empty()).map(serde_json::from_str).collect::<Result<_, _>>();
     parsed.unwrap_or_else(|error| panic!("not a record: {error}\n{stderr}"))
 }
 

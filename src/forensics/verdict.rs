@@ -1,6 +1,6 @@
 //! The verdict on an end.
 
-use super::facts::{Facts, Outcome, Signal};
+use super::facts::{CAUSES, Facts, Outcome, Signal};
 use super::figures::Memory;
 
 /// How a program ended, in one word.
@@ -10,11 +10,11 @@ pub enum Verdict {
     Ok,
     /// another exit code
     Failed,
-    /// ended after a stop signal that was forwarded, whatever the code
+    /// ended in a stop, whatever the code
     Stopped,
     /// the kernel's OOM killer took the program
     OomKilled,
-    /// the OOM killer took another process, and the program then failed
+    /// the OOM killer took another process, and the program failed shortly after
     OomChild,
     /// looks like memory, and no counter can prove it
     OomSuspected,
@@ -52,42 +52,42 @@ impl Verdict {
 /// The first rule that holds decides:
 ///
 /// 1. SIGKILL that epitaph sent is `kill_after`. PID 1 saw itself do it, to a program that was still there; nothing
-///    weaker may contradict that, and an OOM kill shortly before was then of another process, since its victim
-///    would have been dead already.
-/// 2. SIGKILL with a kill that is not explained by other processes is `oom_killed`, while stopping too: that a
-///    server died for memory as it wrote its state down is what one has to know, and that it was being stopped is in
-///    the record anyway. Old kills (before the start, or outlived) and victims that PID 1 reaped explain nothing here.
-/// 3. After a forwarded stop signal any other end is `stopped`, whatever the code. SIGKILL too: who sent it is not
-///    known, and the sentence says that it was one.
+///    weaker may contradict that. An OOM kill shortly before was then of another process, since its victim would have
+///    been dead already. It is `kill_after` too when the kernel refused that SIGKILL and PID 1 ended instead.
+/// 2. SIGKILL with a kill that is not explained by other processes is `oom_killed`, while stopping too: that a server
+///    died for memory as it wrote its state down is what one has to know, and that it was being stopped is in the record
+///    anyway. Old kills (before the start, or outlived) and victims that PID 1 reaped explain nothing here.
+/// 3. In a stop any other end is `stopped`, whatever the code. SIGKILL too: who sent it is not known, and the sentence
+///    says that it was one.
 /// 4. Exit code 0 is `ok`, even if workers were killed: the program coped.
-/// 5. SIGKILL: without a readable counter `oom_suspected`; if all kills were of others `oom_child` (either that kill
-///    led to this end or it was this end; it was about memory both ways); with a counter that did not rise `killed`.
-/// 6. An exit code other than 0: `oom_child` if the counter rose, since a program that exits was not itself the
-///    victim; for 137 without a readable counter `oom_suspected` (a shell turns its child's SIGKILL into 137); else
-///    `failed`.
-/// 7. SIGABRT at 95 % of the limit or above is `oom_suspected`: a failed allocation ends in abort(3) in many
-///    languages.
-/// 8. The signals of a fault are `crashed`, all others `signaled`. A worker's OOM kill is in the sentence but does
-///    not change the word: the signal is the program's own, and tells more than a kill that may be hours old.
+/// 5. SIGKILL: without a readable counter `oom_suspected`; if a kill of another process was, or may have been, within
+///    [`CAUSES`] of the end, `oom_child` (either that kill led to this end or it was this end; it was about memory both
+///    ways); else `killed`.
+/// 6. An exit code other than 0: `oom_child` for such a kill too, since a program that exits was not itself the victim;
+///    for 137 without a readable counter `oom_suspected` (a shell turns its child's SIGKILL into 137); else `failed`.
+/// 7. SIGABRT at 95 % of the limit or above is `oom_suspected`: a failed allocation ends in abort(3) in many languages.
+/// 8. The signals of a fault are `crashed`, all others `signaled`. A worker's OOM kill is in the sentence but does not
+///    change the word: the signal is the program's own, and tells more than a kill that may be hours old.
+///
+/// A kill that took a helper of epitaph is no cause of anything here.
 pub(super) fn decide(facts: &Facts) -> Verdict {
-    let total = facts.kills.map(|kills| kills.total());
     let is_kill =
         matches!(facts.outcome, Outcome::Signaled(Signal { number, .. }) if number == libc::SIGKILL);
+    let is_caused = facts
+        .kills
+        .is_some_and(|kills| kills.of_children() > 0 && kills.last.is_some_and(|last| last <= CAUSES));
     match facts.outcome {
-        _ if is_kill && facts.kill_after.is_some() => Verdict::KillAfter,
+        Outcome::StillRuns => Verdict::KillAfter,
+        _ if is_kill && facts.kill_after.is_some_and(|kill| kill.refused.is_none()) => Verdict::KillAfter,
         _ if is_kill && facts.kills.is_some_and(|kills| kills.unexplained() > 0) => Verdict::OomKilled,
         _ if facts.stop.is_some() => Verdict::Stopped,
         Outcome::Exited(0) => Verdict::Ok,
-        Outcome::Signaled(_) if is_kill => match total {
-            None => Verdict::OomSuspected,
-            Some(0) => Verdict::Killed,
-            Some(_) => Verdict::OomChild,
-        },
-        Outcome::Exited(code) => match total {
-            None if code == KILLED_CODE => Verdict::OomSuspected,
-            None | Some(0) => Verdict::Failed,
-            Some(_) => Verdict::OomChild,
-        },
+        Outcome::Signaled(_) if is_kill && facts.kills.is_none() => Verdict::OomSuspected,
+        Outcome::Signaled(_) if is_kill && is_caused => Verdict::OomChild,
+        Outcome::Signaled(_) if is_kill => Verdict::Killed,
+        Outcome::Exited(KILLED_CODE) if facts.kills.is_none() => Verdict::OomSuspected,
+        Outcome::Exited(_) if is_caused => Verdict::OomChild,
+        Outcome::Exited(_) => Verdict::Failed,
         Outcome::Signaled(Signal { number: libc::SIGABRT, .. }) if near_limit(facts).is_some() => {
             Verdict::OomSuspected
         }

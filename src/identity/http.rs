@@ -5,6 +5,7 @@
 //! program, and must not see link-local requests), no redirect, no thread, no timer.
 
 use super::Deadline;
+use crate::shown::Shown;
 use crate::sys::reason;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -37,8 +38,7 @@ impl BaseUrl {
     /// # Errors
     /// One line that says what is wrong with it; its cause is `text` and never the network.
     pub fn parse(text: &str) -> Result<BaseUrl, BadUrl> {
-        let why =
-            |reason| BadUrl { url: text.chars().take(80).flat_map(char::escape_debug).collect(), reason };
+        let why = |reason| BadUrl { url: Shown::at_most(text, 160).to_string(), reason };
         if text.len() > LONGEST_URL {
             return Err(why("it is longer than 512 bytes"));
         }

@@ -4,6 +4,7 @@ use super::conflict::{Judgement, Kernel};
 use super::metadata::Findings;
 use super::{Conflict, Contradiction, Field, Identity, Source, System};
 use super::{cgroup, derive::derive, file, mountinfo};
+use crate::shown::Shown;
 use std::path::{Path, PathBuf};
 
 /// Variables that the ECS agent sets in a container, each of which shows that it is one of ECS.
@@ -79,7 +80,7 @@ impl Local {
                 self.warnings.extend(taken.rejected);
             }
             Err(error) => {
-                let path: String = path.chars().take(200).flat_map(char::escape_debug).collect();
+                let path = Shown::new(path);
                 self.warnings.push(format!(
                     "{METADATA_FILE}={path}: {error}; the file is passed over, the other sources are used"
                 ));

@@ -1,12 +1,16 @@
 //! What a value must look like before it may reach the environment or a record.
 
 use super::{Field, Source};
+use crate::shown::Shown;
 use std::fmt;
 
 /// The longest value that is taken, in bytes. The longest real ones are the name that the agent gives a container at
 /// its runtime, made of a family and a container name of up to 255 characters each and some 60 more, and a log stream
-/// of up to 512 (an ARN has at most 2,048 by its specification, but those of ECS stay below 700).
+/// of up to 512.
 const LONGEST: usize = 1024;
+
+/// The same of an ARN and of all else. (An ARN has at most 2,048 by its specification, but those of ECS stay below 450.)
+const LONGEST_OTHER: usize = 512;
 
 /// A value that was told but not taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +21,7 @@ pub struct Rejected {
     pub source: Source,
     /// what is wrong with it
     pub reason: &'static str,
-    /// the first 40 characters of it, escaped
+    /// its start, escaped, at most 80 bytes
     pub excerpt: String,
 }
 
@@ -34,15 +38,17 @@ pub(super) fn check(field: Field, value: &str, source: Source) -> Result<(), Rej
     match defect(field, value) {
         None => Ok(()),
         Some(reason) => {
-            let excerpt = value.chars().take(40).flat_map(char::escape_debug).collect();
+            let excerpt = Shown::at_most(value, 80).to_string();
             Err(Rejected { field, source, reason, excerpt })
         }
     }
 }
 
 fn defect(field: Field, value: &str) -> Option<&'static str> {
-    if value.len() > LONGEST {
-        return Some("longer than 1024 bytes");
+    match field {
+        Field::DockerName | Field::Image | Field::LogGroup | Field::LogStream if value.len() <= LONGEST => {}
+        _ if value.len() <= LONGEST_OTHER => {}
+        _ => return Some("it is too long"),
     }
     if value.chars().any(char::is_control) {
         return Some("it holds a control character");

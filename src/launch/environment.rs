@@ -1,8 +1,10 @@
 //! The environment of the program: ours, with what is known of the identity.
 
+use super::own_pid;
 use crate::identity::otel::VARIABLE as OTEL_VARIABLE;
 use crate::identity::{Identity, STANDARD};
 use crate::options::Options;
+use crate::shown::Shown;
 use crate::sys::Environment;
 use std::env::VarError;
 
@@ -22,16 +24,21 @@ pub(super) fn variables(options: &Options, identity: &Identity) -> Vec<(String, 
     }
 }
 
-/// The environment of the program: ours, with `variables`.
-pub(super) fn environment(variables: &[(String, String)]) -> Environment {
+/// The environment of the program: ours, with `variables`, and, where PID 1 supervises it, with its own process ID where
+/// ours stood. Who becomes the program without a fork has the ID that it was given.
+pub(super) fn environment(variables: &[(String, String)], is_supervised: bool) -> Environment {
     let mut environment = Environment::of_process();
+    if is_supervised {
+        own_pid::set(&mut environment, nix::unistd::getppid().as_raw(), |name| std::env::var(name).ok());
+    }
     for (name, value) in variables {
         let Some(old) = environment.set(name, value) else { continue };
         // Attributes are added to, which replaces nothing.
         if name != OTEL_VARIABLE && old != *value {
+            // Not what it was, which may be a secret.
             log::warn!(
-                "{name} was \"{}\" and is now \"{value}\", which is what this container is",
-                old.escape_debug()
+                "{name} had another value and is now \"{}\", which is what this container is",
+                Shown::new(value)
             );
         }
     }

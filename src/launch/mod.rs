@@ -3,30 +3,33 @@
 //! The HTTP client, the JSON parser and all that they allocate live in this process and are gone at the exec.
 //! A hang in them is the hang of an ordinary child, which SIGTERM ends. `--exec` is the same without a fork.
 
+mod above;
+mod elf;
 mod environment;
+mod hints;
 mod look;
+mod own_pid;
 mod program;
 mod whoami;
 
+pub use self::above::has_init_above;
 pub use self::look::{StopRecord, look_again, look_at_stop};
-pub use self::program::NotStarted;
+pub use self::program::{NotStarted, name};
 pub use self::whoami::whoami;
 
 use self::environment::{environment, unverified, variables};
 use self::program::{exec, search_path};
 use crate::identity::{Deadline, Field, System, local, resolve};
 use crate::options::{Options, RecordFormat, Signal};
-use crate::record::{Formats, Frame, Kind, Record, RenderedIdentity, Value, journal, stderr};
-use crate::sys::{self, Environment, reason};
+use crate::record::{Formats, Frame, Kind, LOOK_AGAIN, Record, RenderedIdentity, Value, journal, stderr};
+use crate::shown::Shown;
+use crate::sys::{self, reason};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Instant, SystemTime};
-
-/// What [`Frame::Resolved`] carries where [`look_again`] will learn more.
-pub const LOOK_AGAIN: &[u8] = b"look again";
 
 /// What epitaph was started with and the program is to find again.
 #[derive(Debug, Clone, Copy)]
@@ -88,6 +91,8 @@ impl Inherited {
 #[derive(Debug, Default)]
 pub struct Report {
     pipe: Option<File>,
+    /// whether PID 1 writes the exit record, although there is no pipe to it
+    is_supervised: bool,
     /// frames that are not sent yet
     frames: Vec<u8>,
 }
@@ -95,7 +100,12 @@ pub struct Report {
 impl Report {
     /// Frames go into `pipe`.
     pub fn to(pipe: File) -> Report {
-        Report { pipe: Some(pipe), frames: Vec::new() }
+        Report { pipe: Some(pipe), is_supervised: true, frames: Vec::new() }
+    }
+
+    /// PID 1 has no pipe to give.
+    pub fn without_pipe() -> Report {
+        Report { is_supervised: true, ..Report::default() }
     }
 
     fn add(&mut self, frames: &[u8]) {
@@ -148,7 +158,7 @@ pub fn launch(
         return refuse(options, &failure, format, &rendered, report);
     }
     let variables = variables(options, &identity);
-    let environment = environment(&variables);
+    let environment = environment(&variables, report.is_supervised);
     let unverified = unverified(&identity);
     start_record(options, identity_ms, &unverified).write(options, format, &rendered, &mut report);
     report.add(&Frame::Executing.encode(b""));
@@ -166,12 +176,12 @@ pub fn launch(
                 names.join(", ")
             );
             inherited.restore();
-            error = exec(&options.program, &path, &Environment::of_process());
+            error = exec(&options.program, &path, &self::environment(&[], report.is_supervised));
             inherited.unblock_for_writing();
         }
     }
     let program = options.program.first().map_or(OsStr::new(""), OsString::as_os_str);
-    let failure = NotStarted::exec(program, &path, &error);
+    let failure = NotStarted::exec(program, error.path(), error.raw_os_error());
     refuse(options, &failure, format, &rendered, report)
 }
 
@@ -187,15 +197,15 @@ fn refuse(
     if report.pipe.is_some() {
         report.add(&failure.frame());
         report.send();
-    } else {
+    } else if !report.is_supervised {
         not_started_record(failure).write(options, format, identity, &mut report);
     }
     failure.code
 }
 
 fn start_record(options: &Options, identity_ms: u64, unverified: &[&str]) -> Record {
-    let program = options.program.first().map(|program| program.to_string_lossy()).unwrap_or_default();
-    let mut fields = vec![("program", Value::from(&*program)), ("identity_ms", Value::from(identity_ms))];
+    let program = options.program.first().map(|program| name(program)).unwrap_or_default();
+    let mut fields = vec![("program", Value::from(program)), ("identity_ms", Value::from(identity_ms))];
     if !unverified.is_empty() {
         let names = unverified.iter().map(|&name| Value::from(name)).collect();
         fields.push(("environment_unverified", Value::List(names)));
@@ -244,7 +254,7 @@ impl Record {
         let path = journal::path(directory, self.time, identity.container_id(), host);
         match journal::append_bounded(&path, &line) {
             Err(error) if error.kind() != std::io::ErrorKind::WriteZero => {
-                log::warn!("the journal {} cannot be written: {}", path.display(), reason(&error));
+                log::warn!("the journal {} cannot be written: {}", Shown::new(&path), reason(&error));
             }
             _ => {}
         }

@@ -2,6 +2,7 @@
 
 use super::{Command, Mode, Options, Persona, RecordFormat, Signal, Target, duration, level, usage};
 use crate::identity::{ExportList, whoami};
+use crate::shown::{self, LONGEST, Shown, cut_with_mark};
 use lexopt::Arg::{Long, Short, Value};
 use lexopt::ValueExt;
 use std::ffi::OsString;
@@ -17,12 +18,21 @@ pub(super) fn apply(options: Options, args: impl Iterator<Item = OsString>) -> C
 fn refuse(persona: Persona, option: &str, error: &lexopt::Error) -> Command {
     let name = persona.name();
     let what = match error {
-        lexopt::Error::ParsingFailed { value, error } => format!("{option} {value:?}: {error}"),
-        lexopt::Error::NonUnicodeValue(value) => format!("{option} {value:?}: not UTF-8"),
-        other => other.to_string(),
+        lexopt::Error::ParsingFailed { value, error } => {
+            format!("{option} \"{}\": {}", Shown::new(value), message(&error.to_string()))
+        }
+        lexopt::Error::NonUnicodeValue(value) => format!("{option} \"{}\": not UTF-8", Shown::new(value)),
+        other => message(&other.to_string()),
     };
     let text = format!("{name}: {what}; see {name} -h\n");
     Command::Print { text, to_stderr: true, code: 1 }
+}
+
+/// A message with a word in it that somebody wrote on the command line, and perhaps with a list of what could stand there.
+fn message(text: &str) -> String {
+    let mut line = shown::line(text);
+    cut_with_mark(&mut line, 4 * LONGEST);
+    line
 }
 
 fn print(text: impl Into<String>, to_stderr: bool) -> Command {
@@ -87,9 +97,11 @@ fn read(
             Long("require-identity") => options.require_identity = true,
             Long("export") => options.export = parser.value()?.parse_with(ExportList::parse)?,
             Long("journal") => options.set_journal(parser.value()?),
+            Long("close-fds") => options.close_fds = true,
             Long("whoami") => whoami = true,
             Long("format") => format = Some(parser.value()?.parse_with(whoami_format)?),
             Long("kill-after") => options.set_kill_after(parser.value()?.parse_with(time)?),
+            Long("stop-signal") => options.stop_signals = parser.value()?.parse_with(signals)?,
             Long("records") => options.records = Some(parser.value()?.parse_with(records)?),
             other => return Err(other.unexpected()),
         }
@@ -114,7 +126,7 @@ fn read(
         return Ok(Command::Print { text, to_stderr: true, code: 1 });
     }
     if options.mode == Mode::Exec {
-        let idle = without_effect(&options);
+        let idle = options.without_effect(&|_| false);
         if !idle.is_empty() {
             let idle = idle.join(", ");
             options.warnings.push(format!("--exec leaves no init behind, so this has no effect: {idle}"));
@@ -145,22 +157,12 @@ fn unabbreviated(persona: Persona, name: &str) -> &str {
     }
 }
 
-/// What was asked of an init that will not be there.
-fn without_effect(options: &Options) -> Vec<&'static str> {
-    let asked = [
-        (options.subreaper && options.persona != Persona::Catatonit, "-s"),
-        (options.target == Target::Group && options.persona != Persona::DumbInit, "-g"),
-        (options.parent_death_signal.is_some(), "-p"),
-        (options.warn_on_reap, "-w"),
-        (!options.success_codes.is_empty(), "-e"),
-        (!options.rewrites.is_empty(), "-r"),
-        (options.kill_after.is_some(), "--kill-after"),
-    ];
-    asked.into_iter().filter_map(|(is_asked, name)| is_asked.then_some(name)).collect()
-}
-
 fn signal(text: &str) -> Result<Signal, &'static str> {
     Signal::parse(text).ok_or("expected a signal, such as SIGTERM or 15")
+}
+
+fn signals(text: &str) -> Result<Vec<Signal>, &'static str> {
+    Signal::parse_list(text).ok_or("expected signals with commas between them, such as TERM,QUIT")
 }
 
 fn exit_code(text: &str) -> Result<u8, &'static str> {
@@ -185,7 +187,7 @@ fn whoami_format(text: &str) -> Result<whoami::Format, &'static str> {
 }
 
 fn records(text: &str) -> Result<RecordFormat, &'static str> {
-    super::record_format(text).ok_or("expected json, text or off")
+    super::record_format(text).ok_or("expected json, json-compact, text or off")
 }
 
 #[cfg(test)]
@@ -271,6 +273,26 @@ mod tests {
         }
         assert_eq!(printed("epitaph").2, 1);
         assert!(printed("epitaph -p FOO true").0.contains("expected a signal, such as SIGTERM or 15"));
+    }
+
+    #[test]
+    fn a_refusal_is_one_line_whatever_was_written() {
+        let long = "x\u{1b}\n\u{202e}".repeat(1000);
+        for line in [
+            vec!["epitaph", &long[..1], "x"],
+            vec!["epitaph", "-e", &long],
+            vec!["epitaph", &format!("--{long}"), "x"],
+            vec!["epitaph", "--export", &long],
+            vec!["epitaph", &format!("-{long}")],
+            vec!["epitaph", &format!("--exec={long}")],
+            vec!["epitaph", "--format", &long],
+        ] {
+            let args: Vec<OsString> = line.iter().map(OsString::from).collect();
+            if let Command::Print { text, code: 1, .. } = parse(args, &|_| None) {
+                let text = text.strip_suffix('\n').expect("a line end");
+                assert!(text.len() < 1500 && !text.contains(crate::shown::is_forbidden), "{text}");
+            }
+        }
     }
 
     #[test]

@@ -10,6 +10,8 @@ pub struct Signal(i32);
 impl Signal {
     /// Asks the program to end; `docker stop` sends it.
     pub const TERM: Signal = Signal(libc::SIGTERM);
+    /// Asks the program to end; a terminal sends it at ^C.
+    pub const INT: Signal = Signal(libc::SIGINT);
     /// Ends the program, which cannot prevent it; the OOM killer sends it.
     pub const KILL: Signal = Signal(libc::SIGKILL);
     /// Suspends the program, which cannot prevent it.
@@ -56,11 +58,9 @@ impl Signal {
         (libc::SIGRTMIN()..=libc::SIGRTMAX()).contains(&number).then_some(Signal(number))
     }
 
-    /// Whether it asks a program to end, whoever the program is: SIGTERM, SIGINT, SIGQUIT.
-    ///
-    /// Not SIGHUP, which many servers take as "read your configuration again".
-    pub fn asks_to_stop(self) -> bool {
-        matches!(self.0, libc::SIGTERM | libc::SIGINT | libc::SIGQUIT)
+    /// Reads a list of signals with commas between them; `None` where it is empty or one of them is no signal.
+    pub fn parse_list(text: &str) -> Option<Vec<Signal>> {
+        text.split(',').map(|name| Signal::parse(name.trim())).collect()
     }
 
     /// Whether the processor raises it at a faulty instruction: SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT,

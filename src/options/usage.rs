@@ -77,17 +77,20 @@ Options of epitaph:
   --identity-timeout DUR   How long the start may wait to learn the identity (default 1s).
   --require-identity       End with 78 when the task ARN is not known in time.
   --export LIST            Give PROGRAM more variables: all, otel, NAME=field, with commas between them.
+  --stop-signal LIST       The signals that stop PROGRAM, with commas between them (default TERM,INT).
+                           The image's STOPSIGNAL belongs here.
   --kill-after DUR         Send SIGKILL this long after a stop signal was forwarded (default and 0: never).
-  --records FORMAT         json, text or off (default json; text where stderr is a terminal).
+  --records FORMAT         json, json-compact, text or off (default json; text where stderr is a terminal).
   --journal DIR            Also append the records to DIR/YYYY-MM-DD/CONTAINER_ID.jsonl.
+  --close-fds              Keep nothing open in epitaph that it was given but 0, 1 and 2; PROGRAM keeps it.
   --whoami                 Run nothing, tell who this container is. Ends with 3 when it is not known.
   --format FORMAT          Of --whoami: text, json or env (for eval).
 ";
 
 const VARIABLES: &str = "
 Environment variables:
-  EPITAPH_EXEC, EPITAPH_IDENTITY_TIMEOUT, EPITAPH_REQUIRE_IDENTITY, EPITAPH_EXPORT, EPITAPH_KILL_AFTER,
-  EPITAPH_RECORDS, EPITAPH_JOURNAL
+  EPITAPH_EXEC, EPITAPH_IDENTITY_TIMEOUT, EPITAPH_REQUIRE_IDENTITY, EPITAPH_EXPORT, EPITAPH_STOP_SIGNAL,
+  EPITAPH_KILL_AFTER, EPITAPH_RECORDS, EPITAPH_JOURNAL, EPITAPH_CLOSE_FDS
                            The same as the options. An option wins.
   EPITAPH_INTROSPECTION    Base URL of the ECS agent's introspection API, or off.
   EPITAPH_STUCK_AFTER      When a program that still runs after a stop signal is recorded as stuck
@@ -96,6 +99,7 @@ Environment variables:
   EPITAPH_STOP_LOOK        off: do not ask the endpoint who stopped the task.
   EPITAPH_OOM_POLL         How often cgroup v1 is looked at for OOM kills (default 10s, 0 only at reaps).
   EPITAPH_LOG              Which diagnostics to show: error, warn, info, debug, trace. Stronger than -v.
+  EPITAPH_PROTECT          1: who has not CAP_SYS_PTRACE can neither trace epitaph nor open /proc/1/fd.
   TINI_SUBREAPER, TINI_KILL_PROCESS_GROUP, TINI_VERBOSITY
                            As -s, -g and the number of -v plus 1.
 

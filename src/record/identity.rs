@@ -4,13 +4,13 @@
 //! and that many bytes. PID 1 keeps the bytes and puts them into its records; it parses nothing that a
 //! network has told.
 
+use super::frames::Frame;
 use super::value::{Value, render};
 use crate::identity::{Conflict, Field, Identity, Source, run};
 use crate::options::RecordFormat;
-use arrayvec::ArrayVec;
 
 /// The most that an identity may take in a record, so that the rest of an exit record always finds room.
-const LONGEST_REST: usize = 2600;
+pub(super) const LONGEST_REST: usize = 2600;
 
 /// The identity, rendered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,7 +29,7 @@ struct Part {
     rest: Vec<u8>,
 }
 
-const COMMON: [Field; 3] = [Field::ContainerId, Field::TaskArn, Field::TaskId];
+pub(super) const COMMON: [Field; 3] = [Field::ContainerId, Field::TaskArn, Field::TaskId];
 
 /// The formats that records are needed in. PID 1 keeps the identity in no other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub struct Formats {
 impl Formats {
     /// Those for records in `format` on stderr, and for a journal if there is one.
     pub fn new(format: RecordFormat, has_journal: bool) -> Formats {
-        Formats { json: has_journal || format == RecordFormat::Json, text: format == RecordFormat::Text }
+        Formats { json: has_journal || format.is_json(), text: format == RecordFormat::Text }
     }
 }
 
@@ -65,9 +65,9 @@ impl RenderedIdentity {
     ///
     /// The run is known before the identity is, and is the same in records that are written by then.
     pub(super) fn parts(&self, format: RecordFormat) -> (Vec<u8>, &[u8]) {
-        let part = if format == RecordFormat::Json { &self.json } else { &self.text };
+        let part = if format.is_json() { &self.json } else { &self.text };
         let run = run::current().map(|run| render(format, &[("run", Value::from(run.token()))]));
-        let separator: &[u8] = if format == RecordFormat::Json { b"," } else { b" " };
+        let separator: &[u8] = if format.is_json() { b"," } else { b" " };
         let parts: Vec<&[u8]> = [run.as_deref(), Some(part.common.as_slice())]
             .into_iter()
             .flatten()
@@ -210,110 +210,11 @@ fn conflict_value(conflict: &Conflict) -> Value {
     Value::Object(told.chain([("source", Value::from(conflict.source.name()))]).collect())
 }
 
-/// What a frame carries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Frame {
-    /// identity: the common keys as JSON
-    JsonCommon = 1,
-    /// identity: the other keys as JSON
-    JsonRest,
-    /// identity: the common keys as logfmt
-    TextCommon,
-    /// identity: the other keys as logfmt
-    TextRest,
-    /// identity: the container ID
-    ContainerId,
-    /// identity: the memory limit of the task, 8 bytes, the lowest first
-    TaskMemoryLimit,
-    /// the identity is as known as it will be
-    Resolved,
-    /// all is done and the next thing is the exec
-    Executing,
-    /// a line for stderr, which had no room for it
-    StderrLine,
-    /// a line for the journal
-    JournalLine,
-    /// the program could not be started: the exit code, and why
-    NotStarted,
-}
-
-impl Frame {
-    const ALL: [Frame; 11] = [
-        Frame::JsonCommon,
-        Frame::JsonRest,
-        Frame::TextCommon,
-        Frame::TextRest,
-        Frame::ContainerId,
-        Frame::TaskMemoryLimit,
-        Frame::Resolved,
-        Frame::Executing,
-        Frame::StderrLine,
-        Frame::JournalLine,
-        Frame::NotStarted,
-    ];
-
-    /// The frame of this kind around `bytes`, of which it holds at most 65,535.
-    pub fn encode(self, bytes: &[u8]) -> Vec<u8> {
-        let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
-        let bytes = bytes.get(..usize::from(length)).unwrap_or(bytes);
-        [&[self as u8], length.to_le_bytes().as_slice(), bytes].concat()
-    }
-}
-
-/// Frames out of a stream that comes in pieces. PID 1 lives long, so each is allocated once, as large as it is.
-#[derive(Debug, Default)]
-pub struct Frames {
-    /// of the kind and the length, what has come
-    head: ArrayVec<u8, 3>,
-    /// the frame that is being filled, and how many bytes it is to have
-    current: Option<(Frame, Vec<u8>, usize)>,
-    broken: bool,
-}
-
-impl Frames {
-    /// Takes what was read from the pipe; returns the frames that are complete by it.
-    pub fn push(&mut self, mut bytes: &[u8]) -> Vec<(Frame, Vec<u8>)> {
-        let mut complete = Vec::new();
-        while !self.broken {
-            let Some((frame, mut filled, length)) = self.current.take().or_else(|| self.begin(&mut bytes))
-            else {
-                break;
-            };
-            let (part, rest) = bytes.split_at(bytes.len().min(length - filled.len()));
-            filled.extend_from_slice(part);
-            bytes = rest;
-            if filled.len() < length {
-                self.current = Some((frame, filled, length));
-                break;
-            }
-            complete.push((frame, filled));
-        }
-        complete
-    }
-
-    /// The next frame, still empty, as soon as its kind and its length are there.
-    fn begin(&mut self, bytes: &mut &[u8]) -> Option<(Frame, Vec<u8>, usize)> {
-        while let Some((first, rest)) = bytes.split_first().filter(|_| !self.head.is_full()) {
-            let _ = self.head.try_push(*first);
-            *bytes = rest;
-        }
-        let &[kind, low, high] = self.head.as_slice() else { return None };
-        self.head.clear();
-        let Some(frame) = Frame::ALL.into_iter().find(|frame| *frame as u8 == kind) else {
-            // Whoever writes this is not one of ours any more; nothing after it can be trusted.
-            self.broken = true;
-            return None;
-        };
-        let length = usize::from(u16::from_le_bytes([low, high]));
-        Some((frame, Vec::with_capacity(length), length))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::identity::Source;
+    use crate::record::Frames;
 
     const BOTH: Formats = Formats { json: true, text: true };
 
@@ -390,15 +291,6 @@ mod tests {
             RenderedIdentity::of(&identity, Formats { json: true, text: false }).plain(Field::Image),
             None
         );
-    }
-
-    #[test]
-    fn garbage_ends_the_stream() {
-        let mut frames = Frames::default();
-        let resolved = Frame::Resolved.encode(b"");
-        assert_eq!(frames.push(&resolved), [(Frame::Resolved, Vec::new())]);
-        assert_eq!(frames.push(&[&[200, 1, 0, 7], resolved.as_slice()].concat()), []);
-        assert_eq!(frames.push(&resolved), []);
     }
 
     #[test]

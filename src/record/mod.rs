@@ -3,21 +3,26 @@
 //! A [`Record`] is built where something happened and rendered as JSON or logfmt. The identity in it comes
 //! as bytes that were rendered where it was found, a [`RenderedIdentity`]: PID 1 never looks into them.
 
+mod form;
+mod frames;
 mod identity;
 pub mod journal;
 mod stderr;
 mod value;
+pub mod writer;
 
-pub use identity::{Formats, Frame, Frames, RenderedIdentity};
+pub use frames::{Frame, Frames, LOOK_AGAIN};
+pub use identity::{Formats, RenderedIdentity};
 pub use stderr::{LogWriter, Stderr, stderr};
 pub use value::Value;
 
 use crate::options::RecordFormat;
 use std::time::SystemTime;
 
-/// The longest record in bytes, its line end included: PIPE_BUF on Linux, up to which a write to a pipe is
-/// not mixed with others (pipe(7)).
-pub const LONGEST: usize = 4096;
+/// The longest record in bytes, its line ends included. Up to PIPE_BUF, 4,096 bytes on Linux, a write to a pipe is not
+/// mixed with others (pipe(7)); and `journalctl -o json` shows a message of 4,088 bytes and more as `null`
+/// (`JSON_THRESHOLD` in systemd's src/shared/logs-show.c, which counts the name of the field too).
+pub const LONGEST: usize = 4088;
 
 /// What happened: the value of the key `epitaph`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +35,10 @@ pub enum Kind {
     OomKill,
     /// the memory limit is being hit
     MemoryPressure,
-    /// a stop signal was forwarded
+    /// a stop signal arrived
     Stop,
+    /// another signal arrived from outside
+    Signal,
     /// the program still runs well after a stop signal
     Stuck,
     /// the program ended
@@ -47,6 +54,7 @@ impl Kind {
             Kind::OomKill => "oom_kill",
             Kind::MemoryPressure => "memory_pressure",
             Kind::Stop => "stop",
+            Kind::Signal => "signal",
             Kind::Stuck => "stuck",
             Kind::Exit => "exit",
         }
@@ -72,7 +80,8 @@ pub struct Record {
 }
 
 impl Record {
-    /// The line in `format`, at most [`LONGEST`] bytes with its line end.
+    /// The line in `format`, at most [`LONGEST`] bytes with its line end, and with one before it in the formats that begin
+    /// their own line. A `start` record has none: it stands before all that the program writes.
     ///
     /// What does not fit is left out: first the last entries of lists, then the ends of long texts, then the
     /// identity beyond what identifies the container, then the last fields.
@@ -123,11 +132,11 @@ impl Record {
             parts.push(rest.to_vec());
         }
         parts.retain(|part| !part.is_empty());
-        let (open, separator, close): (&[u8], &[u8], &[u8]) = match format {
-            RecordFormat::Json => (b"{", b",", b"}\n"),
-            RecordFormat::Text | RecordFormat::Off => (b"", b" ", b"\n"),
-        };
-        [open, &parts.join(separator), close].concat()
+        let (open, separator, close): (&[u8], &[u8], &[u8]) =
+            if format.is_json() { (b"{", b",", b"}\n") } else { (b"", b" ", b"\n") };
+        // What the program wrote last may be half a line: a progress bar, or what it was at when it died.
+        let begin: &[u8] = if self.kind != Kind::Start && format.begins_its_line() { b"\n" } else { b"" };
+        [begin, open, &parts.join(separator), close].concat()
     }
 }
 
@@ -167,11 +176,24 @@ mod tests {
         let exit = Value::Object(vec![("code", Value::from(3_u64)), ("why", Value::from("it \"said\" so"))]);
         let line = record(vec![("exit", exit)]).render(RecordFormat::Text, &identity());
         let expected = format!(
-            "epitaph=exit schema=1 time=1970-01-01T00:00:01.500Z container_id={ID} pid=7 exit.code=3 \
+            "\nepitaph=exit schema=1 time=1970-01-01T00:00:01.500Z container_id={ID} pid=7 exit.code=3 \
              exit.why=\"it \\\"said\\\" so\" image=\"a \\\"b\\\"=c\" source=metadata-v4 \
              sources.container_id=cpuset\n"
         );
         assert_eq!(String::from_utf8_lossy(&line), expected);
+    }
+
+    #[test]
+    fn a_record_that_follows_output_begins_its_line_itself() {
+        for (format, begins) in
+            [(RecordFormat::Json, false), (RecordFormat::JsonApart, true), (RecordFormat::Text, true)]
+        {
+            for kind in [Kind::Start, Kind::Stop, Kind::Exit] {
+                let line = Record { kind, ..record(vec![]) }.render(format, &identity());
+                assert_eq!(line.starts_with(b"\n"), begins && kind != Kind::Start, "{format:?} {kind:?}");
+                assert_eq!(line.trim_ascii().iter().filter(|byte| **byte == b'\n').count(), 0);
+            }
+        }
     }
 
     #[test]

@@ -6,14 +6,19 @@
 //! sees room, and through an open file of our own, which /proc gives.
 //!
 //! PID 1 queues what has no room and writes it when there is some. All others wait a moment and give up.
+//!
+//! A file on a disk or a server has no room to ask for: a write there takes as long as it takes, for ever where the file
+//! system is frozen or its server away, and no signal ends it. So PID 1 does not write to one: another process does, which
+//! gets the lines through a pipe, see [`super::writer`].
 
+use super::writer::InFlight;
 use crate::sys;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::stat::{Mode, SFlag, fstat};
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,7 +30,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 
 /// The one stderr of the process.
 pub fn stderr() -> MutexGuard<'static, Stderr> {
-    static STDERR: Mutex<Stderr> = Mutex::new(Stderr { queue: None, lost: 0 });
+    static STDERR: Mutex<Stderr> = Mutex::new(Stderr::new());
     // There is one thread, and a panic aborts.
     STDERR.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -35,6 +40,10 @@ pub fn stderr() -> MutexGuard<'static, Stderr> {
 pub struct Stderr {
     /// what waits for room, when waiting is not for us
     queue: Option<VecDeque<Pending>>,
+    /// the pipe to the process that writes for us
+    writer: Option<OwnedFd>,
+    /// what is on its way through that
+    in_flight: InFlight,
     lost: u64,
 }
 
@@ -46,6 +55,46 @@ struct Pending {
 }
 
 impl Stderr {
+    const fn new() -> Stderr {
+        Stderr { queue: None, writer: None, in_flight: InFlight::new(), lost: 0 }
+    }
+
+    /// Whether it is a file, which PID 1 has another process write to.
+    pub fn needs_writer(&self) -> bool {
+        is_file()
+    }
+
+    /// From now on lines go into `pipe`, at whose other end [`super::writer::run`] writes them. It must not block
+    /// (O_NONBLOCK), and not pass an exec. What waits goes first. For PID 1.
+    pub fn write_through(&mut self, pipe: OwnedFd) {
+        self.in_flight = InFlight::new();
+        self.writer = Some(pipe);
+        self.flush();
+    }
+
+    /// The end of the pipe to the writer: it ends when it has written all. Where it does not do that in time,
+    /// [`Stderr::count_in_flight`] counts what it has not written.
+    pub fn close_writer(&mut self) {
+        self.writer = None;
+    }
+
+    /// The writer was ended, or will not be waited for any more: the records that it had not written are lost. Those that
+    /// it was at count too, so the number may be too large by them.
+    pub fn count_in_flight(&mut self) {
+        let unread = self.writer.as_ref().map_or(0, sys::unread);
+        self.lost += self.in_flight.records(unread);
+        self.in_flight = InFlight::new();
+        self.writer = None;
+    }
+
+    /// What to wait for with POLLOUT while lines are pending.
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        match &self.writer {
+            Some(pipe) => pipe.as_fd(),
+            None => sys::stderr_descriptor(),
+        }
+    }
+
     /// From now on lines that find no room are queued rather than waited for. For PID 1.
     pub fn queue_what_does_not_fit(&mut self) {
         self.queue = Some(VecDeque::new());
@@ -54,6 +103,8 @@ impl Stderr {
     /// From now on lines that find no room are waited for, and what is queued is another's to write. For helpers.
     pub fn wait_for_room(&mut self) {
         self.queue = None;
+        self.writer = None;
+        self.in_flight = InFlight::new();
         self.lost = 0;
     }
 
@@ -79,8 +130,10 @@ impl Stderr {
 
     /// Writes what waits, as far as there is room.
     pub fn flush(&mut self) {
+        let to = To::of(self.writer.as_ref());
         while let Some(first) = self.queue.as_mut().and_then(VecDeque::front_mut) {
-            match first.advance() {
+            match first.advance(&to) {
+                Ok(true) if self.writer.is_some() => self.in_flight.add(first.line.len(), first.is_record),
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(_) => self.lost += u64::from(first.is_record),
@@ -93,7 +146,7 @@ impl Stderr {
     pub fn drain(&mut self, patience: Duration) {
         let deadline = Instant::now() + patience;
         self.flush();
-        while self.has_pending() && has_room_before(deadline) {
+        while self.has_pending() && has_room_before(self.descriptor(), deadline) {
             self.flush();
         }
         for pending in self.queue.iter_mut().flat_map(std::mem::take) {
@@ -105,9 +158,9 @@ impl Stderr {
         let Some(queue) = &mut self.queue else {
             let deadline = Instant::now() + PATIENCE;
             loop {
-                match pending.advance() {
+                match pending.advance(&To::Stderr) {
                     Ok(true) => return true,
-                    Ok(false) if has_room_before(deadline) => {}
+                    Ok(false) if has_room_before(sys::stderr_descriptor(), deadline) => {}
                     _ => return false,
                 }
             }
@@ -136,11 +189,32 @@ fn make_room(queue: &mut VecDeque<Pending>, is_record: bool) -> bool {
     }
 }
 
+/// Where a line goes.
+#[derive(Debug, Clone, Copy)]
+enum To {
+    Stderr,
+    /// to the writer: a pipe of ours, which does not block
+    Pipe(RawFd),
+}
+
+impl To {
+    fn of(writer: Option<&OwnedFd>) -> To {
+        writer.map_or(To::Stderr, |pipe| To::Pipe(pipe.as_raw_fd()))
+    }
+
+    fn write_if_room(self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            To::Stderr => write_if_room(libc::STDERR_FILENO, bytes),
+            To::Pipe(fd) => sys::write(fd, bytes),
+        }
+    }
+}
+
 impl Pending {
     /// Writes on; `true` when all is written, `false` when there is no room.
-    fn advance(&mut self) -> io::Result<bool> {
+    fn advance(&mut self, to: &To) -> io::Result<bool> {
         while let Some(rest) = self.line.get(self.written..).filter(|rest| !rest.is_empty()) {
-            match write_if_room(libc::STDERR_FILENO, rest) {
+            match to.write_if_room(rest) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(count) => self.written += count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
@@ -154,13 +228,13 @@ impl Pending {
 
 /// Waits for room up to the deadline. After it there is none, whatever poll(2) says: a file may have room that it does not
 /// give.
-fn has_room_before(deadline: Instant) -> bool {
-    deadline.checked_duration_since(Instant::now()).is_some_and(has_room)
+fn has_room_before(descriptor: BorrowedFd, deadline: Instant) -> bool {
+    deadline.checked_duration_since(Instant::now()).is_some_and(|left| has_room(descriptor, left))
 }
 
-fn has_room(patience: Duration) -> bool {
+fn has_room(descriptor: BorrowedFd, patience: Duration) -> bool {
     let timeout = PollTimeout::try_from(patience).unwrap_or(PollTimeout::ZERO);
-    let mut fds = [PollFd::new(sys::stderr_descriptor(), PollFlags::POLLOUT)];
+    let mut fds = [PollFd::new(descriptor, PollFlags::POLLOUT)];
     let events = match nix::poll::poll(&mut fds, timeout) {
         Ok(0) | Err(_) => return false,
         Ok(_) => fds[0].revents().unwrap_or(PollFlags::empty()),
@@ -176,7 +250,7 @@ fn write_if_room(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
         Err(error) if error.kind() == ErrorKind::Unsupported => {}
         result => return result,
     }
-    if !has_room(Duration::ZERO) {
+    if !has_room(sys::stderr_descriptor(), Duration::ZERO) {
         return Err(ErrorKind::WouldBlock.into());
     }
     let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
@@ -235,5 +309,49 @@ mod tests {
         assert!(!put(&mut queue, "too many", true), "a line that is half written stays");
         assert_eq!(queue.len(), QUEUE);
         assert_eq!(queue.iter().filter(|waiting| waiting.is_record).count(), QUEUE - 1);
+    }
+
+    /// A stderr of our own: lines that have gone into a pipe, and what its other end has to say.
+    #[test]
+    fn a_writer_gets_lines_in_order_and_what_it_does_not_take_is_counted() {
+        let flags = OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+        let (read, write) = nix::unistd::pipe2(flags).expect("a pipe");
+        let mut stderr = Stderr::new();
+        stderr.queue_what_does_not_fit();
+        stderr.write_through(write);
+        let line = |number: usize| format!("{number:04000}\n").into_bytes();
+        let mut taken = 0;
+        while stderr.write_record(line(taken)) {
+            taken += 1;
+        }
+        // The pipe's 64 KiB and the queue.
+        assert!(stderr.has_pending() && taken >= 16 + QUEUE && stderr.lost() == 1, "{taken}");
+        let mut pipe = std::fs::File::from(read);
+        let mut come = Vec::new();
+        for _ in 0..40 {
+            let mut buffer = [0; 4001];
+            if io::Read::read_exact(&mut pipe, &mut buffer).is_err() {
+                break;
+            }
+            come.extend_from_slice(&buffer);
+            stderr.flush();
+        }
+        assert_eq!(come, (0..taken).flat_map(line).collect::<Vec<u8>>());
+        assert!(!stderr.has_pending());
+        // Two more, of which the writer comes to none.
+        assert!(stderr.write_record(line(1)) && stderr.write_record(line(2)));
+        stderr.count_in_flight();
+        assert!((3..=5).contains(&stderr.lost()), "{}", stderr.lost());
+    }
+
+    #[test]
+    fn a_writer_that_is_gone_is_counted_too() {
+        let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).expect("a pipe");
+        drop(read);
+        let mut stderr = Stderr::new();
+        stderr.queue_what_does_not_fit();
+        stderr.write_through(write);
+        stderr.write_record(b"record\n".to_vec());
+        assert_eq!((stderr.lost(), stderr.has_pending()), (1, false));
     }
 }

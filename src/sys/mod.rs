@@ -3,12 +3,15 @@
 //! Everything else in the crate is safe code on top of `nix`, `std` and this module.
 #![allow(unsafe_code)]
 
+mod descriptors;
 mod file;
 mod process;
 mod signal;
 mod terminal;
 mod time;
+mod xattr;
 
+pub use descriptors::{close_inherited_descriptors, own_pidfd_inode, protect, unread};
 pub use file::{
     is_mount_root, reserve_standard_descriptors, stderr_descriptor, stdin_descriptor, write, write_nowait,
 };
@@ -22,6 +25,7 @@ pub use signal::{
 };
 pub use terminal::{give_up_terminal, take_terminal};
 pub use time::time_since_boot;
+pub use xattr::{attribute, is_in_bounding_set};
 
 use std::io;
 

@@ -92,7 +92,7 @@ fn an_identity_that_comes_after_the_start(form: Form) {
     running.signal(libc::SIGUSR2);
     let ended = running.finish();
     assert_eq!(ended.code, Some(42), "the helper was not taken for the program");
-    assert_eq!(records::kinds(&ended.stderr), ["start", "identity", "exit"]);
+    assert_eq!(records::story(&ended.stderr), ["start", "identity", "exit"]);
     for kind in ["identity", "exit"] {
         let record = records::record(&ended.stderr, kind);
         assert_eq!(record["task_arn"].as_str(), Some(task.arn.as_str()), "{record}");

@@ -40,6 +40,7 @@ extern "C" fn before_main(argc: c_int, argv: *const *const c_char) {
             orphans(number(3));
             receive(number(4), number(5));
         }
+        "storm" => storm(number(3)),
         "linger" => linger(),
         other => fail(&format!("no probe is named {other:?}")),
     }
@@ -273,6 +274,30 @@ fn orphans(count: c_int) {
             fail("not all of the children could be made");
         }
     }
+}
+
+/// `storm N`: has N children that leave ended children of their own behind as fast as they can, for five seconds at most;
+/// ends with 5 at SIGTERM.
+fn storm(children: c_int) {
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(5);
+    for _ in 0..children {
+        // SAFETY: one thread, and the children do nothing but fork and end.
+        unsafe {
+            if libc::fork() != 0 {
+                continue;
+            }
+            while std::time::Instant::now() < end {
+                let between = libc::fork();
+                if between == 0 {
+                    libc::fork();
+                    exit(0);
+                }
+                libc::waitpid(between, std::ptr::null_mut(), 0);
+            }
+            exit(0);
+        }
+    }
+    receive(libc::SIGTERM, 5);
 }
 
 /// `linger`: ends with 0 and leaves a child that lives until stdin ends.

@@ -46,6 +46,7 @@ pub fn has_namespaces() -> bool {
 pub struct Launch {
     form: Form,
     before: Vec<OsString>,
+    within: Vec<OsString>,
     settings: Vec<OsString>,
     fake_proc: bool,
     no_network: bool,
@@ -67,6 +68,7 @@ impl Launch {
         Launch {
             form,
             before: Vec::new(),
+            within: Vec::new(),
             settings: Vec::new(),
             fake_proc: false,
             no_network: false,
@@ -94,6 +96,12 @@ impl Launch {
     /// Words before the whole command, such as `strace -f`.
     pub fn under(mut self, before: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Launch {
         self.before = words(before);
+        self
+    }
+
+    /// Words just before epitaph, inside of its namespaces, such as `setpriv …`.
+    pub fn within(mut self, within: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Launch {
+        self.within = words(within);
         self
     }
 
@@ -159,6 +167,7 @@ impl Launch {
             line.extend_from_slice(&self.settings);
             line.push("--".into());
         }
+        line.extend_from_slice(&self.within);
         if let Some(epitaph) = &self.epitaph {
             line.push(epitaph.clone());
             if !pid_one {

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use super::super::facts::{Facts, Outcome, Signal, Stop, Victim};
+use super::super::facts::{Facts, KillAfter, Other, Outcome, Refused, Signal, Stop, Victim};
 use super::super::verdict::{Verdict, near_limit};
 use super::judge;
 use crate::forensics::{Kills, Memory};
@@ -23,7 +23,9 @@ fn facts(outcome: Outcome<'static>) -> Facts<'static> {
         outcome,
         runtime: Duration::from_millis(3240),
         stop: None,
+        refused: None,
         kill_after: None,
+        other: None,
         before: Some(Memory { usage: Some(MIB), peak: Some(2 * MIB), ..QUIET }),
         after: Some(QUIET),
         kills: None,
@@ -46,7 +48,11 @@ fn signal(number: i32) -> Outcome<'static> {
 
 fn stop() -> Option<Stop<'static>> {
     let Outcome::Signaled(signal) = signal(libc::SIGTERM) else { panic!() };
-    Some(Stop { signal, before_end: Duration::from_millis(1250) })
+    Some(Stop { signal, before_end: Duration::from_millis(1250), forwarded: true })
+}
+
+fn killed_after(seconds: u64) -> Option<KillAfter<'static>> {
+    Some(KillAfter { after: Duration::from_secs(seconds), refused: None })
 }
 
 /// No readable counter; one that did not rise (with an old kill); rises of others' alone; a rise that may be the
@@ -54,7 +60,7 @@ fn stop() -> Option<Stop<'static>> {
 fn counters() -> [(&'static str, Option<Kills>); 4] {
     let kills = |after, others| {
         let last = (after > 1).then_some(Duration::from_millis(80));
-        Some(Kills { before: 1, after, others, last, earliest: last })
+        Some(Kills { before: 1, after, others, helpers: 0, last, earliest: last })
     };
     [("unreadable", None), ("same", kills(1, 0)), ("others", kills(3, 2)), ("rose", kills(3, 1))]
 }
@@ -68,8 +74,8 @@ fn outcomes() -> Vec<(&'static str, Facts<'static>)> {
         ("exit 137", facts(Outcome::Exited(137))),
         ("exit 134 near", Facts { after: Some(near), ..facts(Outcome::Exited(134)) }),
         ("KILL", facts(signal(libc::SIGKILL))),
-        ("KILL ours", Facts { kill_after: Some(Duration::from_secs(10)), ..facts(signal(libc::SIGKILL)) }),
-        ("TERM ours", Facts { kill_after: Some(Duration::from_secs(10)), ..facts(signal(libc::SIGTERM)) }),
+        ("KILL ours", Facts { kill_after: killed_after(10), ..facts(signal(libc::SIGKILL)) }),
+        ("TERM ours", Facts { kill_after: killed_after(10), ..facts(signal(libc::SIGTERM)) }),
         ("ABRT", facts(signal(libc::SIGABRT))),
         ("ABRT near", Facts { after: Some(near), ..facts(signal(libc::SIGABRT)) }),
         ("SEGV near", Facts { after: Some(near), ..facts(signal(libc::SIGSEGV)) }),
@@ -200,8 +206,8 @@ fn the_sentences() {
         (facts(Outcome::Exited(0)), "The program ended with exit code 0 after 3.2 s."),
         (
             Facts { kills: others, ..facts(Outcome::Exited(0)) },
-            "The program ended with exit code 0 after 3.2 s; the OOM killer took another process meanwhile: \
-             oom_kill in memory.events rose from 1 to 3.",
+            "The program ended with exit code 0 after 3.2 s; the OOM killer took another process 80 ms before the \
+             end: oom_kill in memory.events rose from 1 to 3.",
         ),
         (
             Facts { kills: same, ..facts(Outcome::Exited(137)) },
@@ -229,6 +235,7 @@ fn the_sentences() {
                     before: 0,
                     after: 1,
                     others: 0,
+                    helpers: 0,
                     last: Some(Duration::ZERO),
                     earliest: stop().map(|stop| stop.before_end),
                 }),
@@ -277,7 +284,7 @@ fn the_sentences() {
             "The program ended with exit code 143, 1.2 s after SIGTERM was forwarded.",
         ),
         (
-            Facts { stop: stop(), kill_after: Some(Duration::from_secs(1)), kills: same, ..kill },
+            Facts { stop: stop(), kill_after: killed_after(1), kills: same, ..kill },
             "epitaph sent SIGKILL because the program still ran 1.0 s after the stop signal; it ended 1.2 s after \
              SIGTERM was forwarded.",
         ),
@@ -304,6 +311,82 @@ fn the_sentences() {
     for (facts, expected) in table {
         assert_eq!(judge(&facts).why, expected);
     }
+}
+
+#[test]
+fn another_processes_kill_is_a_cause_for_ten_seconds() {
+    let with = |outcome, last, helpers| {
+        let last = Some(Duration::from_millis(last));
+        let kills = Some(Kills { before: 0, after: 1, others: 1, helpers, last, earliest: last });
+        judge(&Facts { kills, ..facts(outcome) })
+    };
+    let (failed, killed) = (Outcome::Exited(1), signal(libc::SIGKILL));
+    assert_eq!(with(failed, 10_000, 0).verdict, Verdict::OomChild);
+    assert_eq!(with(killed, 10_000, 0).verdict, Verdict::OomChild);
+    let old = with(failed, 10_001, 0);
+    assert_eq!(old.verdict, Verdict::Failed);
+    assert_eq!(
+        old.why,
+        "The program ended with exit code 1 after 3.2 s; the OOM killer took another process 10.0 s before the end: \
+         oom_kill in memory.events rose from 0 to 1."
+    );
+    assert_eq!(with(killed, 200_000, 0).verdict, Verdict::Killed);
+    assert!(with(killed, 200_000, 0).why.contains("took another process 3 min before the end"));
+    // A helper of ours is nobody whom the program needs.
+    assert_eq!(with(failed, 10, 1).verdict, Verdict::Failed);
+    assert_eq!(with(killed, 10, 1).verdict, Verdict::Killed);
+    assert!(with(killed, 10, 1).why.contains("the OOM killer took a helper of epitaph 10 ms before the end"));
+}
+
+#[test]
+fn what_was_refused_is_not_told_as_done() {
+    let Outcome::Signaled(term) = signal(libc::SIGTERM) else { panic!() };
+    let reason = "Operation not permitted";
+    let refused = Some(Refused { signal: term, before_end: Duration::from_secs(3), reason });
+    let same = counters()[1].1;
+    let judged = judge(&Facts { refused, kills: same, ..facts(Outcome::Exited(1)) });
+    assert_eq!(judged.verdict, Verdict::Failed);
+    assert_eq!(
+        judged.why,
+        "The program ended with exit code 1 after 3.2 s; SIGTERM, 3.0 s before, could not be forwarded: \
+         Operation not permitted."
+    );
+    let kill_after = Some(KillAfter { after: Duration::from_secs(5), refused: Some(reason) });
+    let judged = judge(&Facts { refused, kill_after, ..facts(Outcome::StillRuns) });
+    assert_eq!(judged.verdict, Verdict::KillAfter);
+    assert_eq!(
+        judged.why,
+        "The program still ran 5.0 s after the stop signal, and epitaph may not signal it (Operation not permitted), \
+         so epitaph ended and the kernel killed the rest; SIGTERM, 3.0 s before, could not be forwarded: \
+         Operation not permitted."
+    );
+    // Somebody else's SIGKILL is no work of ours.
+    let judged = judge(&Facts { kill_after, kills: same, ..facts(signal(libc::SIGKILL)) });
+    assert_eq!(judged.verdict, Verdict::Killed);
+}
+
+#[test]
+fn a_signal_that_is_no_stop_signal_is_told_and_changes_no_verdict() {
+    let quit = Signal { number: libc::SIGQUIT, name: "SIGQUIT" };
+    let other = Some(Other { signal: quit, before_end: Duration::from_millis(1200), from: " from outside" });
+    let judged = judge(&Facts { other, ..facts(Outcome::Exited(0)) });
+    assert_eq!(judged.verdict, Verdict::Ok);
+    assert_eq!(
+        judged.why,
+        "The program ended with exit code 0 after 3.2 s, 1.2 s after SIGQUIT from outside; it is no stop signal here \
+         (EPITAPH_STOP_SIGNAL)."
+    );
+}
+
+#[test]
+fn a_stop_that_reached_both_is_told_so() {
+    let stop = stop().map(|stop| Stop { forwarded: false, ..stop });
+    let judged = judge(&Facts { stop, ..facts(signal(libc::SIGTERM)) });
+    assert_eq!(judged.verdict, Verdict::Stopped);
+    assert_eq!(
+        judged.why,
+        "The program was ended by SIGTERM, as SIGTERM reached epitaph too, which did not have to forward it any more."
+    );
 }
 
 #[test]
@@ -337,7 +420,7 @@ fn sentences_stay_short_and_plain() {
                             earliest: Some(longest),
                             ..kills
                         });
-                        let stop = Some(Stop { signal: name, before_end: longest });
+                        let stop = Some(Stop { signal: name, before_end: longest, forwarded: true });
                         let victim = Some(Victim { pid: i32::MIN, command: Some(&long) });
                         let memory = Some(huge);
                         let executed = false;
