@@ -13,7 +13,7 @@ use lexopt::{Arg, Parser, ValueExt};
 #[path = "../tests/support/endpoint/mod.rs"]
 mod endpoint;
 
-use endpoint::{Endpoint, Fault, Rule, Task};
+use endpoint::{Container, Endpoint, Fault, Figures, Rule, Task, Usage};
 
 const HELP: &str = "\
 Usage: cargo run --example ecs_endpoint -- [OPTIONS]
@@ -38,7 +38,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     println!("Paste into another terminal (and end this one with ctrl-C):\n");
     println!("export ECS_CONTAINER_METADATA_URI_V4={}", endpoint.uri_v4());
-    println!("cargo run -- -s -- env\n");
+    println!("cargo run -- -s -- env");
+    println!("cargo run -- --task-stats 0\n");
     println!(
         "In a container that shares this network and has its ID in /proc/self/cgroup (say it with --docker-id),"
     );
@@ -77,7 +78,7 @@ fn from_arguments() -> Result<Option<Endpoint>, Box<dyn Error>> {
         }
     }
     // The limit that the kernel acts on is that of this machine, not one that a task tells.
-    let task = Task { memory_limit: None, ..task.just_created() };
+    let task = with_statistics(Task { memory_limit: None, ..task.just_created() });
     let endpoint = match listener {
         Some(listener) => Endpoint::serve(listener, task),
         None => Endpoint::start(task),
@@ -95,6 +96,35 @@ fn from_arguments() -> Result<Option<Endpoint>, Box<dyn Error>> {
     }
     endpoint.set_rules([rule]);
     Ok(Some(endpoint))
+}
+
+/// With a sidecar, and statistics that move: the server leaks a little.
+fn with_statistics(mut task: Task) -> Task {
+    let cgroup = if task.launch_type == "FARGATE" { 1 } else { 2 };
+    let interval = Duration::from_secs(if cgroup == 1 { 10 } else { 1 });
+    // Its containers were started a second ago.
+    let since = std::time::SystemTime::now() - Duration::from_secs(1);
+    let usage = Usage { since, cgroup, interval, ..Usage::default() };
+    let sidecar = task.subject().map(|server| Container {
+        endpoint_id: format!("sidecar-of-{}", server.endpoint_id),
+        docker_id: server.docker_id.chars().rev().collect(),
+        name: "sidecar".into(),
+        memory_limit: Some(64),
+        ..server.clone()
+    });
+    // On Fargate an ID is not one any more when it is turned round.
+    task.containers.extend(sidecar.filter(|_| cgroup == 2));
+    for container in &mut task.containers {
+        container.scripted.figures = match container.name.as_str() {
+            endpoint::PAUSE => Figures::Missing,
+            "sidecar" => Figures::Moving(Usage { cpu_milli: 15, memory: 6 << 20, ..usage.clone() }),
+            _ => Figures::Moving(Usage { cpu_milli: 110, leak: 64 << 10, ..usage.clone() }),
+        };
+    }
+    if let Some(server) = task.subject_mut() {
+        server.scripted.health = Some(("HEALTHY".into(), "ok".into()));
+    }
+    task
 }
 
 fn platform(name: &str) -> Result<Task, String> {

@@ -6,6 +6,7 @@
 
 pub mod diagnostics;
 pub mod forensics;
+pub mod health;
 pub mod identity;
 pub mod launch;
 pub mod options;
@@ -13,3 +14,5 @@ pub mod record;
 pub mod shown;
 pub mod supervise;
 pub mod sys;
+pub mod sys_heap;
+pub mod task;

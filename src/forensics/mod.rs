@@ -17,6 +17,7 @@ mod judge;
 mod locate;
 mod memory;
 mod processes;
+mod resources;
 mod short_name;
 mod verdict;
 mod why;
@@ -32,5 +33,6 @@ pub use memory::MemoryCgroup;
 pub use processes::{
     Limits, Process, Snapshot, count, is_ending, largest, largest_listed, name_of, snapshot,
 };
+pub use resources::{MemoryTrend, Resources, Sample, Window, percent};
 pub use short_name::ShortName;
 pub use verdict::Verdict;

@@ -69,7 +69,7 @@ const TASK: Want = Want::Object(&[
     ("PullStartedAt", Want::Text(PULL_STARTED)),
     ("PullStoppedAt", Want::Text(PULL_STOPPED)),
     ("FaultInjectionEnabled", Want::Flag(Key::Field(Field::FaultInjection))),
-    ("Limits", Want::Object(&[("Memory", Want::Text(Key::Memory))])),
+    ("Limits", Want::Object(&[("Memory", Want::Text(Key::Memory)), ("CPU", Want::Milli(Key::Named("CPU")))])),
     ("Containers", Want::Each(&CONTAINER)),
 ]);
 
@@ -108,7 +108,7 @@ impl Findings {
             Key::Field(field) => field,
             Key::Cluster if text.starts_with("arn:") => Field::ClusterArn,
             Key::Cluster => Field::Cluster,
-            Key::Kind | Key::Status | Key::Memory | Key::Named(_) => return,
+            Key::Kind | Key::Status | Key::Memory | Key::Name | Key::Named(_) => return,
         };
         // Go's zero time: the agent does not know it yet.
         if matches!(field, Field::CreatedAt | Field::StartedAt) && text.starts_with("0001-01-01T") {
@@ -172,6 +172,9 @@ pub fn task(body: &[u8], ours: Option<&str>, source: Source) -> Result<Findings,
             // It owns the network, so its address is that of all who share it.
             findings.hear_network(&found, pause, source);
         }
+        findings.identity.task_cpu_limit = text_of(&found, 0, Key::Named("CPU"))
+            .and_then(|milli| milli.parse::<u64>().ok())
+            .filter(|&milli| milli > 0);
     }
     Ok(findings)
 }
@@ -245,6 +248,7 @@ mod tests {
         let findings = task(answer().as_bytes(), Some(ID), Source::MetadataV4).expect("metadata");
         assert_eq!(findings.rejected, []);
         assert_eq!(findings.identity.task_memory_limit, Some(512 * 1024 * 1024));
+        assert_eq!(findings.identity.task_cpu_limit, Some(250));
         for (field, value) in [
             (Field::TaskArn, ARN),
             (Field::Cluster, "default"),

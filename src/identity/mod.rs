@@ -11,7 +11,7 @@ mod conflict;
 pub mod container_id;
 mod deadline;
 pub mod derive;
-mod document;
+pub(crate) mod document;
 mod export;
 mod field;
 pub mod file;
@@ -117,6 +117,8 @@ pub struct Identity {
     pub network_started: Option<SystemTime>,
     /// What another source said of who this is, and was not believed.
     pub conflict: Option<Conflict>,
+    /// The CPU limit of the whole task in thousandths of a CPU, as the endpoint told it.
+    pub task_cpu_limit: Option<u64>,
 }
 
 /// Two sources that told different values for one field.
@@ -241,6 +243,7 @@ impl Identity {
         self.task_memory_limit = self.task_memory_limit.or(other.task_memory_limit);
         self.network_started = self.network_started.or(other.network_started);
         self.conflict = self.conflict.take().or(other.conflict);
+        self.task_cpu_limit = self.task_cpu_limit.or(other.task_cpu_limit);
         contradictions
     }
 }

@@ -24,6 +24,8 @@ pub struct Outcome {
     /// whether the agent will know more in a moment, which it cannot know yet as the container starts. To be asked
     /// for by [`look_again`](super::look_again()); of no use while `try_again` is set
     pub look_again: bool,
+    /// whether a task metadata endpoint has answered for this container, so that it is worth while to ask it again
+    pub heard_endpoint: bool,
     /// what the user should know: each one line, with what happened, where, and what to do. At most a few
     pub warnings: Vec<String>,
 }
@@ -266,7 +268,9 @@ impl Search<'_> {
         let has_address = self.outcome.identity.get(Field::Ip).is_some();
         let address_is_open = !has_address && matches!(self.network_mode.as_deref(), None | Some("bridge"));
         let look_again = self.heard_endpoint && !self.is_inner && (start_is_open || address_is_open);
-        Outcome { complete, try_again: !complete && is_transient, look_again, ..self.outcome }
+        let heard_endpoint = self.heard_endpoint && !self.is_inner;
+        let try_again = !complete && is_transient;
+        Outcome { complete, try_again, look_again, heard_endpoint, ..self.outcome }
     }
 
     /// One line for all who were asked in vain.

@@ -94,7 +94,7 @@ impl System {
         self
     }
 
-    pub(super) fn metadata_v2(&self) -> &str {
+    pub(crate) fn metadata_v2(&self) -> &str {
         &self.metadata_v2
     }
 
@@ -177,7 +177,7 @@ impl System {
     }
 
     /// The value of a variable. Absent when it is not set, empty, or not UTF-8.
-    pub(super) fn variable(&self, name: &str) -> Option<String> {
+    pub(crate) fn variable(&self, name: &str) -> Option<String> {
         let value = match &self.environment {
             Environment::OfProcess => std::env::var(name).ok(),
             Environment::OfPid1(environment) => value_in(environment, name).map(str::to_owned),

@@ -24,11 +24,12 @@ pub(super) fn variables(options: &Options, identity: &Identity) -> Vec<(String, 
     }
 }
 
-/// The environment of the program: ours, with `variables`, and, where PID 1 supervises it, with its own process ID where
-/// ours stood. Who becomes the program without a fork has the ID that it was given.
-pub(super) fn environment(variables: &[(String, String)], is_supervised: bool) -> Environment {
+/// The environment of the program: ours, with `variables`, and with its own process ID where ours stood.
+///
+/// Who becomes the program without a fork has the ID that it was given, and is not `forked`.
+pub(super) fn environment(variables: &[(String, String)], forked: bool) -> Environment {
     let mut environment = Environment::of_process();
-    if is_supervised {
+    if forked {
         own_pid::set(&mut environment, nix::unistd::getppid().as_raw(), |name| std::env::var(name).ok());
     }
     for (name, value) in variables {

@@ -18,12 +18,13 @@ pub use self::program::{NotStarted, name};
 pub use self::whoami::whoami;
 
 use self::environment::{environment, unverified, variables};
-use self::program::{exec, search_path};
+pub(crate) use self::program::{exec, search_path};
 use crate::identity::{Deadline, Field, System, local, resolve};
-use crate::options::{Options, RecordFormat, Signal};
-use crate::record::{Formats, Frame, Kind, LOOK_AGAIN, Record, RenderedIdentity, Value, journal, stderr};
+use crate::options::{Mode, Options, RecordFormat, Signal, StatsFormat};
+use crate::record::{Dimensions, Formats, Frame, Kind, Record, RenderedIdentity, Value, journal, stderr};
 use crate::shown::Shown;
 use crate::sys::{self, reason};
+use crate::task;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Write;
@@ -77,7 +78,7 @@ impl Inherited {
     }
 
     /// As epitaph was started, for the program.
-    fn restore(&self) {
+    pub(crate) fn restore(&self) {
         sys::set_ignored(libc::SIGPIPE, self.ignores_sigpipe);
         sys::set_ignored(libc::SIGXFSZ, self.ignores_sigxfsz);
         if self.ignores_sigchld {
@@ -148,10 +149,16 @@ pub fn launch(
     outcome.log_warnings();
     let identity = outcome.identity;
     let identity_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let rendered = RenderedIdentity::of(&identity, formats);
+    let mut rendered = RenderedIdentity::of(&identity, formats);
+    if options.stats.every.is_some() && options.stats.format == StatsFormat::Emf {
+        rendered = rendered.with_dimensions(&Dimensions::of(&identity, &options.stats.dimensions, &[], &[]));
+    }
     report.add(&rendered.encode());
+    if outcome.heard_endpoint {
+        report.add(&Frame::Endpoint.encode(&[u8::from(outcome.look_again)]));
+    }
     if !outcome.try_again {
-        report.add(&Frame::Resolved.encode(if outcome.look_again { LOOK_AGAIN } else { b"" }));
+        report.add(&Frame::Resolved.encode(b""));
     }
     if options.require_identity && identity.get(Field::TaskArn).is_none() {
         let failure = NotStarted::no_identity(options, outcome.try_again);
@@ -163,6 +170,11 @@ pub fn launch(
     start_record(options, identity_ms, &unverified).write(options, format, &rendered, &mut report);
     report.add(&Frame::Executing.encode(b""));
     report.send();
+    if let Mode::TaskStats(every) = options.mode {
+        // The end of the pipe tells PID 1 that the program runs, which the collector is.
+        drop(report);
+        return task::collect(options, every, format, system);
+    }
     inherited.restore();
     let path = search_path();
     let mut error = exec(&options.program, &path, &environment);

@@ -102,7 +102,7 @@ fn is_there(program: &OsStr) -> bool {
 
 /// Where a program without a slash in its name is looked for; where PATH is not set, as the C library of the other inits
 /// does.
-pub(super) fn search_path() -> OsString {
+pub(crate) fn search_path() -> OsString {
     std::env::var_os("PATH").unwrap_or_else(|| "/bin:/usr/bin".into())
 }
 
@@ -111,7 +111,7 @@ const LONGEST_NAME: usize = 255;
 
 /// Why an exec failed, and which file it was about.
 #[derive(Debug)]
-pub(super) struct ExecError {
+pub(crate) struct ExecError {
     error: io::Error,
     /// `None` where there was none
     path: Option<PathBuf>,
@@ -123,12 +123,12 @@ impl ExecError {
     }
 
     /// The file that it was about, the last of those that were tried.
-    pub(super) fn path(&self) -> Option<&Path> {
+    pub(crate) fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
 
     /// The errno of execve(2).
-    pub(super) fn raw_os_error(&self) -> Option<i32> {
+    pub(crate) fn raw_os_error(&self) -> Option<i32> {
         self.error.raw_os_error()
     }
 }
@@ -137,7 +137,7 @@ impl ExecError {
 ///
 /// Written out since musl's does not run a script without `#!` through the shell, as POSIX demands and the
 /// C library of the other inits does.
-pub(super) fn exec(program: &[OsString], path: &OsStr, environment: &Environment) -> ExecError {
+pub(crate) fn exec(program: &[OsString], path: &OsStr, environment: &Environment) -> ExecError {
     let args: Result<Vec<CString>, _> =
         program.iter().map(|arg| CString::new(arg.clone().into_vec())).collect();
     // The arguments came from the kernel as strings that end at the first NUL byte.

@@ -1,6 +1,7 @@
 //! The command line.
 
-use super::{Command, Mode, Options, Persona, RecordFormat, Signal, Target, duration, level, usage};
+use super::{Command, Lifetime, Mode, Options, Persona, RecordFormat, Signal, StatsFormat, Target};
+use super::{duration, level, stats, usage};
 use crate::identity::{ExportList, whoami};
 use crate::shown::{self, LONGEST, Shown, cut_with_mark};
 use lexopt::Arg::{Long, Short, Value};
@@ -50,6 +51,8 @@ fn read(
     let mut saw_dashes = false;
     let mut whoami = false;
     let mut format = None;
+    let mut timeout = None;
+    let mut max_lifetime = None;
     loop {
         if parser.try_raw_args().is_some_and(|raw| raw.peek().is_some_and(|next| next == "--")) {
             saw_dashes = true;
@@ -101,6 +104,22 @@ fn read(
             Long("whoami") => whoami = true,
             Long("format") => format = Some(parser.value()?.parse_with(whoami_format)?),
             Long("kill-after") => options.set_kill_after(parser.value()?.parse_with(time)?),
+            Long("max-lifetime") => max_lifetime = Some(parser.value()?.parse_with(lifetime)?),
+            Long("stats") => {
+                options.stats.every = parser.value()?.parse_with(one_of(stats::every, stats::EVERY_FORMS))?;
+                options.stats.is_option = true;
+            }
+            Long("task-stats") => {
+                let every = parser.value()?.parse_with(one_of(stats::task_every, stats::TASK_FORMS))?;
+                options.mode = Mode::TaskStats(every);
+            }
+            Long("stats-format") => {
+                options.stats.format = parser.value()?.parse_with(one_of(stats::format, stats::FORMATS))?;
+            }
+            Long("health") => options.mode = Mode::Health,
+            Long("timeout") => {
+                timeout = Some(parser.value()?.parse_with(one_of(stats::timeout, stats::TIMEOUT_FORMS))?)
+            }
             Long("stop-signal") => options.stop_signals = parser.value()?.parse_with(signals)?,
             Long("records") => options.records = Some(parser.value()?.parse_with(records)?),
             other => return Err(other.unexpected()),
@@ -121,7 +140,34 @@ fn read(
     if format.is_some() {
         return Err(lexopt::Error::Custom("--format goes with --whoami".into()));
     }
-    if options.program.is_empty() && options.mode != Mode::Pause {
+    if options.mode == Mode::Health {
+        // Those variables are meant for PID 1, in whose environment a health check is run.
+        options.max_lifetime = None;
+        options.stats.every = options.stats.every.filter(|_| options.stats.is_option);
+        options.stats.health_timeout = timeout.unwrap_or(options.stats.health_timeout);
+    } else if timeout.is_some() {
+        return Err(lexopt::Error::Custom("--timeout goes with --health".into()));
+    }
+    if matches!(options.mode, Mode::TaskStats(_)) {
+        if !options.program.is_empty() {
+            return Err(lexopt::Error::Custom("--task-stats runs no PROGRAM".into()));
+        }
+        // It is the program itself, and has a name in the records.
+        options.program.push("epitaph".into());
+    }
+    if options.stats.format == StatsFormat::Emf
+        && let Some(RecordFormat::Text | RecordFormat::Off) = options.records
+    {
+        options.stats.format = StatsFormat::Record;
+        options
+            .warnings
+            .push("--stats-format emf needs --records json, so statistics are plain records".into());
+    }
+    options.max_lifetime = max_lifetime.or(options.max_lifetime);
+    // A health check without PROGRAM looks at the age of the container, or takes its statistics.
+    let looks = options.mode == Mode::Health && (options.max_lifetime.is_some() || options.stats.is_option);
+    let needs_program = options.mode.has_program() || options.mode == Mode::Health && !looks;
+    if options.program.is_empty() && needs_program {
         let text = format!("{}\n{}: there is no PROGRAM to run\n", usage::text(persona), persona.name());
         return Ok(Command::Print { text, to_stderr: true, code: 1 });
     }
@@ -180,6 +226,14 @@ fn rewrite(text: &str) -> Result<(Signal, Option<Signal>), &'static str> {
 
 fn time(text: &str) -> Result<std::time::Duration, String> {
     duration::parse(text).ok_or_else(|| format!("expected {}", usage::DURATION_FORMS))
+}
+
+fn lifetime(text: &str) -> Result<Lifetime, String> {
+    Lifetime::parse(text).ok_or_else(|| format!("expected {}", stats::LIFETIME_FORMS))
+}
+
+fn one_of<T>(read: fn(&str) -> Option<T>, expected: &'static str) -> impl Fn(&str) -> Result<T, String> {
+    move |text| read(text).ok_or_else(|| format!("expected {expected}"))
 }
 
 fn whoami_format(text: &str) -> Result<whoami::Format, &'static str> {
@@ -249,6 +303,31 @@ mod tests {
             options.rewrites,
             [(Signal::TERM, Signal::new(3)), (Signal::parse("HUP").expect("1"), None)]
         );
+    }
+
+    #[test]
+    fn statistics_and_health_checks() {
+        let options = run("epitaph --stats 5s --stats-format emf --max-lifetime 6h+1h true");
+        assert_eq!(options.stats.every, Some(Duration::from_secs(5)));
+        assert_eq!(options.stats.format, super::super::StatsFormat::Emf);
+        assert_eq!(options.max_lifetime, Lifetime::parse("6h+1h"));
+        let options = run("epitaph --health --timeout 2s -- curl -f x");
+        assert_eq!((options.mode, options.stats.health_timeout), (Mode::Health, Duration::from_secs(2)));
+        assert_eq!(options.program, ["curl", "-f", "x"]);
+        assert_eq!(run("epitaph --health --max-lifetime 6h").program, [""; 0]);
+        assert_eq!(run("epitaph --task-stats 0").mode, Mode::TaskStats(Duration::ZERO));
+        for (wrong, why) in [
+            ("epitaph --health", "there is no PROGRAM"),
+            ("epitaph --timeout 2s true", "--timeout goes with --health"),
+            ("epitaph --task-stats 5s true", "--task-stats runs no PROGRAM"),
+            ("epitaph --task-stats 1s", "expected a duration of at least 5s, or 0 for once"),
+            ("epitaph --stats 10ms true", "expected a duration of at least 1s, or 0 for never"),
+            ("epitaph --stats-format x true", "expected record or emf"),
+            ("epitaph --health --timeout 0 true", "expected a duration, such as 4s or 500ms, and not 0"),
+        ] {
+            let (text, to_stderr, code) = printed(wrong);
+            assert!(text.contains(why) && to_stderr && code == 1, "{wrong}: {text}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The variables: `EPITAPH_*`, `TINI_*`, and those of the init that epitaph is called as.
 
-use super::{Mode, Options, Persona, RecordFormat, Signal, Target, duration, level};
+use super::{Lifetime, Mode, Options, Persona, RecordFormat, Signal, Target, duration, level, stats};
 use crate::identity::ExportList;
 use crate::shown::{Shown, line};
 use std::ffi::OsString;
@@ -22,6 +22,13 @@ const RECORDS: Kind<RecordFormat> =
 const VERBOSITY: Kind<log::LevelFilter> =
     Kind { read: |text| text.parse().ok().map(level), expected: "a number, from 0 for errors alone to 4" };
 
+const LIFETIME: Kind<Lifetime> = Kind { read: Lifetime::parse, expected: stats::LIFETIME_FORMS };
+const EVERY: Kind<Option<std::time::Duration>> = Kind { read: stats::every, expected: stats::EVERY_FORMS };
+const TIMEOUT: Kind<std::time::Duration> = Kind { read: stats::timeout, expected: stats::TIMEOUT_FORMS };
+const STATS_FORMAT: Kind<super::StatsFormat> = Kind { read: stats::format, expected: stats::FORMATS };
+const NAMESPACE: Kind<String> = Kind { read: stats::namespace, expected: stats::NAMESPACE_FORMS };
+const DIMENSIONS: Kind<Vec<Vec<crate::identity::Field>>> =
+    Kind { read: stats::dimensions, expected: stats::DIMENSION_FORMS };
 /// Oftener would be a load, and tell no more.
 const SHORTEST_POLL: std::time::Duration = std::time::Duration::from_millis(100);
 
@@ -59,6 +66,12 @@ fn switch(text: &str) -> Option<bool> {
         "1" | "true" | "yes" | "on" => Some(true),
         "0" | "false" | "no" | "off" => Some(false),
         _ => None,
+    }
+}
+
+fn put<T>(place: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *place = value;
     }
 }
 
@@ -124,6 +137,14 @@ pub(super) fn apply(options: &mut Options, env: &dyn Fn(&str) -> Option<OsString
     if let Some(duration) = reader.read("EPITAPH_KILL_AFTER", &DURATION) {
         options.set_kill_after(duration);
     }
+    options.max_lifetime = reader.read("EPITAPH_MAX_LIFETIME", &LIFETIME);
+    options.stats.every = reader.read("EPITAPH_STATS", &EVERY).flatten();
+    let stats = &mut options.stats;
+    put(&mut stats.format, reader.read("EPITAPH_STATS_FORMAT", &STATS_FORMAT));
+    put(&mut stats.namespace, reader.read("EPITAPH_EMF_NAMESPACE", &NAMESPACE));
+    put(&mut stats.dimensions, reader.read("EPITAPH_EMF_DIMENSIONS", &DIMENSIONS));
+    put(&mut stats.health_timeout, reader.read("EPITAPH_HEALTH_TIMEOUT", &TIMEOUT));
+    put(&mut stats.health_output, reader.read("EPITAPH_HEALTH_OUTPUT", &SWITCH));
     if let Some(close) = reader.read("EPITAPH_CLOSE_FDS", &SWITCH) {
         options.close_fds = close;
     }

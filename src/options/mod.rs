@@ -10,10 +10,12 @@ mod duration;
 mod environment;
 mod persona;
 mod signal;
+mod stats;
 mod usage;
 
 pub use persona::Persona;
 pub use signal::Signal;
+pub use stats::{Lifetime, Stats, StatsFormat};
 
 use crate::identity::{ExportList, whoami};
 use std::ffi::OsString;
@@ -73,6 +75,10 @@ pub struct Options {
     pub stop_look: bool,
     /// `--kill-after`: from the forwarded stop signal to SIGKILL
     pub kill_after: Option<Duration>,
+    /// `--max-lifetime`: how old the container may become; `None` is as old as it wants
+    pub max_lifetime: Option<Lifetime>,
+    /// `--stats`, `--stats-format` and what belongs to a health check
+    pub stats: Stats,
     /// `--records`; `None` is the default, which depends on what stderr is
     pub records: Option<RecordFormat>,
     /// `EPITAPH_PROTECT`: nobody without CAP_SYS_PTRACE may trace epitaph or open what it has open
@@ -94,6 +100,17 @@ pub enum Mode {
     Pause,
     /// `--whoami`: there is none; tells who this container is
     WhoAmI(whoami::Format),
+    /// `--health`: runs it as a health check
+    Health,
+    /// `--task-stats`: there is none; writes the statistics of the whole task this often, or once where it is zero
+    TaskStats(Duration),
+}
+
+impl Mode {
+    /// Whether it needs a PROGRAM.
+    fn has_program(self) -> bool {
+        matches!(self, Mode::Supervise | Mode::Exec)
+    }
 }
 
 /// Who gets the signals that are forwarded.
@@ -188,6 +205,8 @@ impl Options {
             late_look: Some(Duration::from_secs(10)),
             stop_look: true,
             kill_after: None,
+            max_lifetime: None,
+            stats: Stats::default(),
             records: None,
             protect: false,
             close_fds: persona == Persona::Catatonit,
@@ -215,6 +234,8 @@ impl Options {
             (!self.success_codes.is_empty(), "-e", ""),
             (!self.rewrites.is_empty(), "-r", ""),
             (self.kill_after.is_some(), "--kill-after", "EPITAPH_KILL_AFTER"),
+            (self.max_lifetime.is_some(), "--max-lifetime", "EPITAPH_MAX_LIFETIME"),
+            (self.stats.every.is_some(), "--stats", "EPITAPH_STATS"),
             (self.close_fds && self.persona != Persona::Catatonit, "--close-fds", "EPITAPH_CLOSE_FDS"),
             (self.stop_signals != [Signal::TERM, Signal::INT], "--stop-signal", "EPITAPH_STOP_SIGNAL"),
         ];

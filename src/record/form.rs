@@ -14,6 +14,13 @@ pub(super) fn is_json_pairs(text: &str) -> bool {
     text.is_empty() || (scan.pairs(DEPTH, Some(is_known)).is_some() && scan.is_at_end())
 }
 
+/// What divides metrics: a list of lists of names, and after a line end the members that they name, as pairs.
+pub(super) fn is_dimensions(text: &str) -> bool {
+    let Some((sets, members)) = text.split_once('\n') else { return text.is_empty() };
+    let mut scan = Scan::new(sets);
+    sets.starts_with("[[\"") && scan.value(DEPTH).is_some() && scan.is_at_end() && is_json_pairs(members)
+}
+
 /// `key=value` pairs of an identity as logfmt has them, with one blank between them.
 pub(super) fn is_text_pairs(text: &str) -> bool {
     text.is_empty() || text_pairs(text, is_known)
@@ -36,7 +43,7 @@ fn line(text: &str) -> Option<&str> {
 }
 
 fn is_known(key: &str) -> bool {
-    ["source", "sources", "identity_conflict"].contains(&key) || Field::from_name(key).is_some()
+    matches!(key, "source" | "sources" | "identity_conflict") || Field::from_name(key).is_some()
 }
 
 fn text_pairs(text: &str, is_known: fn(&str) -> bool) -> bool {

@@ -5,8 +5,9 @@
 //! is taken: it can be made to lie then, and not to break a line or to lead to another file.
 
 use super::LONGEST;
-use super::form::{is_json_line, is_json_pairs, is_text_line, is_text_pairs};
+use super::form::{is_dimensions, is_json_line, is_json_pairs, is_text_line, is_text_pairs};
 use super::identity::LONGEST_REST;
+use crate::identity::StoppedBy;
 use arrayvec::ArrayVec;
 
 /// The most that the common keys may take: a container ID of 64 bytes at most, and an ARN and a task ID of 512.
@@ -44,10 +45,18 @@ pub enum Frame {
     JournalLine,
     /// the program could not be started: the exit code, and why
     NotStarted,
+    /// a task metadata endpoint has answered; one byte, 1 where it will know more in a moment, else 0
+    Endpoint,
+    /// who stopped the task: the word in the exit record
+    StoppedBy,
+    /// identity: the CPU limit of the task in thousandths, 8 bytes, the lowest first
+    TaskCpuLimit,
+    /// identity: what divides the metrics
+    Dimensions,
 }
 
 impl Frame {
-    const ALL: [Frame; 11] = [
+    const ALL: [Frame; 15] = [
         Frame::JsonCommon,
         Frame::JsonRest,
         Frame::TextCommon,
@@ -59,6 +68,10 @@ impl Frame {
         Frame::StderrLine,
         Frame::JournalLine,
         Frame::NotStarted,
+        Frame::Endpoint,
+        Frame::StoppedBy,
+        Frame::TaskCpuLimit,
+        Frame::Dimensions,
     ];
 
     /// Whether PID 1 may take these bytes as what such a frame carries.
@@ -73,11 +86,13 @@ impl Frame {
             Frame::ContainerId => {
                 bytes.len() <= 64 && bytes.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-'))
             }
-            Frame::TaskMemoryLimit => bytes.len() == size_of::<u64>(),
-            Frame::Resolved => bytes.is_empty() || bytes == LOOK_AGAIN,
-            Frame::Executing => bytes.is_empty(),
+            Frame::TaskMemoryLimit | Frame::TaskCpuLimit => bytes.len() == size_of::<u64>(),
+            Frame::Dimensions => bytes.len() <= LONGEST_REST && is_dimensions(text),
+            Frame::Resolved | Frame::Executing => bytes.is_empty(),
             Frame::StderrLine => bytes.len() <= LONGEST && (is_json_line(text) || is_text_line(text)),
             Frame::JournalLine => bytes.len() <= LONGEST && !text.starts_with('\n') && is_json_line(text),
+            Frame::Endpoint => matches!(bytes, [0 | 1]),
+            Frame::StoppedBy => StoppedBy::ALL.iter().any(|by| by.name().as_bytes() == bytes),
             Frame::NotStarted => bytes.len() <= LONGEST_NOT_STARTED && text != "\0",
         }
     }

@@ -4,6 +4,7 @@
 //! and that many bytes. PID 1 keeps the bytes and puts them into its records; it parses nothing that a
 //! network has told.
 
+use super::Dimensions;
 use super::frames::Frame;
 use super::value::{Value, render};
 use crate::identity::{Conflict, Field, Identity, Source, run};
@@ -21,6 +22,12 @@ pub struct RenderedIdentity {
     container_id: Vec<u8>,
     /// the memory limit of the task in bytes, 0 when unknown
     task_memory_limit: u64,
+    /// the CPU limit of the task in thousandths, 0 when unknown
+    task_cpu_limit: u64,
+    /// what divides the metrics of the embedded metric format, as [`Dimensions::encode`] has it
+    dimensions: Vec<u8>,
+    /// whether it is another container's, whose run nobody knows here
+    is_anothers: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -58,7 +65,22 @@ impl RenderedIdentity {
             text: part(formats.text, RecordFormat::Text),
             container_id,
             task_memory_limit: identity.task_memory_limit.unwrap_or(0),
+            task_cpu_limit: identity.task_cpu_limit.unwrap_or(0),
+            dimensions: Vec::new(),
+            is_anothers: false,
         }
+    }
+
+    /// The same for records about another container than this one.
+    pub fn of_another(self) -> RenderedIdentity {
+        RenderedIdentity { is_anothers: true, ..self }
+    }
+
+    /// What every record holds alone, for where no record holds the rest.
+    pub fn without_rest(mut self) -> RenderedIdentity {
+        self.json.rest = Vec::new();
+        self.text.rest = Vec::new();
+        self
     }
 
     /// What every record holds, the run before all else, and what only some do.
@@ -66,7 +88,9 @@ impl RenderedIdentity {
     /// The run is known before the identity is, and is the same in records that are written by then.
     pub(super) fn parts(&self, format: RecordFormat) -> (Vec<u8>, &[u8]) {
         let part = if format.is_json() { &self.json } else { &self.text };
-        let run = run::current().map(|run| render(format, &[("run", Value::from(run.token()))]));
+        let run = run::current()
+            .filter(|_| !self.is_anothers)
+            .map(|run| render(format, &[("run", Value::from(run.token()))]));
         let separator: &[u8] = if format.is_json() { b"," } else { b" " };
         let parts: Vec<&[u8]> = [run.as_deref(), Some(part.common.as_slice())]
             .into_iter()
@@ -100,6 +124,22 @@ impl RenderedIdentity {
         (self.task_memory_limit > 0).then_some(self.task_memory_limit)
     }
 
+    /// The CPU limit of the whole task in thousandths of a CPU, when the endpoint told it.
+    pub fn task_cpu_limit(&self) -> Option<u64> {
+        (self.task_cpu_limit > 0).then_some(self.task_cpu_limit)
+    }
+
+    /// The same with what divides the metrics.
+    pub fn with_dimensions(mut self, dimensions: &Dimensions) -> RenderedIdentity {
+        self.dimensions = dimensions.encode();
+        self
+    }
+
+    /// What divides the metrics; none where nobody has said so.
+    pub fn dimensions(&self) -> Dimensions {
+        Dimensions::decode(&self.dimensions)
+    }
+
     /// The container ID, when it is known.
     pub fn container_id(&self) -> Option<&str> {
         std::str::from_utf8(&self.container_id).ok().filter(|id| !id.is_empty())
@@ -108,13 +148,16 @@ impl RenderedIdentity {
     /// The frames that carry it.
     pub fn encode(&self) -> Vec<u8> {
         let limit = self.task_memory_limit.to_le_bytes();
-        let frames: [(Frame, &[u8]); 6] = [
+        let cpu_limit = self.task_cpu_limit.to_le_bytes();
+        let frames: [(Frame, &[u8]); 8] = [
             (Frame::JsonCommon, &self.json.common),
             (Frame::JsonRest, &self.json.rest),
             (Frame::TextCommon, &self.text.common),
             (Frame::TextRest, &self.text.rest),
             (Frame::ContainerId, &self.container_id),
             (Frame::TaskMemoryLimit, &limit),
+            (Frame::TaskCpuLimit, &cpu_limit),
+            (Frame::Dimensions, &self.dimensions),
         ];
         frames.into_iter().flat_map(|(kind, bytes)| kind.encode(bytes)).collect()
     }
@@ -131,11 +174,18 @@ impl RenderedIdentity {
                 self.task_memory_limit = bytes.as_slice().try_into().map_or(0, u64::from_le_bytes);
                 return true;
             }
+            Frame::TaskCpuLimit => {
+                self.task_cpu_limit = bytes.as_slice().try_into().map_or(0, u64::from_le_bytes);
+                return true;
+            }
+            Frame::Dimensions => &mut self.dimensions,
             Frame::Resolved
             | Frame::Executing
             | Frame::StderrLine
             | Frame::JournalLine
-            | Frame::NotStarted => return false,
+            | Frame::NotStarted
+            | Frame::Endpoint
+            | Frame::StoppedBy => return false,
         };
         *place = bytes;
         true
@@ -225,6 +275,7 @@ mod tests {
         identity.offer(Field::Family, "web", Source::MetadataV4).expect("a name");
         identity.derive(Field::NetworkWaitMs, "81", Source::MetadataV4).expect("a number");
         identity.task_memory_limit = Some(512 << 20);
+        identity.task_cpu_limit = Some(250);
         identity
     }
 

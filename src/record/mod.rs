@@ -3,15 +3,18 @@
 //! A [`Record`] is built where something happened and rendered as JSON or logfmt. The identity in it comes
 //! as bytes that were rendered where it was found, a [`RenderedIdentity`]: PID 1 never looks into them.
 
+mod emf;
 mod form;
 mod frames;
 mod identity;
 pub mod journal;
+mod stats;
 mod stderr;
 mod value;
 pub mod writer;
 
-pub use frames::{Frame, Frames, LOOK_AGAIN};
+pub use emf::Dimensions;
+pub use frames::{Frame, Frames};
 pub use identity::{Formats, RenderedIdentity};
 pub use stderr::{LogWriter, Stderr, stderr};
 pub use value::Value;
@@ -43,6 +46,12 @@ pub enum Kind {
     Stuck,
     /// the program ended
     Exit,
+    /// what a container used since the last such record
+    Stats,
+    /// what all containers of an ECS task used together; or what the endpoint told after a stop signal
+    Task,
+    /// the outcome of a health check
+    Health,
 }
 
 impl Kind {
@@ -57,6 +66,9 @@ impl Kind {
             Kind::Signal => "signal",
             Kind::Stuck => "stuck",
             Kind::Exit => "exit",
+            Kind::Stats => "stats",
+            Kind::Task => "task",
+            Kind::Health => "health",
         }
     }
 
@@ -86,15 +98,20 @@ impl Record {
     /// What does not fit is left out: first the last entries of lists, then the ends of long texts, then the
     /// identity beyond what identifies the container, then the last fields.
     pub fn render(&self, format: RecordFormat, identity: &RenderedIdentity) -> Vec<u8> {
+        self.render_within(format, identity, LONGEST)
+    }
+
+    /// The same, at most `longest` bytes.
+    fn render_within(&self, format: RecordFormat, identity: &RenderedIdentity, longest: usize) -> Vec<u8> {
         let mut whole = self.kind.holds_whole_identity();
         let line = self.line(format, identity, &self.fields, whole);
-        if line.len() <= LONGEST {
+        if line.len() <= longest {
             return line;
         }
         let mut fields = self.fields.clone();
         loop {
             let line = self.line(format, identity, &fields, whole);
-            if line.len() <= LONGEST || fields.is_empty() {
+            if line.len() <= longest || fields.is_empty() {
                 return line;
             }
             if fields.iter_mut().any(|(_, value)| value.shorten())
@@ -108,6 +125,19 @@ impl Record {
                 fields.pop();
             }
         }
+    }
+
+    /// The frames that carry the record from a helper to PID 1, which writes it: in `format` to stderr, and to the journal
+    /// if there is one.
+    pub fn frames(&self, format: RecordFormat, has_journal: bool, identity: &RenderedIdentity) -> Vec<u8> {
+        let mut frames = Vec::new();
+        if format != RecordFormat::Off {
+            frames.extend(Frame::StderrLine.encode(&self.render(format, identity)));
+        }
+        if has_journal {
+            frames.extend(Frame::JournalLine.encode(&self.render(RecordFormat::Json, identity)));
+        }
+        frames
     }
 
     fn line(

@@ -40,6 +40,8 @@ pub fn stderr() -> MutexGuard<'static, Stderr> {
 pub struct Stderr {
     /// what waits for room, when waiting is not for us
     queue: Option<VecDeque<Pending>>,
+    /// how many processes that write for us were begun; 0 where stderr is no file, and none is needed
+    writers: u32,
     /// the pipe to the process that writes for us
     writer: Option<OwnedFd>,
     /// what is on its way through that
@@ -56,18 +58,35 @@ struct Pending {
 
 impl Stderr {
     const fn new() -> Stderr {
-        Stderr { queue: None, writer: None, in_flight: InFlight::new(), lost: 0 }
+        Stderr { queue: None, writers: 0, writer: None, in_flight: InFlight::new(), lost: 0 }
     }
 
-    /// Whether it is a file, which PID 1 has another process write to.
-    pub fn needs_writer(&self) -> bool {
-        is_file()
+    /// Whether stderr is a file, which PID 1 has another process write to, and this process is to be begun: there is none,
+    /// and it would be at most the `most`th. For PID 1.
+    pub fn begin_writer(&mut self, most: u32) -> bool {
+        let is_needed = self.writer.is_none() && self.writers < most && (self.writers > 0 || is_file());
+        self.writers += u32::from(is_needed);
+        is_needed
+    }
+
+    /// Whether there is such a process, or none is needed.
+    pub fn has_writer(&self) -> bool {
+        self.writers == 0 || self.writer.is_some()
+    }
+
+    /// Records that were lost, and those on their way that the writer has not come to.
+    pub fn lost_so_far(&self) -> u64 {
+        match self.writer.as_ref().map_or(0, sys::unread) {
+            0 => self.lost,
+            unread => self.lost + self.in_flight.records(unread),
+        }
     }
 
     /// From now on lines go into `pipe`, at whose other end [`super::writer::run`] writes them. It must not block
     /// (O_NONBLOCK), and not pass an exec. What waits goes first. For PID 1.
     pub fn write_through(&mut self, pipe: OwnedFd) {
         self.in_flight = InFlight::new();
+        self.writers = self.writers.max(1);
         self.writer = Some(pipe);
         self.flush();
     }
@@ -103,7 +122,7 @@ impl Stderr {
     /// From now on lines that find no room are waited for, and what is queued is another's to write. For helpers.
     pub fn wait_for_room(&mut self) {
         self.queue = None;
-        self.writer = None;
+        (self.writers, self.writer) = (0, None);
         self.in_flight = InFlight::new();
         self.lost = 0;
     }
@@ -125,11 +144,15 @@ impl Stderr {
 
     /// Whether lines wait for room.
     pub fn has_pending(&self) -> bool {
-        self.queue.as_ref().is_some_and(|queue| !queue.is_empty())
+        // What waits for a writer that is not there is not waited for.
+        self.has_writer() && self.queue.as_ref().is_some_and(|queue| !queue.is_empty())
     }
 
     /// Writes what waits, as far as there is room.
     pub fn flush(&mut self) {
+        if !self.has_writer() {
+            return;
+        }
         let to = To::of(self.writer.as_ref());
         while let Some(first) = self.queue.as_mut().and_then(VecDeque::front_mut) {
             match first.advance(&to) {
@@ -229,18 +252,17 @@ impl Pending {
 /// Waits for room up to the deadline. After it there is none, whatever poll(2) says: a file may have room that it does not
 /// give.
 fn has_room_before(descriptor: BorrowedFd, deadline: Instant) -> bool {
-    deadline.checked_duration_since(Instant::now()).is_some_and(|left| has_room(descriptor, left))
+    deadline
+        .checked_duration_since(Instant::now())
+        .is_some_and(|patience| has_room(descriptor, patience) == Ok(true))
 }
 
-fn has_room(descriptor: BorrowedFd, patience: Duration) -> bool {
+/// Whether there is room, or an error that the write will tell; an error where poll(2) itself is refused.
+fn has_room(descriptor: BorrowedFd, patience: Duration) -> nix::Result<bool> {
     let timeout = PollTimeout::try_from(patience).unwrap_or(PollTimeout::ZERO);
     let mut fds = [PollFd::new(descriptor, PollFlags::POLLOUT)];
-    let events = match nix::poll::poll(&mut fds, timeout) {
-        Ok(0) | Err(_) => return false,
-        Ok(_) => fds[0].revents().unwrap_or(PollFlags::empty()),
-    };
-    // An error too is an answer, which the write will tell.
-    !events.is_empty()
+    nix::poll::poll(&mut fds, timeout)?;
+    Ok(!fds[0].revents().unwrap_or(PollFlags::empty()).is_empty())
 }
 
 fn write_if_room(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
@@ -250,12 +272,15 @@ fn write_if_room(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
         Err(error) if error.kind() == ErrorKind::Unsupported => {}
         result => return result,
     }
-    if !has_room(sys::stderr_descriptor(), Duration::ZERO) {
+    let has_room = has_room(sys::stderr_descriptor(), Duration::ZERO);
+    if has_room == Ok(false) {
         return Err(ErrorKind::WouldBlock.into());
     }
     let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
     match nix::fcntl::open("/proc/self/fd/2", flags, Mode::empty()) {
+        // This tells of no room by itself, so it does also where poll(2) is refused, as by a seccomp profile.
         Ok(own) if !is_file() => sys::write(own.as_raw_fd(), bytes),
+        _ if has_room.is_err() && !is_file() => Err(ErrorKind::WouldBlock.into()),
         // No /proc, or the terminal of another user. There is room, but nobody knows how much.
         _ if nix::unistd::isatty(sys::stderr_descriptor()) == Ok(true) => {
             sys::write(fd, bytes.get(..1).unwrap_or(bytes))

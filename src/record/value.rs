@@ -115,6 +115,13 @@ pub(super) fn render(format: RecordFormat, fields: &[(&'static str, Value)]) -> 
     }
 }
 
+/// A value alone, as JSON.
+pub(super) fn render_value(value: &Value) -> Vec<u8> {
+    let mut text = Vec::new();
+    json(&mut text, value);
+    text
+}
+
 fn json(line: &mut Vec<u8>, value: impl Serialize) {
     // Neither a Vec nor a Value can fail to be written to or serialized.
     let _ = value.serialize(&mut serde_json::Serializer::with_formatter(line, Escaping));

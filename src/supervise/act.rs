@@ -7,11 +7,13 @@ use super::core::{Action, Core, Event, Sender};
 use super::helper::{self, Uplinks};
 use super::journal::Queue;
 use super::memory::{MemoryReader, memory_value};
+use super::stats::Statistics;
 use super::{late, table};
 use crate::forensics::{Memory, Process};
+use crate::identity::StoppedBy;
 use crate::launch::NotStarted;
 use crate::options::{Options, RecordFormat, Signal, Target};
-use crate::record::{Formats, Frame, Kind, Record, RenderedIdentity, Value, stderr};
+use crate::record::{Formats, Kind, Record, RenderedIdentity, Value, stderr};
 use crate::sys::{self, Usage, reason};
 use nix::errno::Errno;
 use nix::unistd::{Pid, getpid};
@@ -42,6 +44,10 @@ pub struct Hands {
     pub usage: Option<Usage>,
     /// why it could not be executed
     pub not_started: Option<NotStarted>,
+    /// who stopped the task
+    pub stopped_by: Option<StoppedBy>,
+    /// what is sampled for statistics
+    pub stats: Option<Statistics>,
     /// the memory cgroup
     pub memory: Option<MemoryReader>,
     /// who the container is
@@ -58,7 +64,7 @@ pub struct Hands {
 impl Hands {
     /// Before there is a program.
     pub fn new(options: &Options, format: RecordFormat) -> Hands {
-        let name = options.program.first().map(|name| name.to_string_lossy().into_owned());
+        let name = options.program.first().map(|program| crate::launch::name(program));
         Hands {
             program: None,
             program_pid: None,
@@ -66,6 +72,8 @@ impl Hands {
             started: Instant::now(),
             usage: None,
             not_started: None,
+            stopped_by: None,
+            stats: None,
             memory: None,
             identity: RenderedIdentity::default(),
             format,
@@ -88,12 +96,15 @@ impl Hands {
             Action::RecordKill { new, victim } => self.record_kill(new, victim),
             Action::RecordPressure => self.record_pressure(),
             Action::RecordIdentity => self.record_identity(),
+            Action::RecordStats => self.record_stats(),
             Action::CountKills => Some(Event::Counted(self.memory.as_mut()?.count())),
             Action::LookAtProgram => {
                 let program = self.program?.as_raw();
                 Some(Event::ProgramSeen(self.memory.as_ref().and_then(|memory| memory.is_ending(program))))
             }
             Action::SearchIdentity => Some(self.search_identity()),
+            Action::LookAgain => Some(self.look_again()),
+            Action::LookAtStop => Some(self.look_at_stop()),
             Action::Append => Some(self.journal.as_mut()?.append(self.identity.container_id())),
             Action::TakeLinesBack => {
                 self.journal.as_mut()?.take_back();
@@ -104,8 +115,10 @@ impl Hands {
                 None
             }
             Action::EndHelper { pid } => {
+                // The OOM killer may have been faster.
+                let was_ending = self.memory.as_ref().and_then(|memory| memory.is_ending(pid)) == Some(true);
                 let _ = sys::kill(Pid::from_raw(pid), libc::SIGKILL);
-                None
+                was_ending.then_some(Event::HelperWasEnding { pid })
             }
             Action::WarnKillRefused { errno } => {
                 let reason = Errno::from_raw(errno).desc();
@@ -210,13 +223,7 @@ impl Hands {
             let (processes, _) = table::of_container(Path::new("/"), init, &others, TABLE.0);
             let fields = stuck_fields(late, &processes);
             let record = Record { kind: Kind::Stuck, time: SystemTime::now(), pid, fields };
-            let mut frames = Vec::new();
-            if format != RecordFormat::Off {
-                frames.extend(Frame::StderrLine.encode(&record.render(format, identity)));
-            }
-            if has_journal {
-                frames.extend(Frame::JournalLine.encode(&record.render(RecordFormat::Json, identity)));
-            }
+            let frames = record.frames(format, has_journal, identity);
             u8::from(std::io::Write::write_all(&mut uplink, &frames).is_err())
         }))
     }
@@ -257,6 +264,24 @@ impl Hands {
         Some(self.memory.as_ref()?.since_start(self.identity.task_memory_limit()))
     }
 
+    /// Writes what was used since the last such record.
+    pub fn record_stats(&mut self) -> Option<Event> {
+        let window = self.stats.as_mut()?.window(Instant::now(), &self.identity);
+        let stats = self.stats.as_ref()?;
+        if !stats.is_emf() {
+            return self.write(Kind::Stats, window.fields());
+        }
+        let (time, pid) = (SystemTime::now(), self.program_pid);
+        let record = Record { kind: Kind::Stats, time, pid, fields: window.fields() };
+        let (namespace, dimensions) = (&stats.settings.namespace, self.identity.dimensions());
+        let line = |format| record.render_emf(format, &self.identity, namespace, &dimensions);
+        if self.format != RecordFormat::Off {
+            stderr().write_record(line(self.format));
+        }
+        let line = line(RecordFormat::Json);
+        self.queue_line(&line)
+    }
+
     fn record_identity(&mut self) -> Option<Event> {
         let ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let program = Value::from(self.program_name.as_str());
@@ -269,6 +294,21 @@ impl Hands {
         let time = late::PATIENCE + Duration::from_secs(10);
         helper::start_with_uplink(Purpose::Identity, time, &mut self.uplinks, |pipe| {
             late::search(pipe, formats, pause_first)
+        })
+    }
+
+    fn look_again(&mut self) -> Event {
+        let (formats, before) = (self.formats(), &self.identity);
+        helper::start_with_uplink(Purpose::Look, late::LOOK, &mut self.uplinks, |pipe| {
+            late::look_again(pipe, before, formats)
+        })
+    }
+
+    fn look_at_stop(&mut self) -> Event {
+        let (stopped, pid, identity) = (SystemTime::now(), self.program_pid, &self.identity);
+        let formats = (self.format, self.journal.is_some());
+        helper::start_with_uplink(Purpose::Look, late::LOOK, &mut self.uplinks, |pipe| {
+            late::look_at_stop(pipe, identity, stopped, pid, formats)
         })
     }
 

@@ -50,6 +50,8 @@ pub(super) fn end(supervisor: &mut Supervisor) -> u8 {
     // What was under way, and can explain the end. A helper that the OOM killer took has to be reaped before we kill it.
     supervisor.reap(None, at);
     end_helpers(supervisor, Purpose::Identity);
+    end_helpers(supervisor, Purpose::Look);
+    supervisor.read_uplinks(at);
     supervisor.read_report(at);
     look_at_pending_signals(supervisor);
     // What the program leaves behind in its session and on its terminal.
@@ -66,6 +68,9 @@ pub(super) fn end(supervisor: &mut Supervisor) -> u8 {
         supervisor.handle(at, result);
     }
     // What is written down.
+    if let Some(event) = supervisor.hands.record_stats() {
+        supervisor.handle(at, event);
+    }
     try_journal(supervisor);
     stderr().drain(LAST_WORDS);
     let code = exit_code(child.as_ref(), supervisor.hands.not_started.as_ref());
@@ -75,6 +80,7 @@ pub(super) fn end(supervisor: &mut Supervisor) -> u8 {
     }
     stderr().drain(LAST_WORDS);
     finish_journal(supervisor);
+    finish_writer(supervisor);
     if supervisor.success_codes.contains(&code) { 0 } else { code }
 }
 
@@ -104,7 +110,9 @@ pub(super) fn without_program(supervisor: &mut Supervisor, error: &io::Error) ->
 
 fn end_helpers(supervisor: &mut Supervisor, purpose: Purpose) {
     for action in supervisor.core.helpers.end(purpose) {
-        supervisor.hands.act(action, &supervisor.core);
+        if let Some(event) = supervisor.hands.act(action, &supervisor.core) {
+            supervisor.handle(Instant::now(), event);
+        }
     }
 }
 
@@ -177,6 +185,18 @@ fn try_journal(supervisor: &mut Supervisor) {
     }
 }
 
+/// Lets the process that writes to stderr come to its end.
+fn finish_writer(supervisor: &mut Supervisor) {
+    if !supervisor.core.helpers.any(Purpose::Writer) {
+        return;
+    }
+    stderr().drain(LAST_WORDS);
+    stderr().close_writer();
+    let deadline = Instant::now() + LAST_WORDS;
+    supervisor.go_on_until(deadline, TRY_EVERY, |supervisor| !supervisor.core.helpers.any(Purpose::Writer));
+    end_helpers(supervisor, Purpose::Writer);
+}
+
 fn finish_journal(supervisor: &mut Supervisor) {
     let deadline = Instant::now() + LAST_LINES;
     supervisor.go_on_until(deadline, TRY_EVERY, |supervisor| !supervisor.core.journal.is_busy());
@@ -219,12 +239,17 @@ fn exit_fields(
     {
         exit.push(("signal", Value::from(signal.to_string())));
     }
+    let is_oom = judgement.verdict == Verdict::OomKilled;
+    let trend = hands.stats.as_ref().filter(|_| is_oom).and_then(|stats| stats.trend().value());
     exit.push(("verdict", Value::from(judgement.verdict.name())));
     exit.push(("why", Value::from(judgement.why)));
     exit.push(("runtime_ms", since(hands.started)));
     if let Some(stop) = core.stops.current() {
         exit.push(("stop_signal", Value::from(stop.signal.to_string())));
         exit.push(("stop_ms", since(stop.at)));
+    }
+    if let Some(by) = hands.stopped_by.filter(|_| core.stops.current().is_some()) {
+        exit.push(("stopped_by", Value::from(by.name())));
     }
     if let Some(other) = core.stops.last_other(at) {
         exit.push(("last_signal", Value::from(other.signal.to_string())));
@@ -236,6 +261,7 @@ fn exit_fields(
         exit.push(("max_rss", Value::from(usage.max_rss)));
     }
     exit.push(("reaped", Value::from(core.reaped())));
+    exit.extend(trend.map(|trend| ("memory_trend", trend)));
     add_left(supervisor, &mut exit);
     let mut fields = vec![("exit", Value::Object(exit))];
     if let Some((memory, reader)) = memory.zip(hands.memory.as_ref()) {
@@ -261,7 +287,7 @@ fn add_left(supervisor: &Supervisor, exit: &mut Vec<(&'static str, Value)>) {
     if let Some(count) = count.filter(|_| supervisor.setup.adopts) {
         exit.push(("left", Value::from(count as u64)));
     }
-    let lost = stderr().lost() + supervisor.core.helpers.lost() + supervisor.core.journal.lost();
+    let lost = stderr().lost_so_far() + supervisor.core.helpers.lost() + supervisor.core.journal.lost();
     exit.push(("records_lost", Value::from(lost)));
     if !left.is_empty() {
         exit.push(("left_processes", table::value(&left)));

@@ -4,6 +4,7 @@ use super::core::Event;
 use super::core::helpers::Purpose;
 use super::helper;
 use crate::record::{journal, stderr};
+use crate::shown::Shown;
 use crate::sys::reason;
 use nix::unistd::gethostname;
 use std::path::{Path, PathBuf};
@@ -96,7 +97,7 @@ impl Queue {
             && !self.failed
             && let Some(path) = &self.path
         {
-            log::warn!("the journal {} cannot be written: it took longer than a second", path.display());
+            log::warn!("the journal {} cannot be written: it took longer than a second", Shown::new(path));
         }
         self.failed |= !is_done;
         self.writing = Vec::new();
@@ -108,7 +109,7 @@ fn append(path: &Path, lines: &[u8], sync: bool, warn: bool) -> u8 {
         Ok(()) => 0,
         Err(error) => {
             if warn {
-                log::warn!("the journal {} cannot be written: {}", path.display(), reason(&error));
+                log::warn!("the journal {} cannot be written: {}", Shown::new(path), reason(&error));
             }
             1
         }

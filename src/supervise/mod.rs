@@ -1,7 +1,7 @@
 //! PID 1: starts the program, and looks after it and all orphans until it ends.
 //!
-//! [`run`] is the sequence. What is done about an event is decided in [`core`]; [`wait`] tells what has happened, [`act`]
-//! carries out, and [`end`] is all that comes after the program's end. Nothing here parses what a network told, waits
+//! [`run`] is the sequence. What is done about an event is decided in [`core`]; `wait` tells what has happened, `act`
+//! carries out, and `end` is all that comes after the program's end. Nothing here parses what a network told, waits
 //! without a bound, or gives up once the program is started.
 
 pub mod core;
@@ -15,18 +15,22 @@ mod late;
 mod memory;
 mod signals;
 mod spawn;
+mod stats;
 mod table;
 mod wait;
+mod writer;
 
 use self::act::Hands;
+use self::core::helpers::Purpose;
 use self::core::{Child, Core, Ending, Event};
 use self::memory::MemoryReader;
 use self::signals::Batch;
 use self::spawn::Setup;
+use self::stats::Statistics;
 use self::wait::{Ears, Heard, Sources};
-use crate::identity::System;
+use crate::identity::{StoppedBy, System};
 use crate::launch::{Inherited, NotStarted};
-use crate::options::{Mode, Options, RecordFormat};
+use crate::options::{Mode, Options, RecordFormat, Stats};
 use crate::record::{Frame, Frames, stderr};
 use crate::sys::{self, Ended};
 use nix::unistd::{Pid, getpid};
@@ -47,6 +51,10 @@ pub fn run(options: &Options, inherited: &Inherited, format: RecordFormat) -> u8
     let mut supervisor = ManuallyDrop::new(Supervisor::new(options, format, setup));
     if options.mode == Mode::Pause {
         supervisor.enter_supervision();
+        if options.close_fds {
+            sys::close_inherited_descriptors();
+        }
+        supervisor.start_writer();
     } else if let Err(error) = spawn::start(&mut supervisor, options, inherited, format) {
         return end::without_program(&mut supervisor, &error);
     }
@@ -65,6 +73,7 @@ struct Supervisor {
     warn_on_reap: bool,
     terminates_rest: bool,
     success_codes: Vec<u8>,
+    stats: Stats,
 }
 
 /// The pipe from the child that becomes the program.
@@ -97,6 +106,7 @@ impl Supervisor {
             warn_on_reap: options.warn_on_reap,
             terminates_rest: options.terminates_rest,
             success_codes: options.success_codes.clone(),
+            stats: options.stats.clone(),
         }
     }
 
@@ -106,6 +116,13 @@ impl Supervisor {
         stderr().queue_what_does_not_fit();
         // A working directory keeps its file system from being unmounted.
         let _ = nix::unistd::chdir(c"/");
+    }
+
+    /// Starts the process that writes to stderr where that is a file, see [`crate::record::writer`].
+    fn start_writer(&mut self) {
+        if let Some(event) = writer::start() {
+            self.handle(Instant::now(), event);
+        }
     }
 
     /// The loop, until the program has ended.
@@ -194,8 +211,14 @@ impl Supervisor {
             }
             // What it has sent before its end.
             self.close_uplink(now, child.pid);
+            if self.core.helpers.is(child.pid, Purpose::Writer) {
+                stderr().count_in_flight();
+            }
             let before = self.core.reaped();
             self.handle(now, Event::Reaped(child));
+            if !stderr().has_writer() && self.core.over().is_none() {
+                self.start_writer();
+            }
             if self.core.reaped() > before {
                 let level = if self.warn_on_reap { log::Level::Warn } else { log::Level::Debug };
                 log::log!(level, "reaped process {}", child.pid);
@@ -253,9 +276,17 @@ impl Supervisor {
     fn on_frame(&mut self, now: Instant, frame: Frame, bytes: Vec<u8>) {
         match frame {
             Frame::Resolved => self.handle(now, Event::Resolved),
+            Frame::Endpoint => {
+                self.handle(now, Event::Endpoint { look_again: bytes.first() == Some(&1) });
+            }
+            Frame::StoppedBy => {
+                let is = |by: &StoppedBy| by.name().as_bytes() == bytes;
+                self.hands.stopped_by = StoppedBy::ALL.into_iter().find(is);
+            }
             Frame::Executing => {
                 self.handle(now, Event::Executing);
                 self.confirm_memory(now);
+                self.begin_statistics(now);
             }
             Frame::StderrLine => drop(stderr().write_record(bytes)),
             Frame::JournalLine => {
@@ -268,6 +299,14 @@ impl Supervisor {
                 self.handle(now, Event::NotStarted);
             }
             other => drop(self.hands.identity.absorb(other, bytes)),
+        }
+    }
+
+    /// Takes the first sample, where statistics are wanted.
+    fn begin_statistics(&mut self, now: Instant) {
+        if self.stats.every.is_some() {
+            let (system, started) = (System::of_process(), self.hands.started);
+            self.hands.stats = Statistics::begin(&self.stats, system.cgroup(), started, now);
         }
     }
 

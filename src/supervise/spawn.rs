@@ -66,6 +66,9 @@ pub(super) fn start(
             // The pipe is to end with the child's exec.
             drop(report_end);
             isolate::in_parent(plan, child);
+            if options.close_fds {
+                sys::close_inherited_descriptors();
+            }
             supervisor.enter_supervision();
             supervisor.report = open_report(report);
             supervisor.hands.program = Some(child);
@@ -82,6 +85,7 @@ pub(super) fn start(
                 supervisor.handle(now, Event::Executing);
                 supervisor.handle(now, Event::Resolved);
             }
+            supervisor.start_writer();
             // A thousand bytes. To give them back is to write to their page, which would have to be copied for that.
             std::mem::forget(system);
             log::info!("started {} as process {child}", supervisor.hands.program_name);

@@ -2,7 +2,7 @@
 
 use super::signals::{Batch, Signals};
 use crate::record::stderr;
-use crate::sys::{self, reason};
+use crate::sys::reason;
 use arrayvec::ArrayVec;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -63,6 +63,8 @@ impl Ears {
                 Err(error) => self.explain_refusal("sigtimedwait", &reason(&error)),
             }
         }
+        // Held while its descriptor is waited for, and let go before anything is told.
+        let out = stderr();
         let mut fds = ArrayVec::<PollFd, MOST>::new();
         // There is room for all.
         let mut add = |fd, events| drop(fds.try_push(PollFd::new(fd, events)));
@@ -76,7 +78,7 @@ impl Ears {
             add(*pipe, if *end_only { PollFlags::empty() } else { PollFlags::POLLIN });
         }
         if has_pending {
-            add(sys::stderr_descriptor(), PollFlags::POLLOUT);
+            add(out.descriptor(), PollFlags::POLLOUT);
         }
         let is_deaf = self.signals.descriptor().is_none();
         let left = if is_deaf { Some(left.map_or(LOOK_EVERY, |left| left.min(LOOK_EVERY))) } else { left };
@@ -91,6 +93,7 @@ impl Ears {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => {
                 drop(fds);
+                drop(out);
                 self.explain_refusal("poll", error.desc());
                 let signals = self.signals.look(left.map_or(LOOK_EVERY, |left| left.min(LOOK_EVERY)));
                 return Heard { signals, memory_changed: false };

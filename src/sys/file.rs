@@ -53,6 +53,13 @@ pub fn write_nowait(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
     })
 }
 
+/// Whether poll(2) sees room for writing, or an error that a write will tell.
+pub fn has_room(fd: RawFd) -> bool {
+    let mut poll = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
+    // SAFETY: `poll` is one entry and valid for the call.
+    unsafe { libc::poll(&raw mut poll, 1, 0) > 0 }
+}
+
 /// write(2) on a descriptor of which nothing but the number is known.
 ///
 /// # Errors

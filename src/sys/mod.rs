@@ -3,6 +3,7 @@
 //! Everything else in the crate is safe code on top of `nix`, `std` and this module.
 #![allow(unsafe_code)]
 
+mod clock;
 mod descriptors;
 mod file;
 mod process;
@@ -11,9 +12,11 @@ mod terminal;
 mod time;
 mod xattr;
 
+pub use clock::since_boot;
 pub use descriptors::{close_inherited_descriptors, own_pidfd_inode, protect, unread};
 pub use file::{
-    is_mount_root, reserve_standard_descriptors, stderr_descriptor, stdin_descriptor, write, write_nowait,
+    has_room, is_mount_root, reserve_standard_descriptors, stderr_descriptor, stdin_descriptor, write,
+    write_nowait,
 };
 pub use process::{
     Ended, Environment, Fork, Usage, args, execve, exit_now, fork, has_children, is_anybody_else_here, reap,

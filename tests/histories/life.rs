@@ -121,6 +121,10 @@ impl Life {
         let counters = self.counters();
         let watched = self.script.watched;
         self.handle(Event::MemoryFound(Baseline { counters, watched, limited: true }));
+        if self.random.chance(50) {
+            let look_again = self.random.chance(50);
+            self.handle(Event::Endpoint { look_again });
+        }
         self.handle(Event::Executing);
         self.handle(Event::ReportClosed);
         let mut acts: VecDeque<(u64, Act)> = std::mem::take(&mut self.script.acts).into();
@@ -341,9 +345,10 @@ impl Life {
             Action::RecordSignal(_)
             | Action::RecordStuckAlone { .. }
             | Action::RecordPressure
+            | Action::RecordStats
             | Action::RecordIdentity => self.line(),
             Action::CountKills => Some(Event::Counted(self.counters().into())),
-            Action::LookAtProgram => Some(Event::ProgramSeen(self.look_at_program())),
+            Action::LookAtProgram => Some(Event::ProgramSeen(self.is_dying(PROGRAM))),
             Action::SearchIdentity => Some(self.start(Purpose::Identity, 310_000, None)),
             Action::Append => {
                 let ends = match self.random.below(20) {
@@ -370,15 +375,21 @@ impl Life {
                 if self.world.get(pid).reaped_at.is_some() {
                     self.wrong.push(format!("helper {pid} was killed after it was reaped"));
                 }
+                let was_ending = self.is_dying(pid) == Some(true);
                 self.world.strike(pid, Ending::Signaled(KILL), Cause::Epitaph, 0);
-                None
+                was_ending.then_some(Event::HelperWasEnding { pid })
+            }
+            Action::LookAgain | Action::LookAtStop => {
+                let ends = self.random.chance(80).then(|| (self.random.below(1500), 0));
+                Some(self.start(Purpose::Look, 1500, ends))
             }
             Action::WarnKillRefused { .. } | Action::Suspend => None,
         }
     }
 
-    fn look_at_program(&self) -> Option<bool> {
-        match self.world.get(PROGRAM).state {
+    /// What /proc tells of a process.
+    fn is_dying(&self, pid: i32) -> Option<bool> {
+        match self.world.get(pid).state {
             _ if !self.script.proc => None,
             State::Runs => Some(false),
             State::Dies { ending, .. } => Some(ending == Ending::Signaled(KILL)),
@@ -414,8 +425,12 @@ impl Life {
         self.tell(format_args!("over: {over:?}"));
         self.world.has_sigchld = true;
         self.reap();
-        for action in self.core.helpers.end(Purpose::Identity) {
-            self.carry_out(action);
+        for purpose in [Purpose::Identity, Purpose::Look] {
+            for action in self.core.helpers.end(purpose) {
+                if let Some(event) = self.carry_out(action) {
+                    self.handle(event);
+                }
+            }
         }
         while let Some(arrival) = self.signals.pop_front() {
             self.handle(Event::Signal(arrival));

@@ -6,6 +6,8 @@
 //!
 //! `EPITAPH_TEST_HISTORIES=N` plays N lives, `EPITAPH_TEST_SEED=S` the one with that seed, and tells it step by step.
 
+#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::panic, missing_docs)]
+
 mod check;
 mod life;
 mod random;

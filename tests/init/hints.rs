@@ -4,9 +4,10 @@ use crate::init::{Form, Launch};
 use crate::records;
 use crate::require::require;
 use std::fs::{self, File, Permissions};
+use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 in_both_forms! {
     what_is_wrong_with_a_file_is_said
@@ -19,10 +20,20 @@ in_both_forms! {
     a_command_line_as_one_word_tells_no_secret
 }
 
+/// Writes a file that is to be executed in a process of its own: another test that forks just now would have it open for
+/// writing for a moment, and the kernel would not execute it (ETXTBSY).
+fn write_apart(path: &Path, content: &[u8]) {
+    let mut command = Command::new("sh");
+    command.args(["-c", "cat >\"$0\""]).arg(path).stdin(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(content).unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
 /// A file with this content and mode.
 fn file(directory: &Path, name: &str, content: impl AsRef<[u8]>, mode: u32) -> PathBuf {
     let path = directory.join(name);
-    fs::write(&path, content).unwrap();
+    write_apart(&path, content.as_ref());
     fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
     path
 }
@@ -140,7 +151,8 @@ fn capabilities_that_the_container_may_not_have(form: Form) {
     }
     let directory = tempfile::tempdir_in("/var/tmp").unwrap();
     let path = directory.path().join("program");
-    fs::copy("/bin/true", &path).unwrap();
+    write_apart(&path, &fs::read("/bin/true").unwrap());
+    fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
     let set =
         Command::new("setcap").arg("cap_net_bind_service,cap_wake_alarm+ep").arg(&path).status().unwrap();
     assert!(set.success());
@@ -162,7 +174,8 @@ fn a_user_who_may_not(form: Form) {
     fs::set_permissions(&closed, Permissions::from_mode(0o700)).unwrap();
     // The binary that is tested may lie where this user has no way to.
     let epitaph = directory.path().join("epitaph");
-    fs::copy(crate::init::EPITAPH, &epitaph).unwrap();
+    write_apart(&epitaph, &fs::read(crate::binary::epitaph()).unwrap());
+    fs::set_permissions(&epitaph, Permissions::from_mode(0o755)).unwrap();
     let as_user = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
     for (path, why) in [
         (&path, "; user 65534:65534 may not execute it (mode 0744, of 0:0)".to_owned()),
@@ -190,7 +203,7 @@ fn a_script_without_a_first_line_is_one_of_the_shell(form: Form) {
 fn a_command_line_as_one_word_tells_no_secret(form: Form) {
     for line in ["mysql-is-not-here -u root -psecret", "/opt/none/mysql\t-psecret", "PASSWORD=secret true"] {
         for format in ["json", "text"] {
-            let launch = Launch::new(form, [line]).options(["--records", format]);
+            let launch = Launch::new(form, [line]).options(["-vvv", "--records", format]);
             let ended = launch.run();
             assert_eq!(ended.code, Some(127));
             assert!(!ended.stderr.contains("secret"), "{}", ended.stderr);

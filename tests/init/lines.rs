@@ -29,8 +29,7 @@ in_both_forms! {
 fn the_schema_refuses_what_is_no_record() {
     let stop = serde_json::json!({
         "epitaph": "stop", "schema": 1, "time": "2026-01-15T09:30:03.418Z", "run": "5b1e-2c9f4a", "pid": 2,
-        "signal": "SIGTERM",
-        "sender": "inside", "sender_pid": 9
+        "signal": "SIGTERM", "sender": "inside", "sender_pid": 9
     });
     assert!(records::schema().is_valid(&stop));
     let change = |key: &str, value: Value| {
@@ -44,8 +43,8 @@ fn the_schema_refuses_what_is_no_record() {
         change("time", "2026-01-15T09:30:03Z".into()),
         change("pid", "2".into()),
         change("signal", "15".into()),
-        change("run", "1".into()),
         change("sender", "outside".into()),
+        change("run", "1".into()),
         change("container_id", "abc".into()),
         change("task_arn", "arn:aws:ecs".into()),
         change("image", "only in the other records".into()),
@@ -236,7 +235,7 @@ fn a_long_life_story_stays_one_line(form: Form) {
 }
 
 /// The lines of all files below a journal's directory.
-fn journal(directory: &Path) -> String {
+pub fn journal(directory: &Path) -> String {
     let days = std::fs::read_dir(directory).unwrap().flatten();
     let files = days.flat_map(|day| std::fs::read_dir(day.path()).unwrap().flatten());
     files.map(|file| std::fs::read_to_string(file.path()).unwrap()).collect()

@@ -1,6 +1,6 @@
 //! Where something is scarce: processes, descriptors, time to reap.
 
-use crate::init::{EPITAPH, Form, Launch};
+use crate::init::{Form, Launch};
 use crate::probe::probe;
 use crate::records;
 use crate::require::require;
@@ -23,7 +23,7 @@ fn limited(processes: u32, program: &[&str]) -> Option<(Launch, tempfile::TempDi
     let place = tempfile::tempdir_in("/tmp").unwrap();
     std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
     let copy = place.path().join("epitaph");
-    std::fs::copy(EPITAPH, &copy).unwrap();
+    std::fs::copy(crate::binary::epitaph(), &copy).unwrap();
     let user = (50_000 + std::process::id() % 10_000 + processes * 3 + program.len() as u32).to_string();
     let before = [
         "setpriv".to_owned(),
@@ -97,7 +97,8 @@ fn with_five_descriptors_the_program_starts(form: Form) {
 
 /// Orphans end faster than one that reaps only could reap them, and a signal, or the program's end, is seen all the same.
 fn a_storm_of_orphans_hides_no_signal_and_no_end(form: Form) {
-    let running = Launch::new(form, probe(&["storm", "8"])).start().ready();
+    let running = Launch::new(form, probe(&["storm", "8"])).options(["-w"]).start().ready();
+    running.stderr.wait_for("reaped process ");
     running.signal(libc::SIGTERM);
     let exit = records::exit(&running.finish().stderr);
     assert_eq!((&exit["verdict"], &exit["code"]), (&"stopped".into(), &5.into()), "{exit}");

@@ -1,6 +1,5 @@
 //! Socket activation by systemd's own tool: the program behind epitaph takes the sockets for its own.
 
-use crate::init::EPITAPH;
 use crate::require::require;
 use crate::running::wait_for;
 use std::io::Read;
@@ -37,7 +36,7 @@ fn a_program_behind_epitaph_gets_its_sockets() {
     for name in ["epitaph", "tini", "catatonit"] {
         let directory = tempfile::tempdir().unwrap();
         let init = directory.path().join(name);
-        std::os::unix::fs::symlink(EPITAPH, &init).unwrap();
+        std::os::unix::fs::symlink(crate::binary::epitaph(), &init).unwrap();
         let port = port();
         let mut command = Command::new("systemd-socket-activate");
         command.arg(format!("--listen=127.0.0.1:{port}")).arg(&init).args(["--", "python3", "-c", program]);

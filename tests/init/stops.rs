@@ -1,6 +1,6 @@
 //! What a stop is: signals that reach both, signals that are refused, and signals that stop nothing.
 
-use crate::init::{EPITAPH, Form, Launch};
+use crate::init::{Form, Launch};
 use crate::probe::{probe, receiver};
 use crate::records;
 use crate::require::require;
@@ -112,7 +112,11 @@ fn without_the_right_to_kill(form: Form, options: &[&str]) -> Option<Launch> {
     let user = ["--reuid", "54321", "--regid", "54321", "--clear-groups"];
     let program = ["setpriv"].into_iter().chain(user).chain(["sh", "-c", deaf]);
     let launch = Launch::new(form, program).options(options);
-    Some(launch.under(["setpriv", "--bounding-set", "-kill", "--"]).init(EPITAPH))
+    Some(
+        launch
+            .under(["setpriv", "--bounding-set", "-kill", "--"])
+            .init(&crate::binary::epitaph().to_string_lossy()),
+    )
 }
 
 #[test]

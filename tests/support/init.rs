@@ -1,6 +1,7 @@
 //! The built binary, started as PID 1 of its own PID namespace or as a subreaper.
 #![allow(dead_code, unsafe_code)]
 
+use crate::binary;
 use crate::probe;
 use crate::require::require;
 use crate::running::{Finished, Running};
@@ -8,9 +9,6 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
-
-/// What is built.
-pub const EPITAPH: &str = env!("CARGO_BIN_EXE_epitaph");
 
 /// How epitaph comes to see orphans.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +70,7 @@ impl Launch {
             settings: Vec::new(),
             fake_proc: false,
             no_network: false,
-            epitaph: Some(EPITAPH.into()),
+            epitaph: Some(binary::epitaph().clone()),
             options: Vec::new(),
             program: words(program),
             environment: Vec::new(),

@@ -12,6 +12,10 @@ pub enum Purpose {
     Journal,
     /// goes on looking for the identity
     Identity,
+    /// writes to stderr where that is a file
+    Writer,
+    /// asks the endpoint once
+    Look,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +57,11 @@ impl Helpers {
         self.running.iter().any(|helper| helper.purpose == purpose)
     }
 
+    /// Whether it is a helper for `purpose`.
+    pub fn is(&self, pid: i32, purpose: Purpose) -> bool {
+        self.running.iter().any(|helper| (helper.pid, helper.purpose) == (pid, purpose))
+    }
+
     /// Records that helpers were to make and did not.
     pub fn lost(&self) -> u64 {
         self.lost
@@ -60,6 +69,13 @@ impl Helpers {
 
     pub(super) fn add(&mut self, pid: i32, purpose: Purpose, deadline: Option<Instant>) {
         self.running.push(Helper { pid, purpose, deadline, ended_by_us: false });
+    }
+
+    /// It was not us who killed it.
+    pub(super) fn on_was_ending(&mut self, pid: i32) {
+        if let Some(helper) = self.running.iter_mut().find(|helper| helper.pid == pid) {
+            helper.ended_by_us = false;
+        }
     }
 
     pub(super) fn on_reaped(&mut self, child: &Child) -> Option<Finished> {
@@ -86,7 +102,8 @@ impl Helpers {
     /// Kills those of `purpose`. A record that one of them was to make is lost with it.
     pub fn end(&mut self, purpose: Purpose) -> Actions {
         let mut actions = Actions::new();
-        for helper in self.running.iter_mut().filter(|helper| helper.purpose == purpose) {
+        let runs = |helper: &&mut Helper| helper.purpose == purpose && !helper.ended_by_us;
+        for helper in self.running.iter_mut().filter(runs) {
             put(&mut actions, Some(helper.end()));
         }
         actions

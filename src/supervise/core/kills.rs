@@ -13,7 +13,7 @@
 //! Where none is known, the time in which the rise can have been says how much the rest is worth.
 
 use super::helpers::Finished;
-use super::{Action, Actions, Child, Ending, put};
+use super::{Action, Actions, Child, Ending, LATE, put};
 use crate::forensics::{self, Counters, SPARED, ShortName};
 use std::time::{Duration, Instant};
 
@@ -143,6 +143,11 @@ impl Kills {
         }
     }
 
+    /// Whether nobody tells of a kill (cgroup v1).
+    pub(super) fn is_blind(&self) -> bool {
+        !self.watched
+    }
+
     /// The last victim that was not the program.
     pub fn last_other(&self) -> Option<Victim> {
         self.last_other
@@ -175,14 +180,15 @@ impl Kills {
             self.pressure.due = None;
             put(to, Some(Action::RecordPressure));
         }
-        self.on_candidate(to);
+        self.on_candidate(now, to);
         put(to, self.record_when_due(now));
     }
 
     /// Nobody outlives anything while the machine stands still.
     fn notice_a_freeze(&mut self, now: Instant) {
         if let Some((at, tally)) = self.spared_at.zip(self.tally.as_mut()) {
-            tally.not_lived = now.saturating_duration_since(at).max(tally.not_lived);
+            let late = now.saturating_duration_since(at);
+            tally.not_lived = if late >= LATE { late.max(tally.not_lived) } else { tally.not_lived };
         }
     }
 
@@ -256,19 +262,20 @@ impl Kills {
         }
     }
 
-    fn on_candidate(&mut self, to: &mut Actions) {
+    fn on_candidate(&mut self, now: Instant, to: &mut Actions) {
         let Some((candidate, tally)) = self.candidate.zip(self.tally.as_mut()) else { return };
-        if tally.unexplained() == 0 {
+        if candidate.victim.is_helper {
+            self.candidate = None;
+            if tally.took_helper(now, self.program_is_gone) {
+                self.explain(candidate.victim);
+            }
+        } else if tally.unexplained() == 0 {
             // No kill is left that it can have been the victim of.
             self.candidate = None;
         } else if candidate.is_program {
             self.candidate = None;
             // Whether the kill was the program's is for the verdict to say; the record of a fresh one can name it.
             self.victim = self.unrecorded.map(|_| candidate.victim);
-        } else if candidate.victim.is_helper {
-            self.candidate = None;
-            tally.took_helper();
-            self.explain(candidate.victim);
         } else {
             put(to, Some(Action::LookAtProgram));
         }
@@ -278,6 +285,9 @@ impl Kills {
     fn explain(&mut self, victim: Victim) {
         if let Some(tally) = &mut self.tally {
             tally.others += 1;
+            if tally.unexplained() == 0 {
+                tally.unsure = None;
+            }
         }
         // The record of this kill may have been written already, and the next one is not of this victim.
         self.victim = self.unrecorded.map(|_| victim);
@@ -289,7 +299,7 @@ impl Kills {
         let candidate = self.candidate.take();
         match (candidate, is_ending) {
             (Some(candidate), Some(false)) => self.explain(candidate.victim),
-            (None, Some(false)) => tally.spared(),
+            (None, Some(false)) => tally.spared(now),
             (_, Some(true)) => tally.doomed = true,
             (Some(_), None) => {
                 let (count, since) = tally.unsure.unwrap_or((0, now));
@@ -343,6 +353,8 @@ struct Tally {
     others: u64,
     /// those of them that were our helpers'
     helpers: u64,
+    /// kills that spared the program, of which nobody knew whose they were, and when that was found
+    anonymous: Option<(u64, Instant)>,
     /// processes that died of SIGKILL while it could not be seen whether the program was being killed, and since when
     unsure: Option<(u64, Instant)>,
     /// whether the program was seen being killed after a rise
@@ -364,6 +376,7 @@ impl Tally {
             before_unexplained: now,
             others: 0,
             helpers: 0,
+            anonymous: None,
             unsure: None,
             doomed: false,
             not_lived: Duration::ZERO,
@@ -401,17 +414,34 @@ impl Tally {
         new
     }
 
-    /// A kill was a helper's.
-    fn took_helper(&mut self) {
+    /// A helper died of a SIGKILL that was not ours. `true` where it is the victim of a kill that was not explained yet.
+    ///
+    /// Reaped after the program, or where all kills are explained, it may be the victim of an older one, of which nobody
+    /// knew whose it was.
+    fn took_helper(&mut self, now: Instant, program_is_gone: bool) -> bool {
+        let is_near = |at: Instant| now.saturating_duration_since(at) < OUTLIVED + self.not_lived;
+        let older = self.anonymous.filter(|(count, at)| *count > 0 && is_near(*at));
+        let is_new = match older {
+            Some((count, at)) if program_is_gone || self.unexplained() == 0 => {
+                self.anonymous = Some((count - 1, at));
+                false
+            }
+            _ if self.unexplained() > 0 => true,
+            _ => return false,
+        };
         self.helpers += 1;
         self.last_rise.0 = self.last_rise.0.saturating_sub(1);
         if self.last_rise.0 == 0 {
             self.child_risen_at = self.last_rise.1;
         }
+        is_new
     }
 
     /// The program is not being killed: all kills up to now were of others.
-    fn spared(&mut self) {
+    fn spared(&mut self, now: Instant) {
+        if self.unexplained() > 0 {
+            self.anonymous = Some((self.unexplained(), now));
+        }
         self.others = self.total();
         self.unsure = None;
     }
@@ -420,7 +450,7 @@ impl Tally {
         let time = OUTLIVED + self.not_lived;
         let is_over = |risen: Instant| now.saturating_duration_since(risen) >= time && !self.doomed;
         if self.risen_at.is_some_and(is_over) {
-            self.spared();
+            self.spared(now);
         }
     }
 
@@ -432,7 +462,7 @@ impl Tally {
         self.outlive(end);
         // Whoever could not be seen to die with the program and died well before it did not.
         if let Some((count, since)) = self.unsure
-            && end.saturating_duration_since(since) >= SPARED
+            && end.saturating_duration_since(since) > SPARED + self.not_lived
         {
             self.others += count.min(self.unexplained());
         }

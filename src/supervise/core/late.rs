@@ -1,7 +1,7 @@
 //! An identity that comes after the start: who looks for it, and when it is told.
 
-use super::Action;
 use super::helpers::Finished;
+use super::{Action, Actions, put};
 use std::time::{Duration, Instant};
 
 /// When a helper is tried again that could not be started, or that was killed before its time.
@@ -16,7 +16,11 @@ pub struct Late {
     pub executed: bool,
     /// whether it could not
     pub not_started: bool,
+    /// whether a task metadata endpoint has answered
+    pub heard_endpoint: bool,
     is_searching: bool,
+    /// when the agent is asked for what it could not know at the start
+    look_at: Option<Instant>,
     retry_at: Option<Instant>,
 }
 
@@ -27,7 +31,13 @@ impl Late {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.retry_at
+        [self.retry_at, self.look_at].into_iter().flatten().min()
+    }
+
+    /// A task metadata endpoint has answered; `after` is how long it is to be left alone before it is asked once more.
+    pub(super) fn on_endpoint(&mut self, now: Instant, after: Option<Duration>) {
+        self.heard_endpoint = true;
+        self.look_at = after.and_then(|after| now.checked_add(after));
     }
 
     pub(super) fn on_report_closed(&mut self, runs: bool) -> Option<Action> {
@@ -57,11 +67,13 @@ impl Late {
         }
     }
 
-    pub(super) fn on_time(&mut self, now: Instant, runs: bool) -> Option<Action> {
-        if self.retry_at.is_none_or(|at| at > now) {
-            return None;
+    pub(super) fn on_time(&mut self, now: Instant, runs: bool, to: &mut Actions) {
+        let is_due = |at: &mut Option<Instant>| at.take_if(|at| *at <= now).is_some();
+        if is_due(&mut self.look_at) {
+            put(to, runs.then_some(Action::LookAgain));
         }
-        self.retry_at = None;
-        (self.is_wanted() && runs).then_some(Action::SearchIdentity)
+        if is_due(&mut self.retry_at) && self.is_wanted() {
+            put(to, runs.then_some(Action::SearchIdentity));
+        }
     }
 }

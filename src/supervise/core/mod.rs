@@ -29,6 +29,9 @@ use crate::options::{Isolation, Mode, Options, Signal, Target};
 use arrayvec::ArrayVec;
 use std::time::{Duration, Instant};
 
+/// A deadline that is noticed later than this was missed: the container or the machine stood still.
+const LATE: Duration = Duration::from_millis(250);
+
 /// Who sent a signal, as far as the kernel vouches for it: `si_code` and `si_pid`, sigaction(2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sender {
@@ -107,6 +110,11 @@ pub enum Event {
     NotStarted,
     /// nothing more can be learned of the identity
     Resolved,
+    /// a task metadata endpoint has answered
+    Endpoint {
+        /// whether it will know more in a moment
+        look_again: bool,
+    },
     /// the child's pipe was closed: by the exec, or by its end
     ReportClosed,
     /// a helper runs
@@ -120,6 +128,11 @@ pub enum Event {
     },
     /// a helper could not be started
     HelperMissing(Purpose),
+    /// a helper that we have just killed was being killed already
+    HelperWasEnding {
+        /// its process ID
+        pid: i32,
+    },
     /// a line waits for the journal
     LineQueued,
     /// time has passed
@@ -170,12 +183,18 @@ pub enum Action {
     RecordPressure,
     /// write an `identity` record
     RecordIdentity,
+    /// write a `stats` record
+    RecordStats,
     /// read the counters of the memory cgroup
     CountKills,
     /// look whether the program is being killed
     LookAtProgram,
     /// start a helper that goes on looking for the identity
     SearchIdentity,
+    /// start a helper that asks the agent for what it could not know at the start
+    LookAgain,
+    /// start a helper that asks the agent who stopped the task
+    LookAtStop,
     /// start a helper that appends the lines that wait to the journal
     Append,
     /// put the lines of the last append back: it did not happen
@@ -237,6 +256,10 @@ pub struct Core {
     /// the lines for the journal
     pub journal: Journal,
     oom_poll: Option<Duration>,
+    /// how often a `stats` record is written, and when the next one is due
+    stats: (Option<Duration>, Option<Instant>),
+    late_look: Option<Duration>,
+    stop_look: bool,
     /// orphans reaped
     reaped: u64,
 }
@@ -271,7 +294,11 @@ impl Core {
             late: Late::default(),
             helpers: Helpers::default(),
             journal: Journal::default(),
-            oom_poll: options.oom_poll,
+            // A look for statistics serves for kills too.
+            oom_poll: options.oom_poll.filter(|poll| options.stats.every.is_none_or(|every| every > *poll)),
+            stats: (options.stats.every, None),
+            late_look: options.late_look,
+            stop_look: options.stop_look,
             reaped: 0,
         }
     }
@@ -299,6 +326,7 @@ impl Core {
             self.late.next_deadline(),
             self.helpers.next_deadline(),
             self.journal.next_deadline(),
+            self.stats.1,
         ]
         .into_iter()
         .flatten()
@@ -329,8 +357,14 @@ impl Core {
                     kills.on_program_seen(now, is_ending, to);
                 }
             }
-            Event::Executing => self.late.executed = true,
+            Event::Executing => {
+                self.late.executed = true;
+                self.stats.1 = self.stats.0.and_then(|every| now.checked_add(every));
+            }
             Event::NotStarted => self.late.not_started = true,
+            Event::Endpoint { look_again } => {
+                self.late.on_endpoint(now, self.late_look.filter(|_| look_again));
+            }
             Event::Resolved => put(to, self.late.on_resolved()),
             Event::ReportClosed => put(to, self.late.on_report_closed(self.program.is_some())),
             Event::HelperStarted { purpose, pid, deadline } => {
@@ -338,14 +372,16 @@ impl Core {
                 match purpose {
                     Purpose::Journal => self.journal.on_started(),
                     Purpose::Identity => self.late.on_started(),
-                    Purpose::Record => {}
+                    Purpose::Record | Purpose::Look | Purpose::Writer => {}
                 }
             }
             Event::HelperMissing(purpose) => match purpose {
                 Purpose::Journal => self.journal.on_missing(now),
                 Purpose::Identity => self.late.on_missing(now),
                 Purpose::Record => put(to, Some(self.stops.stuck_alone())),
+                Purpose::Look | Purpose::Writer => {}
             },
+            Event::HelperWasEnding { pid } => self.helpers.on_was_ending(pid),
             Event::LineQueued => self.journal.on_queued(),
             Event::Time => self.on_time(now, to),
         }
@@ -395,7 +431,12 @@ impl Core {
 
     fn on_sent(&mut self, now: Instant, order: Order, refused: Option<i32>, to: &mut Actions) {
         match order {
-            Order::Forward(arrival, sent) => put(to, self.stops.on_forwarded(arrival, sent, refused)),
+            Order::Forward(arrival, sent) => {
+                let before = self.stops.begun();
+                put(to, self.stops.on_forwarded(arrival, sent, refused));
+                let asks = self.stop_look && self.late.heard_endpoint && self.stops.begun() > before;
+                put(to, asks.then_some(Action::LookAtStop));
+            }
             Order::Kill => {
                 self.stops.on_kill_sent(refused);
                 let Some(errno) = refused else { return };
@@ -411,8 +452,9 @@ impl Core {
     fn on_reaped(&mut self, now: Instant, child: Child, to: &mut Actions) {
         if Some(child.pid) == self.program {
             self.program = None;
+            self.stats.1 = None;
             self.over = self.over.or(Some((Over::Ended(child), now)));
-            self.stops.on_program_ended(now);
+            self.stops.on_program_ended(now, child.ending);
             if let Some(kills) = &mut self.kills {
                 kills.on_program_reaped(now, child, to);
             }
@@ -423,7 +465,7 @@ impl Core {
             match finished.purpose {
                 Purpose::Journal => put(to, Some(self.journal.on_ended(finished))),
                 Purpose::Identity => self.late.on_ended(now, finished),
-                Purpose::Record => {}
+                Purpose::Record | Purpose::Look | Purpose::Writer => {}
             }
         } else {
             self.reaped += 1;
@@ -441,8 +483,18 @@ impl Core {
         if let Some(kills) = &mut self.kills {
             kills.on_time(now, self.program.is_some(), to);
         }
-        put(to, self.late.on_time(now, self.program.is_some()));
+        self.late.on_time(now, self.program.is_some(), to);
         self.helpers.on_time(now, to);
+        if let (Some(every), Some(at)) = self.stats
+            && at <= now
+        {
+            // In step, unless one was missed.
+            let next = at.checked_add(every).filter(|next| *next > now);
+            self.stats.1 = next.or_else(|| now.checked_add(every));
+            put(to, Some(Action::RecordStats));
+            let looks = self.kills.as_ref().is_some_and(Kills::is_blind);
+            put(to, looks.then_some(Action::CountKills));
+        }
     }
 
     /// Whether a signal is the kernel's answer to our own write, to a stderr that is gone or to a file that may not

@@ -9,7 +9,7 @@
 //! | kills | `--kill-after` from the first one, refused or not; nothing puts it off |
 //! | others | are told where they came from outside, and never arm anything |
 
-use super::{Action, Actions, Arrival, Ending, Order, Sender, put};
+use super::{Action, Actions, Arrival, Ending, LATE, Order, Sender, put};
 use crate::options::{Options, Signal, Target};
 use std::time::{Duration, Instant};
 
@@ -19,11 +19,11 @@ const GRACE: Duration = Duration::from_secs(10);
 /// The most that ECS gives: a program that outlives a stop by that was not stopped by it.
 const LONGEST_GRACE: Duration = Duration::from_secs(120);
 
-/// A deadline that is noticed later than this was missed: the container or the machine stood still.
-const LATE: Duration = Duration::from_millis(250);
-
 /// What a program that stood still gets before SIGKILL, so that it can see the stop signal at all.
 const AFTER_FREEZE: Duration = Duration::from_secs(1);
+
+/// How often that happens. A machine that is too slow to do anything in time looks like one that stood still.
+const FREEZES: u32 = 5;
 
 /// How many records one stop may have, and how many the other signals, before they come once a minute.
 const RECORDS: u32 = 8;
@@ -129,10 +129,12 @@ pub struct Stops {
     settings: Settings,
     current: Option<Stop>,
     refused: Option<Refused>,
+    /// how many stops there were
+    begun: u32,
     stuck_at: Option<Instant>,
     kill_at: Option<Instant>,
-    /// whether the kill was put off after a freeze, which happens once
-    had_time_after_freeze: bool,
+    /// how often the kill was put off after a freeze
+    freezes: u32,
     /// how late the last `stuck` was
     stuck_late: Option<Duration>,
     kill: Option<Kill>,
@@ -148,9 +150,10 @@ impl Stops {
             settings,
             current: None,
             refused: None,
+            begun: 0,
             stuck_at: None,
             kill_at: None,
-            had_time_after_freeze: false,
+            freezes: 0,
             stuck_late: None,
             kill: None,
             last_other: None,
@@ -164,6 +167,11 @@ impl Stops {
         self.current
     }
 
+    /// How many stops have begun.
+    pub(super) fn begun(&self) -> u32 {
+        self.begun
+    }
+
     /// The last stop signal that the kernel refused to send, where none was accepted after it.
     pub fn refused(&self) -> Option<Refused> {
         self.refused
@@ -171,10 +179,12 @@ impl Stops {
 
     /// The program has ended, and nothing is due any more. A stop that it has outlived does not count, unless
     /// `--kill-after` was still to act.
-    pub(super) fn on_program_ended(&mut self, end: Instant) {
+    pub(super) fn on_program_ended(&mut self, end: Instant, ending: Ending) {
         let is_recent = |at: Instant| end.saturating_duration_since(at) <= LONGEST_GRACE;
         let lasts = self.kill.is_some() || self.kill_at.is_some();
-        self.current = self.current.filter(|stop| lasts || is_recent(stop.at));
+        // Whatever time has passed: it was that signal.
+        let is_by = |stop: &Stop| ending == Ending::Signaled(stop.signal.number());
+        self.current = self.current.filter(|stop| lasts || is_recent(stop.at) || is_by(stop));
         self.refused = self.refused.filter(|refused| lasts || is_recent(refused.at));
         self.stuck_at = None;
         self.kill_at = None;
@@ -260,8 +270,8 @@ impl Stops {
         }
         let Some(at) = self.kill_at else { return };
         was_frozen |= late(at).is_some();
-        if was_frozen && !self.had_time_after_freeze {
-            self.had_time_after_freeze = true;
+        if was_frozen && self.freezes < FREEZES {
+            self.freezes += 1;
             self.kill_at = now.checked_add(AFTER_FREEZE).map(|later| later.max(at));
         } else if at <= now {
             self.kill_at = None;
@@ -303,6 +313,7 @@ impl Stops {
 
     fn begin(&mut self, stop: Stop) {
         self.current = Some(stop);
+        self.begun = self.begun.saturating_add(1);
         self.refused = None;
         self.stuck_at = self.settings.stuck_after.and_then(|after| stop.at.checked_add(after));
         self.stop_records = Budget::default();

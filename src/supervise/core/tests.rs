@@ -162,10 +162,9 @@ fn a_stuck_record_is_made_without_a_helper_where_there_is_none() {
 fn a_helper_is_killed_once_and_its_record_is_lost() {
     let mut core = core("epitaph true");
     let now = Instant::now();
-    let deadline = Some(now + Duration::from_secs(3));
-    core.step(now, Event::HelperStarted { purpose: Purpose::Record, pid: 80, deadline });
-    assert_eq!(core.next_deadline(), deadline);
-    let due = deadline.unwrap();
+    let due = now + Duration::from_secs(3);
+    core.step(now, Event::HelperStarted { purpose: Purpose::Record, pid: 80, deadline: Some(due) });
+    assert_eq!(core.next_deadline(), Some(due));
     assert_eq!(core.step(due, Event::Time).to_vec(), [Action::EndHelper { pid: 80 }]);
     assert_eq!((core.next_deadline(), core.step(due, Event::Time).to_vec()), (None, vec![]));
     core.step(due, Event::Reaped(Child { pid: 80, ending: Ending::Signaled(9), name: None }));

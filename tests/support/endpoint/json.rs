@@ -83,6 +83,18 @@ pub fn container(task: &Task, container: &Container, version: Version) -> Value 
     if container.has_network {
         object.put("Networks", json!([network(task, container, version)]));
     }
+    if container.exit_code.is_none() {
+        object.put_some("ExitCode", container.scripted.exit_code.map(|code| json!(code)));
+    }
+    // Version 2 has no health.
+    let health = container.scripted.health.as_ref().filter(|_| version != Version::V2);
+    object.put_some(
+        "Health",
+        health.map(|(status, output)| {
+            let code = u8::from(status == "UNHEALTHY");
+            json!({"status": status, "statusSince": "2026-01-15T09:31:00.317897105Z", "exitCode": code, "output": output})
+        }),
+    );
     if version == Version::V4 {
         object.put_some("ContainerARN", container.arn.as_ref().map(|arn| json!(arn)));
         object.put_some("LogDriver", container.log_driver.as_ref().map(|driver| json!(driver)));
@@ -135,32 +147,6 @@ fn network(task: &Task, container: &Container, version: Version) -> Value {
         network.put("SubnetGatewayIpv4Address", json!("10.0.2.1/24"));
     }
     network.value()
-}
-
-/// `/stats`: Docker's statistics of one container, in figures that stay the same.
-pub fn stats(container: &Container) -> Value {
-    json!({
-        "read": "2026-01-15T09:31:00.000000001Z",
-        "preread": "2026-01-15T09:30:59.000000001Z",
-        "num_procs": 0,
-        "pids_stats": {"current": 3},
-        "cpu_stats": {"cpu_usage": {"total_usage": 360_968_065}, "system_cpu_usage": 1_808_910_000_000_u64, "online_cpus": 2},
-        "memory_stats": {
-            "usage": 6_500_352,
-            "max_usage": 8_986_624,
-            "limit": container.memory_limit.map_or(4_134_825_984, |limit| limit * 1024 * 1024),
-            "stats": {"cache": 0, "rss": 3_756_032},
-        },
-        "name": format!("/{}", container.docker_name),
-        "id": container.docker_id,
-        "network_rate_stats": {"rx_bytes_per_sec": 0, "tx_bytes_per_sec": 0},
-    })
-}
-
-/// `/task/stats` and `/v2/stats`: the statistics of each container by its ID.
-pub fn task_stats(task: &Task) -> Value {
-    let all = task.containers.iter().filter(|container| !container.docker_id.is_empty());
-    Value::Object(all.map(|container| (container.docker_id.clone(), stats(container))).collect())
 }
 
 /// `/v1/metadata`.

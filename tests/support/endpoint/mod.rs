@@ -15,6 +15,7 @@
 //! | --- | --- |
 //! | `task` | what the agent knows: a task and its containers |
 //! | `json` | the documents made from it, in each version |
+//! | `stats` | the statistics, which move by a script |
 //! | `route` | from a path to an answer, the agent's errors included |
 //! | `limit` | the rate limit |
 //! | `fault` | the known ways to go wrong |
@@ -33,6 +34,7 @@ mod limit;
 mod route;
 mod server;
 mod socket;
+mod stats;
 mod task;
 mod wire;
 
@@ -44,6 +46,7 @@ use std::time::Duration;
 pub use alter::{HUGE, INJECTED};
 pub use fault::{Fault, Rule};
 pub use limit::RateLimit;
+pub use stats::{Figures, Scripted, Usage};
 pub use task::{Container, Health, PAUSE, Task};
 
 use limit::Buckets;

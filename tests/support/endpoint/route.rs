@@ -6,6 +6,7 @@
 use serde_json::{Value, json};
 
 use super::json::{self, Version};
+use super::stats;
 use super::task::{Container, Task};
 
 /// A whole answer, before it goes onto the wire.
@@ -130,8 +131,8 @@ impl Document {
         match self {
             Document::Container => json::container(task, container, version),
             Document::Task => json::task(task, version),
-            Document::Stats => json::stats(container),
-            Document::TaskStats => json::task_stats(task),
+            Document::Stats => stats::stats(task, container, version),
+            Document::TaskStats => stats::task_stats(task, version),
         }
     }
 }

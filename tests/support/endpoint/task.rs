@@ -87,6 +87,8 @@ pub struct Container {
     /// Labels beside the five that the agent sets.
     pub labels: Vec<(String, String)>,
     pub restart_count: Option<u64>,
+    /// Statistics, health and exit code.
+    pub scripted: super::stats::Scripted,
 }
 
 /// The state of a container's health check.
@@ -166,6 +168,7 @@ impl Default for Container {
             ],
             labels: Vec::new(),
             restart_count: None,
+            scripted: super::stats::Scripted::default(),
         }
     }
 }
