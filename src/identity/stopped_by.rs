@@ -228,10 +228,6 @@ impl StopLook {
     }
 }
 
-fn text_of(found: &[Found], element: usize, key: Key) -> Option<&str> {
-    found.iter().find(|one| one.element == element && one.key == key).map(|one| one.text.as_str())
-}
-
 fn last_element(found: &[Found]) -> usize {
     found.iter().map(|one| one.element).max().unwrap_or(0)
 }

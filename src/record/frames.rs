@@ -13,9 +13,6 @@ use arrayvec::ArrayVec;
 /// The most that the common keys may take: a container ID of 64 bytes at most, and an ARN and a task ID of 512.
 const LONGEST_COMMON: usize = 1280;
 
-/// What [`Frame::Resolved`] carries where the endpoint will know more in a moment.
-pub const LOOK_AGAIN: &[u8] = b"look again";
-
 /// The longest sentence that tells why a program was not started: what the schema of the records allows, and the code.
 const LONGEST_NOT_STARTED: usize = 301;
 
@@ -216,9 +213,8 @@ mod tests {
 
     #[test]
     fn what_we_send_ourselves_is_taken() {
-        let right: [(Frame, &[u8]); 9] = [
+        let right: [(Frame, &[u8]); 8] = [
             (Frame::JsonRest, b"\"image\":\"a\\u009b\\n\\\"b\",\"network_wait_ms\":81,\"source\":\"metadata-v4\",\"sources\":{\"image\":\"metadata-v3\"},\"fault_injection\":true,\"identity_conflict\":{\"source\":\"metadata-v3\"}"),
-            (Frame::Resolved, LOOK_AGAIN),
             (Frame::JsonCommon, b""),
             (Frame::TextRest, b"image=\"a \\\"b\" network_wait_ms=81 source=metadata-v4 sources.image=metadata-v3 identity_conflict.source=mountinfo"),
             (Frame::TextCommon, b""),
