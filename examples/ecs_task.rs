@@ -274,7 +274,8 @@ fn records<const N: usize>(ended: &Ended, endpoint: &Endpoint, kinds: [&str; N])
         );
         Some(Record { node, origin })
     });
-    let records: Vec<Record> = numbered.collect();
+    // Whether the answer to "who stopped me?" comes before the end is chance, since nothing waits for it. --raw shows it.
+    let records: Vec<Record> = numbered.filter(|record| record.node.get("epitaph") != "task").collect();
     let found: Vec<String> = records.iter().map(|record| record.node.get("epitaph")).collect();
     check("the order of the records", &found, &kinds.map(str::to_owned).to_vec())?;
     let task = endpoint.task();
