@@ -127,7 +127,8 @@ fn raw_is_what_was_printed_and_nothing_else() {
         }
         if record["epitaph"] != "stop" {
             let wait = record["network_wait_ms"].as_u64();
-            assert!(wait.is_some_and(|wait| (2216..62_216).contains(&wait)), "{record}");
+            // Our own start is known to 10 ms, the clock tick of /proc.
+            assert!(wait.is_some_and(|wait| (2206..62_216).contains(&wait)), "{record}");
             assert_eq!(record["sources"]["started_at"], "computed", "as on a real start: {record}");
         }
         kinds.push(record["epitaph"].as_str().unwrap().to_owned());
