@@ -169,7 +169,7 @@ fn each_start_in_the_agents_order_has_its_time_and_its_wait() {
             assert!(difference < Duration::from_secs(2), "start {number}, {kind}: {difference:?} apart");
             let wait = record["network_wait_ms"].as_u64();
             assert!(
-                wait.is_some_and(|wait| (2216..62_216).contains(&wait)),
+                wait.is_some_and(|wait| (2206..62_216).contains(&wait)),
                 "start {number}, {kind}: {wait:?}"
             );
             assert_eq!(record["sources"]["network_wait_ms"], "computed", "{record}");

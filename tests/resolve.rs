@@ -504,7 +504,7 @@ fn a_start_that_the_agent_does_not_know_of_yet() {
         let has_pause = task.containers.iter().any(endpoint::Container::is_pause);
         let wait = milliseconds(identity, Field::NetworkWaitMs);
         assert_eq!(wait.is_some(), has_pause);
-        assert!(wait.is_none_or(|wait| (2216..12_216).contains(&wait)), "{wait:?}");
+        assert!(wait.is_none_or(|wait| (2206..12_216).contains(&wait)), "{wait:?}");
         assert_eq!(
             identity.source(Field::NetworkWaitMs).is_some_and(|source| source == Source::Computed),
             has_pause
