@@ -127,7 +127,10 @@ pub fn collect(options: &Options, every: Duration, format: RecordFormat, system:
         let always = Arc::new(AtomicBool::new(true));
         // It has nothing to finish: a record is one write.
         if let Err(error) = signal_hook::flag::register_conditional_shutdown(number, 0, always) {
-            log::warn!("a stop signal ends --task-stats with another code than 0: {error}");
+            log::warn!(
+                "a stop signal ends --task-stats with another code than 0: {}",
+                crate::sys::reason(&error)
+            );
         }
     }
     let mut endpoint = Endpoint::of(system);
