@@ -14,4 +14,5 @@ pub mod record;
 pub mod shown;
 pub mod supervise;
 pub mod sys;
+pub mod sys_heap;
 pub mod task;

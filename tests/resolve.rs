@@ -5,12 +5,16 @@
 
 #[path = "support/endpoint/mod.rs"]
 mod endpoint;
+#[path = "support/records.rs"]
+mod records;
 
 use endpoint::{Endpoint, Fault, Rule, Task};
 use epitaph::identity::{
     Deadline, Field, Identity, Outcome, Source, StopLook, StoppedBy, System, local, look_again, resolve,
     stopped_by,
 };
+use epitaph::launch::{look_again as look_again_in_helper, look_at_stop};
+use epitaph::record::{Formats, Frames, RenderedIdentity};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 use tempfile::TempDir;
@@ -500,7 +504,7 @@ fn a_start_that_the_agent_does_not_know_of_yet() {
         let has_pause = task.containers.iter().any(endpoint::Container::is_pause);
         let wait = milliseconds(identity, Field::NetworkWaitMs);
         assert_eq!(wait.is_some(), has_pause);
-        assert!(wait.is_none_or(|wait| (2216..12_216).contains(&wait)), "{wait:?}");
+        assert!(wait.is_none_or(|wait| (2206..12_216).contains(&wait)), "{wait:?}");
         assert_eq!(
             identity.source(Field::NetworkWaitMs).is_some_and(|source| source == Source::Computed),
             has_pause
@@ -694,6 +698,62 @@ fn who_stopped_the_task() {
         endpoint.set_fault(Some(fault));
         assert_eq!(look(), None);
     }
+}
+
+/// What a helper of PID 1 makes of the two looks: fields and frames that are ready for records.
+#[test]
+fn the_looks_are_ready_for_a_record() {
+    let formats = Formats { json: true, text: true };
+    let endpoint = Endpoint::start(Task::ec2_bridge().just_created());
+    let agent = Endpoint::start(Task::ec2_bridge());
+    let (uri, root) = (endpoint.uri_v4(), tree(&[]));
+    let system = || {
+        let system = System::given(root.path(), [(V4, uri.as_str())]);
+        system
+            .asking("http://127.0.0.1:9/v2", &[agent.introspection_url().as_str()])
+            .begun(SystemTime::now(), true)
+    };
+    let outcome = resolve(&system(), local(&system()), Deadline::after(BUDGET));
+    assert!(outcome.look_again && outcome.identity.get(Field::Ip).is_none());
+    let before = RenderedIdentity::of(&outcome.identity, formats);
+
+    endpoint.start_subject();
+    let sent = look_again_in_helper(&system(), &before, formats).expect("an answer");
+    let mut after = before.clone();
+    for (frame, bytes) in Frames::default().push(&sent) {
+        assert!(after.absorb(frame, bytes));
+    }
+    let subject = endpoint.task().subject().unwrap().clone();
+    assert_eq!(after.plain(Field::StartedAt), subject.started_at.as_deref());
+    assert_eq!(after.plain(Field::Ip), Some("172.17.0.2"));
+    // No endpoint tells it, and it is not asked for again.
+    assert_eq!(after.plain(Field::InstanceArn), agent.task().instance_arn.as_deref());
+    assert_eq!((endpoint.requests().len(), agent.requests().len()), (3, 1));
+
+    endpoint.update(|task| {
+        task.desired_status = "STOPPED".into();
+        let since = Some("2026-01-15T09:31:00Z".into());
+        let output = Some("é\n\0\"".repeat(300));
+        let health = endpoint::Health { status: "UNHEALTHY".into(), since, exit_code: Some(1), output };
+        task.subject_mut().unwrap().health = Some(health);
+        let mut worker = endpoint::Container { name: "worker".into(), ..endpoint::Container::default() };
+        worker.docker_id = "f4".repeat(32);
+        worker.end(137, Duration::from_secs(2));
+        task.containers.push(worker);
+    });
+    let look = look_at_stop(&system(), &after, SystemTime::now()).expect("an answer");
+    assert_eq!(look.stopped_by, None, "its end may have been a part of the stop");
+    let mut record = serde_json::json!({
+        "epitaph": "task", "schema": 1, "time": "2026-01-15T09:30:03.418Z", "run": "5b1e-2c9f4a", "pid": 2
+    });
+    for (key, value) in look.fields {
+        record[key] = serde_json::to_value(value).unwrap();
+    }
+    let wrong: Vec<String> = records::schema().iter_errors(&record).map(|error| error.to_string()).collect();
+    assert!(wrong.is_empty(), "{record}: {wrong:#?}");
+    assert_eq!(record["containers_ended"][0]["exit_code"], 137);
+    assert!(record["why"].as_str().unwrap().starts_with("Container worker of this task ended with 137, 2."));
+    assert!(record["health"]["output"].as_str().unwrap().len() <= 256);
 }
 
 #[test]

@@ -14,7 +14,7 @@ pub struct Judgement {
 }
 
 /// Judges an end, but for that of a program that could not be executed, which is [`Verdict::NotStarted`]: there was
-/// nothing to kill or to stop. The rules are those of [`verdict`](super::verdict).
+/// nothing to kill or to stop. The rules stand in `verdict.rs`.
 pub fn judge(facts: &Facts) -> Judgement {
     let verdict = decide(facts);
     Judgement { verdict, why: why::sentence(verdict, facts) }

@@ -248,7 +248,12 @@ fn scarce_processes(to: &mut Sentence, facts: &Facts) -> fmt::Result {
     let Some(hits) = facts.pids.and_then(|pids| pids.limit_hits).filter(|hits| *hits > 0) else {
         return Ok(());
     };
-    write!(to, "; a process or thread could not be started {hits} times: the limit of processes")?;
+    write!(to, "; starting a process or thread failed ")?;
+    match hits {
+        1 => write!(to, "once")?,
+        hits => write!(to, "{hits} times")?,
+    }
+    write!(to, ": the limit of processes")?;
     match facts.pids.and_then(|pids| pids.limit) {
         Some(limit) => write!(to, " is {limit}"),
         None => write!(to, " was hit"),

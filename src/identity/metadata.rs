@@ -119,7 +119,7 @@ impl Findings {
 }
 
 /// The first value for `key` in an element.
-fn text_of(found: &[Found], element: usize, key: Key) -> Option<&str> {
+pub(super) fn text_of(found: &[Found], element: usize, key: Key) -> Option<&str> {
     found.iter().find(|one| one.element == element && one.key == key).map(|one| one.text.as_str())
 }
 

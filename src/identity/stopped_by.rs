@@ -5,6 +5,7 @@
 
 use super::document::{Found, Key, Want, read};
 use super::http::Client;
+use super::metadata::text_of;
 use super::resolve::endpoint;
 use super::{Deadline, System, ask, value};
 use std::fmt::Write;
@@ -165,22 +166,31 @@ pub fn judge(body: &[u8], id: &str, stopped: SystemTime) -> Option<StopLook> {
             })
         })
         .collect();
-    // Those whose time is not known come last.
-    ended.sort_by_key(|one| (one.at.is_none(), one.at));
-    let mut look =
-        StopLook { desired_status, known_status, ended, health, stopped_by: None, why: String::new() };
-    look.explain(stopped);
-    look.ended.truncate(MOST_ENDED);
+    let mut look = StopLook {
+        desired_status,
+        known_status,
+        ended: Vec::new(),
+        health,
+        stopped_by: None,
+        why: String::new(),
+    };
+    look.explain(&ended, stopped);
+    while look.ended.len() < MOST_ENDED
+        // Those whose time is not known come last.
+        && let Some(place) = (0..ended.len()).min_by_key(|&place| ended.get(place).map(|one| (one.at.is_none(), one.at)))
+    {
+        look.ended.push(ended.remove(place));
+    }
     Some(look)
 }
 
 impl StopLook {
-    fn explain(&mut self, stopped: SystemTime) {
+    fn explain(&mut self, ended: &[EndedContainer], stopped: SystemTime) {
         let recent = |one: &&EndedContainer| {
             let before = one.at.and_then(|at| stopped.duration_since(at).ok());
             before.is_some_and(|before| before <= RECENT)
         };
-        let sibling = self.ended.iter().find(recent);
+        let sibling = ended.iter().filter(recent).min_by_key(|one| one.at);
         let unhealthy = self.health.as_ref().filter(|health| health.status == "UNHEALTHY");
         let wants_stop = match self.desired_status.as_deref() {
             Some("STOPPED") => true,
@@ -196,7 +206,8 @@ impl StopLook {
                 let _ = write!(self.why, " with {code}");
             }
             let before = sibling.at.and_then(|at| stopped.duration_since(at).ok()).unwrap_or_default();
-            let _ = write!(self.why, ", {:.1} s before.", before.as_secs_f64());
+            // Tenths, without the code that prints fractions, which is larger than this file.
+            let _ = write!(self.why, ", {}.{} s before.", before.as_secs(), before.subsec_millis() / 100);
             let is_own_end = sibling.exit_code.is_some_and(|code| !CODES_OF_A_STOP.contains(&code));
             if wants_stop && is_own_end && unhealthy.is_none() {
                 self.stopped_by = Some(StoppedBy::Sibling);
@@ -215,10 +226,6 @@ impl StopLook {
             self.why = "The endpoint does not tell whether ECS wants the task stopped.".to_owned();
         }
     }
-}
-
-fn text_of(found: &[Found], element: usize, key: Key) -> Option<&str> {
-    found.iter().find(|one| one.element == element && one.key == key).map(|one| one.text.as_str())
 }
 
 fn last_element(found: &[Found]) -> usize {

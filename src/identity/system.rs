@@ -20,7 +20,7 @@ const LONGEST_FILE: u64 = 256 * 1024;
 enum Environment {
     OfProcess,
     /// that of PID 1, for a process whose own was cleaned
-    OfPid1(HashMap<String, String>),
+    OfPid1(Vec<u8>),
     Given(HashMap<String, String>),
 }
 
@@ -58,7 +58,7 @@ impl System {
         }
         let mut environment = Vec::new();
         File::open("/proc/1/environ").ok()?.take(LONGEST_FILE).read_to_end(&mut environment).ok()?;
-        Some(System::with(PathBuf::from("/"), Environment::OfPid1(variables(&environment))))
+        Some(System::with(PathBuf::from("/"), Environment::OfPid1(environment)))
     }
 
     /// Whether the environment is that of PID 1 rather than of this process.
@@ -180,7 +180,8 @@ impl System {
     pub(crate) fn variable(&self, name: &str) -> Option<String> {
         let value = match &self.environment {
             Environment::OfProcess => std::env::var(name).ok(),
-            Environment::OfPid1(variables) | Environment::Given(variables) => variables.get(name).cloned(),
+            Environment::OfPid1(environment) => value_in(environment, name).map(str::to_owned),
+            Environment::Given(variables) => variables.get(name).cloned(),
         };
         value.filter(|value| !value.is_empty())
     }
@@ -224,16 +225,12 @@ impl System {
     }
 }
 
-/// The variables in the content of `/proc/PID/environ` (proc_pid_environ(5)), the first of each name. What is not UTF-8
-/// is passed over.
-fn variables(environment: &[u8]) -> HashMap<String, String> {
-    let mut variables = HashMap::new();
-    for entry in environment.split(|byte| *byte == 0) {
-        if let Some((name, value)) = std::str::from_utf8(entry).ok().and_then(|entry| entry.split_once('=')) {
-            variables.entry(name.to_owned()).or_insert_with(|| value.to_owned());
-        }
-    }
-    variables
+/// The value of the variable `name` in the content of `/proc/PID/environ` (proc_pid_environ(5)), the first if there are
+/// more, and none where that is not UTF-8.
+fn value_in<'a>(environment: &'a [u8], name: &str) -> Option<&'a str> {
+    let mut entries = environment.split(|byte| *byte == 0);
+    let value = entries.find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;
+    std::str::from_utf8(value).ok()
 }
 
 #[cfg(test)]
@@ -289,9 +286,9 @@ mod tests {
 
     #[test]
     fn the_variables_of_another_process() {
-        let found = variables(b"A=1\0B=\0A=2\0no\0C=a=b\0\xff=x\0D=\xff\0");
-        let get = |name: &str| found.get(name).map(String::as_str);
-        assert_eq!((get("A"), get("B"), get("C"), found.len()), (Some("1"), Some(""), Some("a=b"), 3));
+        let get = |name: &str| value_in(b"A=1\0B=\0A=2\0no\0C=a=b\0\xff=x\0D=\xff\0AB=3\0", name);
+        assert_eq!((get("A"), get("B"), get("C"), get("AB")), (Some("1"), Some(""), Some("a=b"), Some("3")));
+        assert_eq!((get("D"), get("no"), get("E")), (None, None, None));
     }
 
     #[test]

@@ -6,8 +6,11 @@ use std::fmt;
 
 /// The longest value that is taken, in bytes. The longest real ones are the name that the agent gives a container at
 /// its runtime, made of a family and a container name of up to 255 characters each and some 60 more, and a log stream
-/// of up to 512 (an ARN has at most 2,048 by its specification, but those of ECS stay below 700).
+/// of up to 512.
 const LONGEST: usize = 1024;
+
+/// The same of an ARN and of all else. (An ARN has at most 2,048 by its specification, but those of ECS stay below 450.)
+const LONGEST_OTHER: usize = 512;
 
 /// A value that was told but not taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,8 +45,10 @@ pub(super) fn check(field: Field, value: &str, source: Source) -> Result<(), Rej
 }
 
 fn defect(field: Field, value: &str) -> Option<&'static str> {
-    if value.len() > LONGEST {
-        return Some("longer than 1024 bytes");
+    match field {
+        Field::DockerName | Field::Image | Field::LogGroup | Field::LogStream if value.len() <= LONGEST => {}
+        _ if value.len() <= LONGEST_OTHER => {}
+        _ => return Some("it is too long"),
     }
     if value.chars().any(char::is_control) {
         return Some("it holds a control character");

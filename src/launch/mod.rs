@@ -291,7 +291,7 @@ pub fn exec_mode(options: &Options, inherited: &Inherited, format: RecordFormat)
         let always = Arc::new(AtomicBool::new(true));
         if let Err(error) = signal_hook::flag::register_conditional_shutdown(number, 128 + number, always) {
             let name = Signal::new(number).map(|signal| signal.to_string()).unwrap_or_default();
-            log::warn!("{name} cannot stop epitaph before the program runs: {error}");
+            log::warn!("{name} cannot stop epitaph before the program runs: {}", reason(&error));
         }
     }
     launch(options, inherited, format, &System::of_process(), Report::default())

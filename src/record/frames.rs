@@ -214,9 +214,9 @@ mod tests {
     #[test]
     fn what_we_send_ourselves_is_taken() {
         let right: [(Frame, &[u8]); 8] = [
-            (Frame::JsonRest, b"\"image\":\"a\\u009b\\n\\\"b\",\"network_wait_ms\":81,\"sources\":{\"image\":\"metadata-v4\"}"),
+            (Frame::JsonRest, b"\"image\":\"a\\u009b\\n\\\"b\",\"network_wait_ms\":81,\"source\":\"metadata-v4\",\"sources\":{\"image\":\"metadata-v3\"},\"fault_injection\":true,\"identity_conflict\":{\"source\":\"metadata-v3\"}"),
             (Frame::JsonCommon, b""),
-            (Frame::TextRest, b"image=\"a \\\"b\" network_wait_ms=81 sources.image=metadata-v4"),
+            (Frame::TextRest, b"image=\"a \\\"b\" network_wait_ms=81 source=metadata-v4 sources.image=metadata-v3 identity_conflict.source=mountinfo"),
             (Frame::TextCommon, b""),
             (Frame::ContainerId, b""),
             (Frame::StderrLine, b"\n{\"epitaph\":\"stuck\",\"processes\":[{\"pid\":1},{\"pid\":-2}]}\n"),

@@ -26,6 +26,8 @@ pub struct RenderedIdentity {
     task_cpu_limit: u64,
     /// what divides the metrics of the embedded metric format, as [`Dimensions::encode`] has it
     dimensions: Vec<u8>,
+    /// whether it is another container's, whose run nobody knows here
+    is_anothers: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -65,7 +67,13 @@ impl RenderedIdentity {
             task_memory_limit: identity.task_memory_limit.unwrap_or(0),
             task_cpu_limit: identity.task_cpu_limit.unwrap_or(0),
             dimensions: Vec::new(),
+            is_anothers: false,
         }
+    }
+
+    /// The same for records about another container than this one.
+    pub fn of_another(self) -> RenderedIdentity {
+        RenderedIdentity { is_anothers: true, ..self }
     }
 
     /// What every record holds alone, for where no record holds the rest.
@@ -80,7 +88,9 @@ impl RenderedIdentity {
     /// The run is known before the identity is, and is the same in records that are written by then.
     pub(super) fn parts(&self, format: RecordFormat) -> (Vec<u8>, &[u8]) {
         let part = if format.is_json() { &self.json } else { &self.text };
-        let run = run::current().map(|run| render(format, &[("run", Value::from(run.token()))]));
+        let run = run::current()
+            .filter(|_| !self.is_anothers)
+            .map(|run| render(format, &[("run", Value::from(run.token()))]));
         let separator: &[u8] = if format.is_json() { b"," } else { b" " };
         let parts: Vec<&[u8]> = [run.as_deref(), Some(part.common.as_slice())]
             .into_iter()

@@ -7,6 +7,7 @@ use super::core::{Action, Core, Event, Sender};
 use super::helper::{self, Uplinks};
 use super::journal::Queue;
 use super::memory::{MemoryReader, memory_value, pids_value};
+use super::stats::Statistics;
 use super::{late, table};
 use crate::forensics::{Memory, Pids, PidsCgroup, Process, name_and_parent};
 use crate::identity::StoppedBy;
@@ -51,6 +52,8 @@ pub struct Hands {
     pub not_started: Option<NotStarted>,
     /// who stopped the task
     pub stopped_by: Option<StoppedBy>,
+    /// what is sampled for statistics
+    pub stats: Option<Statistics>,
     /// the memory cgroup
     pub memory: Option<MemoryReader>,
     /// where its processes are counted
@@ -81,6 +84,7 @@ impl Hands {
             ignores_children: false,
             not_started: None,
             stopped_by: None,
+            stats: None,
             memory: None,
             pids: None,
             identity: RenderedIdentity::default(),
@@ -104,6 +108,7 @@ impl Hands {
             Action::RecordKill { new, victim } => self.record_kill(new, victim),
             Action::RecordPressure => self.record_pressure(),
             Action::RecordIdentity => self.record_identity(),
+            Action::RecordStats => self.record_stats(),
             Action::CountKills => Some(Event::Counted(self.memory.as_mut()?.count())),
             Action::LookAtProgram => {
                 let program = self.program?.as_raw();
@@ -285,6 +290,24 @@ impl Hands {
     fn scarce_pids(&self) -> Option<Pids> {
         let pids = self.pids.as_ref().map(PidsCgroup::read);
         pids.filter(|pids| pids.limit_hits.is_some_and(|hits| hits > 0))
+    }
+
+    /// Writes what was used since the last such record.
+    pub fn record_stats(&mut self) -> Option<Event> {
+        let window = self.stats.as_mut()?.window(Instant::now(), &self.identity);
+        let stats = self.stats.as_ref()?;
+        if !stats.is_emf() {
+            return self.write(Kind::Stats, window.fields());
+        }
+        let (time, pid) = (SystemTime::now(), self.program_pid);
+        let record = Record { kind: Kind::Stats, time, pid, fields: window.fields() };
+        let (namespace, dimensions) = (&stats.settings.namespace, self.identity.dimensions());
+        let line = |format| record.render_emf(format, &self.identity, namespace, &dimensions);
+        if self.format != RecordFormat::Off {
+            stderr().write_record(line(self.format));
+        }
+        let line = line(RecordFormat::Json);
+        self.queue_line(&line)
     }
 
     fn record_identity(&mut self) -> Option<Event> {

@@ -69,6 +69,9 @@ pub(super) fn end(supervisor: &mut Supervisor) -> u8 {
         supervisor.handle(at, result);
     }
     // What is written down.
+    if let Some(event) = supervisor.hands.record_stats() {
+        supervisor.handle(at, event);
+    }
     try_journal(supervisor);
     stderr().drain(LAST_WORDS);
     let code = exit_code(child.as_ref(), supervisor.hands.not_started.as_ref());
@@ -242,6 +245,8 @@ fn exit_fields(
     if hands.core_dumped {
         exit.push(("core_dumped", Value::Flag(true)));
     }
+    let is_oom = judgement.verdict == Verdict::OomKilled;
+    let trend = hands.stats.as_ref().filter(|_| is_oom).and_then(|stats| stats.trend().value());
     exit.push(("verdict", Value::from(judgement.verdict.name())));
     exit.push(("why", Value::from(judgement.why)));
     exit.push(("runtime_ms", since(hands.started)));
@@ -262,6 +267,7 @@ fn exit_fields(
         exit.push(("max_rss", Value::from(usage.max_rss)));
     }
     exit.push(("reaped", Value::from(core.reaped())));
+    exit.extend(trend.map(|trend| ("memory_trend", trend)));
     add_left(supervisor, &left, &mut exit);
     let mut fields = vec![("exit", Value::Object(exit))];
     if let Some((memory, reader)) = memory.zip(hands.memory.as_ref()) {

@@ -1,7 +1,7 @@
 //! PID 1: starts the program, and looks after it and all orphans until it ends.
 //!
-//! [`run`] is the sequence. What is done about an event is decided in [`core`]; [`wait`] tells what has happened, [`act`]
-//! carries out, and [`end`] is all that comes after the program's end. Nothing here parses what a network told, waits
+//! [`run`] is the sequence. What is done about an event is decided in [`core`]; `wait` tells what has happened, `act`
+//! carries out, and `end` is all that comes after the program's end. Nothing here parses what a network told, waits
 //! without a bound, or gives up once the program is started.
 
 pub mod core;
@@ -15,6 +15,7 @@ mod late;
 mod memory;
 mod signals;
 mod spawn;
+mod stats;
 mod table;
 mod wait;
 mod writer;
@@ -25,11 +26,12 @@ use self::core::{Child, Core, Ending, Event};
 use self::memory::MemoryReader;
 use self::signals::Batch;
 use self::spawn::Setup;
+use self::stats::Statistics;
 use self::wait::{Ears, Heard, Sources};
 use crate::forensics::{PidsCgroup, has_waited};
 use crate::identity::{StoppedBy, System};
 use crate::launch::{Inherited, NotStarted};
-use crate::options::{Mode, Options, RecordFormat};
+use crate::options::{Mode, Options, RecordFormat, Stats};
 use crate::record::{Frame, Frames, stderr};
 use crate::sys::{self, Ended};
 use nix::unistd::{Pid, getpid};
@@ -73,6 +75,7 @@ struct Supervisor {
     warn_on_reap: bool,
     terminates_rest: bool,
     success_codes: Vec<u8>,
+    stats: Stats,
 }
 
 /// The pipe from the child that becomes the program.
@@ -105,6 +108,7 @@ impl Supervisor {
             warn_on_reap: options.warn_on_reap,
             terminates_rest: options.terminates_rest,
             success_codes: options.success_codes.clone(),
+            stats: options.stats.clone(),
         }
     }
 
@@ -288,6 +292,7 @@ impl Supervisor {
             Frame::Executing => {
                 self.handle(now, Event::Executing);
                 self.confirm_memory(now);
+                self.begin_statistics(now);
             }
             Frame::StderrLine => drop(stderr().write_record(bytes)),
             Frame::JournalLine => {
@@ -300,6 +305,14 @@ impl Supervisor {
                 self.handle(now, Event::NotStarted);
             }
             other => drop(self.hands.identity.absorb(other, bytes)),
+        }
+    }
+
+    /// Takes the first sample, where statistics are wanted.
+    fn begin_statistics(&mut self, now: Instant) {
+        if self.stats.every.is_some() {
+            let (system, started) = (System::of_process(), self.hands.started);
+            self.hands.stats = Statistics::begin(&self.stats, system.cgroup(), started, now);
         }
     }
 

@@ -127,7 +127,10 @@ pub fn collect(options: &Options, every: Duration, format: RecordFormat, system:
         let always = Arc::new(AtomicBool::new(true));
         // It has nothing to finish: a record is one write.
         if let Err(error) = signal_hook::flag::register_conditional_shutdown(number, 0, always) {
-            log::warn!("a stop signal ends --task-stats with another code than 0: {error}");
+            log::warn!(
+                "a stop signal ends --task-stats with another code than 0: {}",
+                crate::sys::reason(&error)
+            );
         }
     }
     let mut endpoint = Endpoint::of(system);
@@ -249,7 +252,7 @@ impl Collector<'_> {
         let identity = self.identities.get(of, || identity_of(answers, of));
         let record =
             Record { kind: told.kind, time: SystemTime::now(), pid: None, fields: told.fields.clone() };
-        let rendered = |format| RenderedIdentity::of(identity, Formats::new(format, false));
+        let rendered = |format| RenderedIdentity::of(identity, Formats::new(format, false)).of_another();
         let stats = &self.options.stats;
         if stats.format == StatsFormat::Record || told.kind == Kind::Health {
             return record.render(self.format, &rendered(self.format));

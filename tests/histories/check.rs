@@ -54,12 +54,16 @@ fn verdict(life: &Life, end: &End, program: &Process) -> Result<(), String> {
     if program.cause == Some(Cause::Oom)
         && !matches!(verdict, Verdict::OomKilled | Verdict::KillAfter)
         && !out_of_sight
+        && !is_confused(life)
         && matches!(program.state, State::Gone)
     {
         return Err("the OOM killer took it".to_owned());
     }
     let is_failed = matches!(verdict, Verdict::Failed | Verdict::Killed);
-    if is_failed && others_kills(life, end.at).any(|age| age <= 10_000) {
+    // While the machine stood still a helper was taken: which of two kills that was nobody knows.
+    let is_mixed = frozen(life) > 0
+        && life.world.processes.iter().any(|one| one.is_helper && one.cause == Some(Cause::Oom));
+    if is_failed && !is_mixed && others_kills(life, end.at).any(|age| age <= 10_000) {
         return Err("another process was taken shortly before".to_owned());
     }
     Ok(())
@@ -115,9 +119,24 @@ fn is_a_helper_dying(life: &Life, end: u64) -> bool {
     let taken =
         all.iter().filter(|one| one.is_helper && one.cause == Some(Cause::Oom) && one.struck_at <= end);
     let killed = |at: u64| {
-        all.iter().any(|one| one.cause == Some(Cause::Another) && one.struck_at.abs_diff(at) <= SLACK)
+        all.iter().any(|one| {
+            one.cause == Some(Cause::Another) && one.struck_at.abs_diff(at) <= SLACK + frozen(life)
+        })
     };
     taken.into_iter().any(|one| one.reaped_at.is_none_or(|at| at >= end) || killed(one.struck_at))
+}
+
+/// Somebody killed a process in the moment in which the OOM killer took another: either may have been the victim.
+fn is_confused(life: &Life) -> bool {
+    let all = &life.world.processes;
+    let taken =
+        all.iter().filter(|one| (one.pid != PROGRAM || !life.script.proc) && one.cause == Some(Cause::Oom));
+    let killed = |at: u64| {
+        all.iter().any(|one| {
+            one.cause == Some(Cause::Another) && one.struck_at.abs_diff(at) <= SLACK + frozen(life)
+        })
+    };
+    taken.into_iter().any(|one| killed(one.struck_at))
 }
 
 /// Each signal is forwarded once, to a program that is there.

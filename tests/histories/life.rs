@@ -345,6 +345,7 @@ impl Life {
             Action::RecordSignal(_)
             | Action::RecordStuckAlone { .. }
             | Action::RecordPressure
+            | Action::RecordStats
             | Action::RecordIdentity => self.line(),
             Action::CountKills => Some(Event::Counted(self.counters().into())),
             Action::LookAtProgram => Some(Event::ProgramSeen(self.is_dying(PROGRAM))),

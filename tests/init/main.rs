@@ -39,6 +39,7 @@ mod settings;
 mod signals;
 mod socket_activation;
 mod state;
+mod statistics;
 mod stops;
 mod streams;
 mod verdicts;

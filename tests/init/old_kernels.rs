@@ -7,6 +7,7 @@ use crate::identity::{TELL, VARIABLE, assert_told};
 use crate::init::{Form, Launch};
 use crate::probe::{probe, receiver};
 use crate::records;
+use crate::running::{children, wait_for};
 
 in_both_forms! {
     the_filter_refuses_what_is_newer
@@ -77,6 +78,9 @@ fn deaths_by_signals(form: Form) {
 fn orphans_are_reaped(form: Form) {
     for (kernel, last) in KERNELS {
         let running = on(last, form, probe(&["orphans", "50"])).start().ready();
+        // Whoever is not reaped when the program ends is left.
+        let init = running.pid();
+        wait_for("the orphans to be reaped", || (children(init).len() == 1).then_some(()));
         running.signal(libc::SIGTERM);
         let ended = running.finish();
         assert_eq!(ended.code, Some(143), "{kernel}: {}", ended.stderr);

@@ -522,8 +522,9 @@ fn a_process_that_could_not_be_started() {
     };
     assert!(
         why(3, Some(50), 1)
-            .ends_with("; a process or thread could not be started 3 times: the limit of processes is 50.")
+            .ends_with("; starting a process or thread failed 3 times: the limit of processes is 50.")
     );
+    assert!(why(1, Some(50), 1).ends_with("failed once: the limit of processes is 50."));
     assert!(why(3, None, 1).ends_with("3 times: the limit of processes was hit."));
     assert!(!why(0, Some(50), 1).contains("limit of processes") && !why(3, Some(50), 0).contains("limit of"));
 }

@@ -102,7 +102,8 @@ impl Helpers {
     /// Kills those of `purpose`. A record that one of them was to make is lost with it.
     pub fn end(&mut self, purpose: Purpose) -> Actions {
         let mut actions = Actions::new();
-        for helper in self.running.iter_mut().filter(|helper| helper.purpose == purpose) {
+        let runs = |helper: &&mut Helper| helper.purpose == purpose && !helper.ended_by_us;
+        for helper in self.running.iter_mut().filter(runs) {
             put(&mut actions, Some(helper.end()));
         }
         actions

@@ -143,6 +143,11 @@ impl Kills {
         }
     }
 
+    /// Whether nobody tells of a kill (cgroup v1).
+    pub(super) fn is_blind(&self) -> bool {
+        !self.watched
+    }
+
     /// The last victim that was not the program.
     pub fn last_other(&self) -> Option<Victim> {
         self.last_other
@@ -259,19 +264,18 @@ impl Kills {
 
     fn on_candidate(&mut self, now: Instant, to: &mut Actions) {
         let Some((candidate, tally)) = self.candidate.zip(self.tally.as_mut()) else { return };
-        if tally.unexplained() == 0 {
+        if candidate.victim.is_helper {
+            self.candidate = None;
+            if tally.took_helper(now, self.program_is_gone) {
+                self.explain(candidate.victim);
+            }
+        } else if tally.unexplained() == 0 {
             // No kill is left that it can have been the victim of.
             self.candidate = None;
         } else if candidate.is_program {
             self.candidate = None;
             // Whether the kill was the program's is for the verdict to say; the record of a fresh one can name it.
             self.victim = self.unrecorded.map(|_| candidate.victim);
-        } else if candidate.victim.is_helper {
-            self.candidate = None;
-            // Reaped after the program it may be the victim of a kill that was before the program's.
-            if tally.took_helper(now, self.program_is_gone) {
-                self.explain(candidate.victim);
-            }
         } else {
             put(to, Some(Action::LookAtProgram));
         }
@@ -410,20 +414,27 @@ impl Tally {
         new
     }
 
-    /// A kill was a helper's. `false` where that kill was known not to be the program's by then, but not whose it was.
-    fn took_helper(&mut self, now: Instant, is_late: bool) -> bool {
-        self.helpers += 1;
+    /// A helper died of a SIGKILL that was not ours. `true` where it is the victim of a kill that was not explained yet.
+    ///
+    /// Reaped after the program, or where all kills are explained, it may be the victim of an older one, of which nobody
+    /// knew whose it was.
+    fn took_helper(&mut self, now: Instant, program_is_gone: bool) -> bool {
         let is_near = |at: Instant| now.saturating_duration_since(at) < OUTLIVED + self.not_lived;
-        if let Some((count, at)) = self.anonymous.filter(|(count, at)| is_late && *count > 0 && is_near(*at))
-        {
-            self.anonymous = Some((count - 1, at));
-            return false;
-        }
+        let older = self.anonymous.filter(|(count, at)| *count > 0 && is_near(*at));
+        let is_new = match older {
+            Some((count, at)) if program_is_gone || self.unexplained() == 0 => {
+                self.anonymous = Some((count - 1, at));
+                false
+            }
+            _ if self.unexplained() > 0 => true,
+            _ => return false,
+        };
+        self.helpers += 1;
         self.last_rise.0 = self.last_rise.0.saturating_sub(1);
         if self.last_rise.0 == 0 {
             self.child_risen_at = self.last_rise.1;
         }
-        true
+        is_new
     }
 
     /// The program is not being killed: all kills up to now were of others.
@@ -451,7 +462,7 @@ impl Tally {
         self.outlive(end);
         // Whoever could not be seen to die with the program and died well before it did not.
         if let Some((count, since)) = self.unsure
-            && end.saturating_duration_since(since) >= SPARED + self.not_lived
+            && end.saturating_duration_since(since) > SPARED + self.not_lived
         {
             self.others += count.min(self.unexplained());
         }

@@ -183,6 +183,8 @@ pub enum Action {
     RecordPressure,
     /// write an `identity` record
     RecordIdentity,
+    /// write a `stats` record
+    RecordStats,
     /// read the counters of the memory cgroup
     CountKills,
     /// look whether the program is being killed
@@ -254,6 +256,8 @@ pub struct Core {
     /// the lines for the journal
     pub journal: Journal,
     oom_poll: Option<Duration>,
+    /// how often a `stats` record is written, and when the next one is due
+    stats: (Option<Duration>, Option<Instant>),
     late_look: Option<Duration>,
     stop_look: bool,
     /// orphans reaped
@@ -290,7 +294,9 @@ impl Core {
             late: Late::default(),
             helpers: Helpers::default(),
             journal: Journal::default(),
-            oom_poll: options.oom_poll,
+            // A look for statistics serves for kills too.
+            oom_poll: options.oom_poll.filter(|poll| options.stats.every.is_none_or(|every| every > *poll)),
+            stats: (options.stats.every, None),
             late_look: options.late_look,
             stop_look: options.stop_look,
             reaped: 0,
@@ -320,6 +326,7 @@ impl Core {
             self.late.next_deadline(),
             self.helpers.next_deadline(),
             self.journal.next_deadline(),
+            self.stats.1,
         ]
         .into_iter()
         .flatten()
@@ -350,7 +357,10 @@ impl Core {
                     kills.on_program_seen(now, is_ending, to);
                 }
             }
-            Event::Executing => self.late.executed = true,
+            Event::Executing => {
+                self.late.executed = true;
+                self.stats.1 = self.stats.0.and_then(|every| now.checked_add(every));
+            }
             Event::NotStarted => self.late.not_started = true,
             Event::Endpoint { look_again } => {
                 self.late.on_endpoint(now, self.late_look.filter(|_| look_again));
@@ -442,6 +452,7 @@ impl Core {
     fn on_reaped(&mut self, now: Instant, child: Child, to: &mut Actions) {
         if Some(child.pid) == self.program {
             self.program = None;
+            self.stats.1 = None;
             self.over = self.over.or(Some((Over::Ended(child), now)));
             self.stops.on_program_ended(now, child.ending);
             if let Some(kills) = &mut self.kills {
@@ -474,6 +485,16 @@ impl Core {
         }
         self.late.on_time(now, self.program.is_some(), to);
         self.helpers.on_time(now, to);
+        if let (Some(every), Some(at)) = self.stats
+            && at <= now
+        {
+            // In step, unless one was missed.
+            let next = at.checked_add(every).filter(|next| *next > now);
+            self.stats.1 = next.or_else(|| now.checked_add(every));
+            put(to, Some(Action::RecordStats));
+            let looks = self.kills.as_ref().is_some_and(Kills::is_blind);
+            put(to, looks.then_some(Action::CountKills));
+        }
     }
 
     /// Whether a signal is the kernel's answer to our own write, to a stderr that is gone or to a file that may not
