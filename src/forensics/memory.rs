@@ -4,7 +4,7 @@ use super::files::Directory;
 
 use super::locate::{self, Hierarchy};
 
-use super::{Counters, Memory, Watch, cgroup_v1, cgroup_v2, files};
+use super::{Counters, Memory, Pids, Watch, cgroup_v1, cgroup_v2, files, pids};
 
 use std::ffi::OsStr;
 
@@ -189,6 +189,28 @@ impl MemoryCgroup {
             .chain(below.iter().map(PathBuf::as_path))
             .map(|directory| files::join(directory, PROCS))
             .collect()
+    }
+
+    /// Where processes are counted: in version 2 in the same cgroup, in version 1 in that of the same path in the
+    /// hierarchy beside, as every engine makes it.
+    fn pids_directory(&self) -> PathBuf {
+        match self.hierarchy {
+            Hierarchy::Unified => self.directory.path.clone(),
+            Hierarchy::V1Memory => {
+                let beside = |part| if part == OsStr::new("memory") { OsStr::new("pids") } else { part };
+                self.directory.path.iter().map(beside).collect()
+            }
+        }
+    }
+
+    /// The limit of processes, as it is told there. What is not known is `None`, all of it in another layout.
+    pub fn pids(&self) -> Pids {
+        pids::read(&self.pids_directory(), self.ancestors)
+    }
+
+    /// How often that limit was hit since the cgroup was made.
+    pub fn pids_hits(&self) -> Option<u64> {
+        pids::hits(&self.pids_directory())
     }
 
     /// The cgroups below, at most so many, the upper ones first.

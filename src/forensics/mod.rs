@@ -31,7 +31,7 @@ pub use facts::{Facts, KillAfter, Kills, LeftBehind, Other, Outcome, Refused, SP
 pub use figures::{Counters, Memory};
 pub use judge::{Judgement, judge};
 pub use memory::MemoryCgroup;
-pub use pids::{Pids, PidsCgroup};
+pub use pids::Pids;
 pub use processes::{
     Disposition, Limits, Process, Snapshot, count, has_waited, is_ending, largest, largest_listed,
     name_and_parent, name_of, snapshot,

@@ -4,7 +4,6 @@
 
 use super::figures::{parse_keyed, parse_number, smallest};
 use super::files::{join, read_text};
-use super::resources::{Place, pids_cgroup};
 use std::path::Path;
 
 /// What the cgroup of processes tells. What it does not tell is `None`.
@@ -18,38 +17,26 @@ pub struct Pids {
     pub limit_hits: Option<u64>,
 }
 
-/// The cgroup in which our processes are counted.
-#[derive(Debug)]
-pub struct PidsCgroup {
-    place: Place,
-    hits_before: Option<u64>,
+impl Pids {
+    /// The same with `limit_hits` counted from an earlier reading of [`hits`].
+    pub fn since(self, hits_before: Option<u64>) -> Pids {
+        let hits = self.limit_hits.zip(hits_before);
+        Pids { limit_hits: hits.map(|(now, before)| now.saturating_sub(before)), ..self }
+    }
 }
 
-impl PidsCgroup {
-    /// Finds it by the content of `/proc/self/cgroup`, and counts from now. `None` where there is none to be seen, as
-    /// in the root.
-    pub fn find(root: &Path, membership: &[u8]) -> Option<PidsCgroup> {
-        let place = pids_cgroup(root, membership)?;
-        let hits_before = hits(&place.directory);
-        Some(PidsCgroup { place, hits_before })
-    }
-
-    /// Reads all of it.
-    pub fn read(&self) -> Pids {
-        let directory = &self.place.directory;
-        let limits = directory.ancestors().take(self.place.ancestors + 1);
-        let limit =
-            limits.map(|above| read_text(&join(above, "pids.max"), parse_number)).fold(None, smallest);
-        Pids {
-            limit,
-            peak: read_text(&join(directory, "pids.peak"), parse_number),
-            limit_hits: hits(directory).zip(self.hits_before).map(|(now, before)| now.saturating_sub(before)),
-        }
+/// Reads all of it, the hits as the kernel counts them; so many of the directories above are cgroups too.
+pub(super) fn read(directory: &Path, ancestors: usize) -> Pids {
+    let limits = directory.ancestors().take(ancestors + 1);
+    Pids {
+        limit: limits.map(|above| read_text(&join(above, "pids.max"), parse_number)).fold(None, smallest),
+        peak: read_text(&join(directory, "pids.peak"), parse_number),
+        limit_hits: hits(directory),
     }
 }
 
 /// `max` in `pids.events`.
-fn hits(directory: &Path) -> Option<u64> {
+pub(super) fn hits(directory: &Path) -> Option<u64> {
     read_text(&join(directory, "pids.events"), |text| parse_keyed(text, "max"))
 }
 
@@ -57,37 +44,17 @@ fn hits(directory: &Path) -> Option<u64> {
 mod tests {
     use super::*;
     use crate::forensics::testing::Tree;
-    use std::fs;
-
-    const OWN: &[(&str, &str)] = &[("pids.max", "max\n"), ("pids.peak", "37\n"), ("pids.events", "max 4\n")];
 
     #[test]
-    fn version_2_counts_from_the_start_and_takes_the_smallest_limit() {
+    fn hits_count_from_the_start_and_the_smallest_limit_counts() {
         let tree = Tree::new()
-            .file("proc/self/mountinfo", "4 3 0:26 / /sys/fs/cgroup ro - cgroup2 cgroup rw\n")
-            .files("sys/fs/cgroup/a/b", OWN)
-            .file("sys/fs/cgroup/a/pids.max", "50\n");
-        let cgroup = PidsCgroup::find(tree.path(), b"0::/a/b\n").expect("a cgroup");
-        assert_eq!(cgroup.read(), Pids { limit: Some(50), peak: Some(37), limit_hits: Some(0) });
-        fs::write(tree.path().join("sys/fs/cgroup/a/b/pids.events"), "max 7\n").expect("a file");
-        assert_eq!(cgroup.read().limit_hits, Some(3));
-    }
-
-    #[test]
-    fn version_1_has_a_hierarchy_of_its_own() {
-        let tree = Tree::new()
-            .file("proc/self/mountinfo", "4 3 0:26 /c /sys/fs/cgroup/pids ro - cgroup cgroup rw,pids\n")
-            .files("sys/fs/cgroup/pids", &[("pids.max", "20\n"), ("pids.events", "max 0\n")]);
-        let cgroup = PidsCgroup::find(tree.path(), b"7:pids:/c\n0::/elsewhere\n").expect("a cgroup");
-        assert_eq!(cgroup.read(), Pids { limit: Some(20), peak: None, limit_hits: Some(0) });
-    }
-
-    #[test]
-    fn a_cgroup_without_the_controller_tells_nothing() {
-        let tree = Tree::new()
-            .file("proc/self/mountinfo", "4 3 0:26 / /sys/fs/cgroup ro - cgroup2 cgroup rw\n")
-            .file("sys/fs/cgroup/a/cgroup.procs", "1\n");
-        assert!(PidsCgroup::find(tree.path(), b"0::/a\n").is_none());
-        assert!(PidsCgroup::find(Tree::new().path(), b"").is_none());
+            .files("a/b", &[("pids.max", "max\n"), ("pids.peak", "37\n"), ("pids.events", "max 7\n")])
+            .file("a/pids.max", "50\n");
+        let own = tree.path().join("a/b");
+        assert_eq!(read(&own, 1), Pids { limit: Some(50), peak: Some(37), limit_hits: Some(7) });
+        assert_eq!(read(&own, 0).limit, None);
+        assert_eq!(read(&own, 0).since(Some(4)).limit_hits, Some(3));
+        assert_eq!(read(&own, 0).since(None).limit_hits, None);
+        assert_eq!(read(Path::new("/nowhere"), 0), Pids::default());
     }
 }

@@ -10,9 +10,7 @@ mod window;
 
 pub use window::{MemoryTrend, Sample, Window, percent};
 
-pub(super) use self::controllers::{Place, pids_cgroup};
-
-use self::controllers::Controllers;
+use self::controllers::{Controllers, Place};
 use self::parse::{io_stat, net_dev, throttle_bytes};
 use super::figures::{UNLIMITED, parse_keyed, parse_number, smallest};
 use std::cell::{Cell, OnceCell};

@@ -9,7 +9,7 @@ use super::journal::Queue;
 use super::memory::{MemoryReader, memory_value, pids_value};
 use super::stats::Statistics;
 use super::{late, table};
-use crate::forensics::{Memory, Pids, PidsCgroup, Process, name_and_parent};
+use crate::forensics::{Memory, Pids, Process, name_and_parent};
 use crate::identity::StoppedBy;
 use crate::launch::NotStarted;
 use crate::options::{Options, RecordFormat, Signal, Target};
@@ -56,8 +56,6 @@ pub struct Hands {
     pub stats: Option<Statistics>,
     /// the memory cgroup
     pub memory: Option<MemoryReader>,
-    /// where its processes are counted
-    pub pids: Option<PidsCgroup>,
     /// who the container is
     pub identity: RenderedIdentity,
     /// on stderr
@@ -86,7 +84,6 @@ impl Hands {
             stopped_by: None,
             stats: None,
             memory: None,
-            pids: None,
             identity: RenderedIdentity::default(),
             format,
             journal: options.journal.clone().map(Queue::new),
@@ -288,7 +285,7 @@ impl Hands {
 
     /// The limit of processes, where it was hit.
     fn scarce_pids(&self) -> Option<Pids> {
-        let pids = self.pids.as_ref().map(PidsCgroup::read);
+        let pids = self.memory.as_ref().map(MemoryReader::pids);
         pids.filter(|pids| pids.limit_hits.is_some_and(|hits| hits > 0))
     }
 

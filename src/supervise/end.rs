@@ -7,7 +7,7 @@ use super::core::{Child, Core, Ending, Event, Over, Sender};
 use super::memory::{MemoryReader, counters_of, memory_value, pids_value};
 use super::table::Left;
 use super::{Supervisor, isolate, late, table};
-use crate::forensics::{self, Facts, Judgement, Memory, Outcome, Pids, PidsCgroup, Verdict, judge};
+use crate::forensics::{self, Facts, Judgement, Memory, Outcome, Pids, Verdict, judge};
 use crate::identity::{System, local};
 use crate::launch::NotStarted;
 use crate::options::Signal;
@@ -230,7 +230,7 @@ fn exit_fields(
 ) -> Vec<(&'static str, Value)> {
     let (core, hands) = (&supervisor.core, &supervisor.hands);
     let left = look_around(supervisor);
-    let pids = hands.pids.as_ref().map(PidsCgroup::read);
+    let pids = hands.memory.as_ref().map(MemoryReader::pids);
     let judgement = match &hands.not_started {
         Some(failure) => Judgement { verdict: Verdict::NotStarted, why: failure.why.clone() },
         None => judge_end(supervisor, over, at, (memory, pids), &left),
@@ -350,8 +350,9 @@ fn judge_end(
             && core.reaped() == 0
             && (left.living, left.others) == (Some(0), Some(0)),
         is_pid_1: table::own_pid() == 1,
-        left: left.living.filter(|count| *count > 0).zip(left.largest()).map(|(count, largest)| {
-            forensics::LeftBehind { count, largest: (largest.pid, largest.name.as_str()) }
+        left: left.behind().map(|(count, largest)| forensics::LeftBehind {
+            count,
+            largest: (largest.pid, largest.name.as_str()),
         }),
     })
 }

@@ -23,6 +23,7 @@ pub struct MemoryReader {
     /// whether that is certainly ours
     is_certain: bool,
     before: Memory,
+    pids_hits_before: Option<u64>,
     watch: Option<Watch>,
 }
 
@@ -50,7 +51,9 @@ impl MemoryReader {
 
     fn of(root: &Path, cgroup: MemoryCgroup, before: Memory) -> MemoryReader {
         let watch = cgroup.watch();
-        MemoryReader { root: root.to_owned(), cgroup, is_certain: false, before, watch }
+        // Before the program, which may meet that limit in its first millisecond.
+        let pids_hits_before = cgroup.pids_hits();
+        MemoryReader { root: root.to_owned(), cgroup, is_certain: false, before, pids_hits_before, watch }
     }
 
     /// Makes sure of the cgroup, when nobody waits for us any more. `false` where it is another's: then only
@@ -128,6 +131,11 @@ impl MemoryReader {
     /// The state now, the counters as the kernel has them.
     pub fn read(&self) -> Memory {
         self.cgroup.read_whole()
+    }
+
+    /// The limit of processes, its hits since the start.
+    pub fn pids(&self) -> Pids {
+        self.cgroup.pids().since(self.pids_hits_before)
     }
 
     /// The state now, the counters since the start, the limit no larger than the task's.

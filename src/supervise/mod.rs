@@ -28,7 +28,7 @@ use self::signals::Batch;
 use self::spawn::Setup;
 use self::stats::Statistics;
 use self::wait::{Ears, Heard, Sources};
-use crate::forensics::{PidsCgroup, has_waited};
+use crate::forensics::has_waited;
 use crate::identity::{StoppedBy, System};
 use crate::launch::{Inherited, NotStarted};
 use crate::options::{Mode, Options, RecordFormat, Stats};
@@ -318,9 +318,6 @@ impl Supervisor {
 
     /// The program is on its way, or has ended: PID 1 has time to make sure of the memory cgroup.
     fn confirm_memory(&mut self, now: Instant) {
-        if self.hands.pids.is_none() {
-            self.hands.pids = PidsCgroup::find(Path::new("/"), System::of_process().cgroup());
-        }
         let Some(memory) = &mut self.hands.memory else { return };
         if !memory.confirm() {
             let system = System::of_process();

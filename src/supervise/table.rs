@@ -72,9 +72,13 @@ impl Left {
         }
     }
 
-    /// The largest of the living.
-    pub fn largest(&self) -> Option<&Process> {
-        self.processes.first().filter(|process| process.is_alive())
+    /// How many of the living the program can have left behind, and the largest of them: not those whose parent is outside
+    /// of the PID namespace, which came by `docker exec` or for a health check.
+    pub fn behind(&self) -> Option<(usize, &Process)> {
+        let living = || self.processes.iter().filter(|process| process.is_alive());
+        let largest = living().find(|process| process.ppid != 0)?;
+        let visitors = living().filter(|process| process.ppid == 0).count();
+        Some((self.living?.checked_sub(visitors)?, largest))
     }
 }
 
@@ -169,13 +173,17 @@ mod tests {
         let left = Left::of(Table { processes: processes.clone(), count: Some(4) });
         assert_eq!((left.living, left.others), (Some(2), Some(2)));
         assert_eq!(left.processes.iter().map(|process| process.pid).collect::<Vec<_>>(), [4, 6, 3]);
-        assert_eq!(left.largest().map(|process| process.pid), Some(4));
+        assert_eq!(left.behind().map(|(count, process)| (count, process.pid)), Some((2, 4)));
+        let visitor = Process { ppid: 0, ..process(7, 'S', 900, false) };
+        let visited = Left::of(Table { processes: vec![visitor, process(4, 'S', 5, false)], count: Some(2) });
+        assert_eq!(visited.behind().map(|(count, process)| (count, process.pid)), Some((1, 4)));
+        assert_eq!(Left::of(Table { processes: vec![visitor], count: Some(1) }).behind(), None);
         // More than could be looked at: whoever was not seen counts as living.
         assert_eq!(Left::of(Table { processes, count: Some(10) }).living, Some(8));
         let unknown = Left::of(Table::default());
-        assert_eq!((unknown.living, unknown.others, unknown.largest()), (None, None, None));
+        assert_eq!((unknown.living, unknown.others, unknown.behind()), (None, None, None));
         let zombie = Left::of(Table { processes: vec![process(3, 'Z', 0, false)], count: Some(1) });
-        assert_eq!((zombie.living, zombie.others, zombie.largest()), (Some(0), Some(1), None));
+        assert_eq!((zombie.living, zombie.others, zombie.behind()), (Some(0), Some(1), None));
     }
 
     #[test]

@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 
 /// A cgroup.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::forensics) struct Place {
-    pub(in crate::forensics) directory: PathBuf,
+pub(super) struct Place {
+    pub(super) directory: PathBuf,
     /// how many of the directories above are cgroups too
-    pub(in crate::forensics) ancestors: usize,
+    pub(super) ancestors: usize,
 }
 
 /// The cgroups of this process: of version 1 by controller, and that of version 2.
@@ -90,18 +90,6 @@ impl Place {
         });
         is_listed
     }
-}
-
-/// The cgroup in which our processes are counted: of version 1 where the controller is there, else of version 2. The usual
-/// places come first, since mountinfo can be long.
-pub(in crate::forensics) fn pids_cgroup(root: &Path, membership: &[u8]) -> Option<Place> {
-    let is_in_v1 = path_of(membership, "pids").is_some();
-    let usual = || at_usual_places(root, membership, if is_in_v1 { "pids" } else { "" });
-    let shown = || {
-        let found = Controllers::find(root, membership);
-        if is_in_v1 { found.pids } else { found.unified }
-    };
-    usual().or_else(shown).filter(|place| place.directory.join("pids.events").exists())
 }
 
 /// The path of our cgroup in the hierarchy with this controller.
