@@ -18,7 +18,7 @@ pub struct Pids {
 }
 
 impl Pids {
-    /// The same with `limit_hits` counted from an earlier reading of [`hits`].
+    /// The same with `limit_hits` counted from an earlier reading of the counter.
     pub fn since(self, hits_before: Option<u64>) -> Pids {
         let hits = self.limit_hits.zip(hits_before);
         Pids { limit_hits: hits.map(|(now, before)| now.saturating_sub(before)), ..self }
