@@ -72,15 +72,14 @@ pub(super) fn end(supervisor: &mut Supervisor) -> u8 {
         supervisor.handle(at, event);
     }
     try_journal(supervisor);
-    stderr().drain(LAST_WORDS);
+    drain(supervisor);
     let code = exit_code(child.as_ref(), supervisor.hands.not_started.as_ref());
     let fields = exit_fields(supervisor, over, at, code, memory);
     if let Some(event) = supervisor.hands.write(Kind::Exit, fields) {
         supervisor.handle(Instant::now(), event);
     }
-    stderr().drain(LAST_WORDS);
+    drain(supervisor);
     finish_journal(supervisor);
-    finish_writer(supervisor);
     if supervisor.success_codes.contains(&code) { 0 } else { code }
 }
 
@@ -100,7 +99,7 @@ pub(super) fn without_program(supervisor: &mut Supervisor, error: &io::Error) ->
         ("why", why.into()),
     ]);
     let _ = hands.write(Kind::Exit, vec![("exit", exit)]);
-    stderr().drain(LAST_WORDS);
+    stderr().write_alone();
     if let Some(queue) = &mut hands.journal {
         // There is nobody whom a slow disk could keep waiting.
         queue.append_alone(hands.identity.container_id());
@@ -185,16 +184,14 @@ fn try_journal(supervisor: &mut Supervisor) {
     }
 }
 
-/// Lets the process that writes to stderr come to its end.
-fn finish_writer(supervisor: &mut Supervisor) {
-    if !supervisor.core.helpers.any(Purpose::Writer) {
-        return;
-    }
+/// Writes what waits for stderr, for a moment. A file is written to by a process of its own, one at a time.
+fn drain(supervisor: &mut Supervisor) {
+    let deadline = Instant::now() + LAST_LINES;
+    let has_ended = |supervisor: &Supervisor| !supervisor.core.helpers.any(Purpose::Writer);
+    supervisor.go_on_until(deadline, TRY_EVERY, has_ended);
+    supervisor.write_to_file();
     stderr().drain(LAST_WORDS);
-    stderr().close_writer();
-    let deadline = Instant::now() + LAST_WORDS;
-    supervisor.go_on_until(deadline, TRY_EVERY, |supervisor| !supervisor.core.helpers.any(Purpose::Writer));
-    end_helpers(supervisor, Purpose::Writer);
+    supervisor.go_on_until(deadline, TRY_EVERY, has_ended);
 }
 
 fn finish_journal(supervisor: &mut Supervisor) {

@@ -54,7 +54,6 @@ pub fn run(options: &Options, inherited: &Inherited, format: RecordFormat) -> u8
         if options.close_fds {
             sys::close_inherited_descriptors();
         }
-        supervisor.start_writer();
     } else if let Err(error) = spawn::start(&mut supervisor, options, inherited, format) {
         return end::without_program(&mut supervisor, &error);
     }
@@ -118,9 +117,12 @@ impl Supervisor {
         let _ = nix::unistd::chdir(c"/");
     }
 
-    /// Starts the process that writes to stderr where that is a file, see [`crate::record::writer`].
-    fn start_writer(&mut self) {
-        if let Some(event) = writer::start() {
+    /// Has lines written to a stderr that is a file, by a process of its own: see `record/writer.rs`.
+    fn write_to_file(&mut self) {
+        if stderr().wants_writer()
+            && !self.core.helpers.any(Purpose::Writer)
+            && let Some(event) = writer::start()
+        {
             self.handle(Instant::now(), event);
         }
     }
@@ -130,6 +132,7 @@ impl Supervisor {
     fn supervise(&mut self) {
         let mut more_to_reap = false;
         while self.core.over().is_none() {
+            self.write_to_file();
             more_to_reap = self.round(more_to_reap, None);
             stderr().flush();
         }
@@ -212,13 +215,10 @@ impl Supervisor {
             // What it has sent before its end.
             self.close_uplink(now, child.pid);
             if self.core.helpers.is(child.pid, Purpose::Writer) {
-                stderr().count_in_flight();
+                stderr().writer_ended(child.ending == Ending::Exited(0));
             }
             let before = self.core.reaped();
             self.handle(now, Event::Reaped(child));
-            if !stderr().has_writer() && self.core.over().is_none() {
-                self.start_writer();
-            }
             if self.core.reaped() > before {
                 let level = if self.warn_on_reap { log::Level::Warn } else { log::Level::Debug };
                 log::log!(level, "reaped process {}", child.pid);

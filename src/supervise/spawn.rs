@@ -85,7 +85,6 @@ pub(super) fn start(
                 supervisor.handle(now, Event::Executing);
                 supervisor.handle(now, Event::Resolved);
             }
-            supervisor.start_writer();
             // A thousand bytes. To give them back is to write to their page, which would have to be copied for that.
             std::mem::forget(system);
             log::info!("started {} as process {child}", supervisor.hands.program_name);
