@@ -26,7 +26,9 @@ mod why;
 mod testing;
 
 pub use cgroup_v2::Watch;
-pub use facts::{Facts, KillAfter, Kills, Other, Outcome, Refused, SPARED, Signal, Stop, Victim};
+pub use facts::{
+    Drained, Expiry, Facts, Held, KillAfter, Kills, Other, Outcome, Refused, SPARED, Signal, Stop, Victim,
+};
 pub use figures::{Counters, Memory};
 pub use judge::{Judgement, judge};
 pub use memory::MemoryCgroup;

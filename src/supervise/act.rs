@@ -90,6 +90,13 @@ impl Hands {
                 let refused = self.send(signal, target)?;
                 Some(Event::Sent { order, refused })
             }
+            Action::SendToAll { signal } => {
+                self.send_to_all(signal, core);
+                None
+            }
+            Action::RecordLifetime { lifetime } => {
+                self.write(Kind::Lifetime, vec![("lifetime_ms", milliseconds(lifetime))])
+            }
             Action::RecordSignal(told) => self.record_signal(&told),
             Action::RecordStuck { late } => self.record_stuck(late, core),
             Action::RecordStuckAlone { late } => self.record_stuck_alone(late),
@@ -157,6 +164,20 @@ impl Hands {
         })
     }
 
+    /// Sends a signal to all that are left: as PID 1 to the whole PID namespace, those included that left the program's
+    /// session or came in from outside; else to our descendants. Helpers of ours have all signals blocked.
+    pub fn send_to_all(&self, signal: Signal, core: &Core) {
+        let own = table::own_pid();
+        if own == 1 {
+            let _ = sys::kill(Pid::from_raw(-1), signal.number());
+            return;
+        }
+        let helpers: Vec<i32> = core.helpers.pids().collect();
+        for process in table::living_of_container(Path::new("/"), own, &helpers, TABLE_ALONE).0 {
+            let _ = sys::kill(Pid::from_raw(process.pid), signal.number());
+        }
+    }
+
     /// The formats in which the identity is needed.
     pub fn formats(&self) -> Formats {
         Formats::new(self.format, self.journal.is_some())
@@ -204,6 +225,10 @@ impl Hands {
         match told.delivery {
             Delivery::Forwarded => {}
             Delivery::Refused(errno) => fields.push(("refused", Errno::from_raw(errno).desc().into())),
+            Delivery::Held(delay) => fields.push(("delay_ms", milliseconds(delay))),
+            Delivery::ToAll => {
+                fields.push(("refused", "the program had ended; it was sent to all that are left".into()));
+            }
             Delivery::AfterEnd => fields.push(("refused", "the program had just ended".into())),
         }
         self.write(kind, fields)
@@ -321,10 +346,14 @@ impl Hands {
     }
 }
 
+pub fn milliseconds(duration: Duration) -> Value {
+    Value::from(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+}
+
 fn stuck_fields(late: Option<Duration>, processes: &[Process]) -> Vec<(&'static str, Value)> {
     let mut fields = Vec::new();
     if let Some(late) = late {
-        fields.push(("late_ms", Value::from(u64::try_from(late.as_millis()).unwrap_or(u64::MAX))));
+        fields.push(("late_ms", milliseconds(late)));
     }
     fields.push(("processes", table::value(processes)));
     fields

@@ -7,6 +7,7 @@
 pub mod core;
 
 mod act;
+mod drain;
 mod end;
 mod helper;
 mod isolate;
@@ -28,10 +29,11 @@ use self::signals::Batch;
 use self::spawn::Setup;
 use self::stats::Statistics;
 use self::wait::{Ears, Heard, Sources};
-use crate::identity::{StoppedBy, System};
+use crate::identity::run::Run;
+use crate::identity::{StoppedBy, System, local};
 use crate::launch::{Inherited, NotStarted};
 use crate::options::{Mode, Options, RecordFormat, Stats};
-use crate::record::{Frame, Frames, stderr};
+use crate::record::{Frame, Frames, RenderedIdentity, stderr};
 use crate::sys::{self, Ended};
 use nix::unistd::{Pid, getpid};
 use std::fs::File;
@@ -57,6 +59,7 @@ pub fn run(options: &Options, inherited: &Inherited, format: RecordFormat) -> u8
     } else if let Err(error) = spawn::start(&mut supervisor, options, inherited, format) {
         return end::without_program(&mut supervisor, &error);
     }
+    supervisor.begin_lifetime(options);
     supervisor.supervise();
     end::end(&mut supervisor)
 }
@@ -73,6 +76,7 @@ struct Supervisor {
     terminates_rest: bool,
     success_codes: Vec<u8>,
     stats: Stats,
+    drain: Duration,
 }
 
 /// The pipe from the child that becomes the program.
@@ -106,6 +110,7 @@ impl Supervisor {
             terminates_rest: options.terminates_rest,
             success_codes: options.success_codes.clone(),
             stats: options.stats.clone(),
+            drain: options.stop.drain,
         }
     }
 
@@ -125,6 +130,18 @@ impl Supervisor {
         {
             self.handle(Instant::now(), event);
         }
+    }
+
+    /// Sets the end of the life time, which counts from the start of PID 1, or of epitaph where that is another.
+    fn begin_lifetime(&mut self, options: &Options) {
+        let Some(lifetime) = options.max_lifetime.map(|lifetime| lifetime.base) else { return };
+        if options.mode == Mode::Pause {
+            // There is no child that would find it out.
+            let system = System::of_process();
+            self.hands.identity = RenderedIdentity::of(&local(&system).identity, self.hands.formats());
+        }
+        let age = crate::identity::run::current().map(Run::age).unwrap_or_default();
+        self.handle(Instant::now(), Event::Lifetime { lifetime, left: lifetime.saturating_sub(age) });
     }
 
     /// The loop, until the program has ended.

@@ -118,6 +118,9 @@ pub(super) fn prepare(options: &Options) -> Setup {
     if !adopts {
         // dumb-init is at home there: in scripts, and below another init.
         let level = if options.persona == Persona::DumbInit { log::Level::Debug } else { log::Level::Warn };
+        if !options.stop.drain.is_zero() {
+            log::warn!("--drain has no effect: those that the program leaves behind do not come to epitaph");
+        }
         log::log!(
             level,
             "epitaph is neither PID 1 nor a child subreaper, so orphans do not come to it and it cannot reap them; \

@@ -47,6 +47,9 @@ fn judged(
         before: Some(before),
         after: Some(after),
         kills,
+        held: None,
+        expiry: None,
+        drained: None,
         victim: None,
     });
     (judgement.verdict, judgement.why)

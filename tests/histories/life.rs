@@ -342,7 +342,9 @@ impl Life {
                 self.kills_told += new;
                 self.line()
             }
+            Action::SendToAll { .. } => None,
             Action::RecordSignal(_)
+            | Action::RecordLifetime { .. }
             | Action::RecordStuckAlone { .. }
             | Action::RecordPressure
             | Action::RecordStats
@@ -509,6 +511,9 @@ impl Life {
             before: None,
             after: None,
             kills,
+            held: None,
+            expiry: None,
+            drained: None,
             victim: None,
         }
     }

@@ -29,6 +29,9 @@ fn facts(outcome: Outcome<'static>) -> Facts<'static> {
         before: Some(Memory { usage: Some(MIB), peak: Some(2 * MIB), ..QUIET }),
         after: Some(QUIET),
         kills: None,
+        held: None,
+        expiry: None,
+        drained: None,
         victim: None,
     }
 }
