@@ -38,13 +38,26 @@ impl Wrapper {
 
 /// Keys of drivers, agents and stores for a container's ID.
 const CONTAINERS: [&str; 8] = [
-    "container_id", "_container_id", "CONTAINER_ID_FULL", "container.id", "docker.container_id", "containerId",
-    "ContainerID", "CONTAINER_ID",
+    "container_id",
+    "_container_id",
+    "CONTAINER_ID_FULL",
+    "container.id",
+    "docker.container_id",
+    "containerId",
+    "ContainerID",
+    "CONTAINER_ID",
 ];
 
 /// The same for its task, or for a log stream whose last part is the task's ID.
 const TASKS: [&str; 8] = [
-    "ecs_task_arn", "ecs.task-arn", "task_arn", "logStreamName", "logStream", "@logStream", "log_stream", "com.amazonaws.ecs.task-arn",
+    "ecs_task_arn",
+    "ecs.task-arn",
+    "task_arn",
+    "logStreamName",
+    "logStream",
+    "@logStream",
+    "log_stream",
+    "com.amazonaws.ecs.task-arn",
 ];
 
 /// The same for the time of a line.
@@ -60,7 +73,11 @@ pub fn of_object(object: &Map<String, Value>) -> Wrapper {
 fn look(object: &Map<String, Value>, wrapper: &mut Wrapper, depth: usize) {
     let text = |key: &str| object.get(key).and_then(Value::as_str);
     if wrapper.container.is_none() {
-        wrapper.container = CONTAINERS.iter().find_map(|key| text(key)).filter(|id| looks_like_container(id)).map(str::to_owned);
+        wrapper.container = CONTAINERS
+            .iter()
+            .find_map(|key| text(key))
+            .filter(|id| looks_like_container(id))
+            .map(str::to_owned);
     }
     if wrapper.task.is_none() {
         wrapper.task = TASKS.iter().find_map(|key| task_of(text(key)?));
@@ -76,7 +93,9 @@ fn look(object: &Map<String, Value>, wrapper: &mut Wrapper, depth: usize) {
             if let Some(Value::Object(inner)) = object.get(inner) {
                 look(inner, wrapper, depth + 1);
                 // `"container": {"id": …}`, as ECS of Elastic names it.
-                if let Some(id) = inner.get("id").and_then(Value::as_str).filter(|id| looks_like_container(id)) {
+                if let Some(id) =
+                    inner.get("id").and_then(Value::as_str).filter(|id| looks_like_container(id))
+                {
                     wrapper.container.get_or_insert_with(|| id.to_owned());
                 }
             }
@@ -118,7 +137,8 @@ pub fn of_path(path: &Path) -> Wrapper {
         }
         // A part of an S3 export is `prefix-name-TASK`; a digest and a container's ID are longer.
         if wrapper.task.is_none() && !is_container_id(stem) {
-            wrapper.task = stem.rsplit('-').next().filter(|last| stem.len() > 32 && is_hex(last, 32)).map(str::to_owned);
+            wrapper.task =
+                stem.rsplit('-').next().filter(|last| stem.len() > 32 && is_hex(last, 32)).map(str::to_owned);
         }
     }
     wrapper
@@ -131,7 +151,9 @@ pub fn time_of_line(line: &[u8]) -> Option<i64> {
         let Value::Object(object) = serde_json::from_str(text).ok()? else { return None };
         return of_object(&object).time;
     }
-    text.split_ascii_whitespace().take(3).find_map(|word| time::rfc3339(word.trim_matches(['"', '[', ']', ','])))
+    text.split_ascii_whitespace()
+        .take(3)
+        .find_map(|word| time::rfc3339(word.trim_matches(['"', '[', ']', ','])))
 }
 
 /// The task ID at the end of an ARN or of a log stream.
@@ -150,7 +172,9 @@ pub fn is_hex(text: &str, length: usize) -> bool {
 pub fn is_container_id(text: &str) -> bool {
     is_hex(text, 64)
         || text.split_once('-').is_some_and(|(task, number)| {
-            is_hex(task, 32) && (1..=20).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit())
+            is_hex(task, 32)
+                && (1..=20).contains(&number.len())
+                && number.bytes().all(|byte| byte.is_ascii_digit())
         })
 }
 
@@ -168,11 +192,16 @@ mod tests {
     #[test]
     fn paths() {
         let container = |path: &str| of_path(Path::new(path)).container;
-        assert_eq!(container(&format!("/var/lib/docker/containers/{ID}/{ID}-json.log.1.gz")).as_deref(), Some(ID));
+        assert_eq!(
+            container(&format!("/var/lib/docker/containers/{ID}/{ID}-json.log.1.gz")).as_deref(),
+            Some(ID)
+        );
         assert_eq!(container(&format!("j/2026-11-23/{ID}.jsonl")).as_deref(), Some(ID));
         assert_eq!(container(&format!("containers/{ID}/local-logs/container.log")).as_deref(), Some(ID));
         assert_eq!(container("/var/log/syslog"), None);
-        let export = of_path(Path::new(&format!("p/1b2c3d4e-0000-4000-8000-000000000000/web-server-{TASK}/000000.gz")));
+        let export = of_path(Path::new(&format!(
+            "p/1b2c3d4e-0000-4000-8000-000000000000/web-server-{TASK}/000000.gz"
+        )));
         assert_eq!(export.task.as_deref(), Some(TASK));
     }
 

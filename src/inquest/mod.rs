@@ -5,12 +5,25 @@
 //! `show` are pure. Every log is hostile input: nothing of it reaches a terminal unescaped, and no input is a panic.
 #![forbid(unsafe_code)]
 
+mod ask;
 pub mod carve;
 pub mod case;
+mod cli;
 pub mod context;
+pub mod gather;
 pub mod heap;
+mod progress;
+mod run;
+pub mod show;
+mod sources;
 pub mod time;
 pub mod who;
 pub mod witness;
-/// x
-pub fn main() -> std::process::ExitCode { std::process::ExitCode::SUCCESS }
+
+use clap::Parser;
+use std::process::ExitCode;
+
+/// The program.
+pub fn main() -> ExitCode {
+    run::run(cli::Cli::parse())
+}

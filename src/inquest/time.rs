@@ -7,7 +7,8 @@ use jiff::{SignedDuration, Timestamp, Zoned};
 /// The milliseconds since 1970 of a time as RFC 3339 writes it, such as `2026-11-23T17:02:10.691Z`.
 pub fn rfc3339(text: &str) -> Option<i64> {
     let bytes = text.as_bytes();
-    let dashed = bytes.len() >= 20 && bytes.get(4) == Some(&b'-') && matches!(bytes.get(10), Some(b'T' | b't' | b' '));
+    let dashed =
+        bytes.len() >= 20 && bytes.get(4) == Some(&b'-') && matches!(bytes.get(10), Some(b'T' | b't' | b' '));
     if !dashed || bytes.len() > 40 {
         return None;
     }
@@ -21,7 +22,9 @@ pub fn rfc3339(text: &str) -> Option<i64> {
 /// A sentence that tells the forms.
 pub fn asked(text: &str, now: Timestamp, zone: &TimeZone) -> Result<i64, String> {
     let wrong = || {
-        format!("{text:?} is no time: write 2026-11-23T17:02:10Z, 2026-11-23, '2026-11-23 17:02', 17:00, 2h (ago) or @1795453330")
+        format!(
+            "{text:?} is no time: write 2026-11-23T17:02:10Z, 2026-11-23, '2026-11-23 17:02', 17:00, 2h (ago) or @1795453330"
+        )
     };
     let text = text.trim();
     if let Some(seconds) = text.strip_prefix('@') {
@@ -88,7 +91,8 @@ pub fn zone(name: &str) -> Result<TimeZone, String> {
     match name {
         "UTC" | "utc" => Ok(TimeZone::UTC),
         "local" => Ok(TimeZone::system()),
-        name => TimeZone::get(name).map_err(|_| format!("no time zone {name:?}: write UTC, local, or such as Europe/Berlin")),
+        name => TimeZone::get(name)
+            .map_err(|_| format!("no time zone {name:?}: write UTC, local, or such as Europe/Berlin")),
     }
 }
 
@@ -131,7 +135,10 @@ impl Clock {
 
     /// `2026-11-23 17:02:10.691Z`, with the offset in other zones.
     pub fn long(&self, milliseconds: i64) -> String {
-        self.format(milliseconds, if self.is_utc() { "%Y-%m-%d %H:%M:%S%.3fZ" } else { "%Y-%m-%d %H:%M:%S%.3f%:z" })
+        self.format(
+            milliseconds,
+            if self.is_utc() { "%Y-%m-%d %H:%M:%S%.3fZ" } else { "%Y-%m-%d %H:%M:%S%.3f%:z" },
+        )
     }
 
     /// `17:02:10.691`.

@@ -28,7 +28,8 @@ impl Who {
     /// # Errors
     /// A sentence that tells what it may be.
     pub fn parse(argument: &str) -> Result<Who, String> {
-        let trimmed = argument.trim_matches(|letter: char| letter.is_whitespace() || AROUND.contains(&letter));
+        let trimmed =
+            argument.trim_matches(|letter: char| letter.is_whitespace() || AROUND.contains(&letter));
         let text = trimmed.trim_end_matches("...");
         let wrong = || {
             format!(
@@ -41,7 +42,8 @@ impl Who {
         }
         // ARNs, links to the console and log streams have the ID in one of their parts; a container's own in an ARN of
         // a container is the last but one.
-        let parts: Vec<&str> = text.split(['/', '?', '#', '&', '=']).filter(|part| !part.is_empty()).collect();
+        let parts: Vec<&str> =
+            text.split(['/', '?', '#', '&', '=']).filter(|part| !part.is_empty()).collect();
         if parts.len() > 1 {
             if let Some(id) = parts.iter().rev().find(|part| is_hex(part, 64)) {
                 return Ok(Who::Container(id.to_ascii_lowercase()));
@@ -84,13 +86,16 @@ impl Who {
         let begins = |id: Option<&str>, prefix: &str| {
             id.is_some_and(|id| {
                 let mut digits = id.bytes().filter(|byte| *byte != b'-');
-                prefix.bytes().all(|byte| digits.next().is_some_and(|digit| digit.eq_ignore_ascii_case(&byte)))
+                prefix
+                    .bytes()
+                    .all(|byte| digits.next().is_some_and(|digit| digit.eq_ignore_ascii_case(&byte)))
             })
         };
         match self {
             Who::Task(id) => {
                 task.is_some_and(|task| task.eq_ignore_ascii_case(id))
-                    || container.is_some_and(|container| container.starts_with(id.as_str()) && container.len() < 64)
+                    || container
+                        .is_some_and(|container| container.starts_with(id.as_str()) && container.len() < 64)
             }
             Who::Container(id) => container.is_some_and(|container| container.eq_ignore_ascii_case(id)),
             Who::Prefix(prefix) => begins(task, prefix) || begins(container, prefix),
@@ -123,9 +128,13 @@ mod tests {
             format!("  \"{TASK}\", "),
             format!("arn:aws:ecs:eu-central-1:123456789012:task/default/{TASK}"),
             format!("arn:aws:ecs:eu-central-1:123456789012:task/{TASK}"),
-            format!("arn:aws:ecs:eu-central-1:123456789012:container/default/{TASK}/b58e6b1d-6d7f-4a1b-8c0b-0b2f7d7d4c11"),
+            format!(
+                "arn:aws:ecs:eu-central-1:123456789012:container/default/{TASK}/b58e6b1d-6d7f-4a1b-8c0b-0b2f7d7d4c11"
+            ),
             format!("web/server/{TASK}"),
-            format!("https://eu-central-1.console.aws.amazon.com/ecs/v2/clusters/default/tasks/{TASK}/configuration?region=eu-central-1"),
+            format!(
+                "https://eu-central-1.console.aws.amazon.com/ecs/v2/clusters/default/tasks/{TASK}/configuration?region=eu-central-1"
+            ),
             format!("(task {TASK})").replace("(task ", "").replace(')', ""),
         ] {
             assert_eq!(Who::parse(&text), task, "{text}");
@@ -142,7 +151,8 @@ mod tests {
 
     #[test]
     fn matches() {
-        let means = |text: &str| Who::parse(text).expect("somebody").matches(Some(ID), Some(TASK), &["ecs-web"]);
+        let means =
+            |text: &str| Who::parse(text).expect("somebody").matches(Some(ID), Some(TASK), &["ecs-web"]);
         assert!(means(TASK) && means(ID) && means("9d4f") && means("4082") && means("ecs-web"));
         assert!(!means("9d4e") && !means("ecs-we") && !means(&TASK.replace('9', "8")));
         // On Fargate the container's ID begins with the task's.

@@ -82,8 +82,18 @@ fn value(source: &mut Unescape<'_>) -> Option<(String, bool)> {
 fn is_text(key: &str) -> bool {
     let last = key.rsplit('.').next().unwrap_or(key);
     const TEXTS: [&str; 12] = [
-        "revision", "account", "container_id", "task_id", "program", "name", "hostname", "service", "family", "cluster",
-        "container_name", "docker_name",
+        "revision",
+        "account",
+        "container_id",
+        "task_id",
+        "program",
+        "name",
+        "hostname",
+        "service",
+        "family",
+        "cluster",
+        "container_name",
+        "docker_name",
     ];
     TEXTS.contains(&last)
 }
@@ -104,8 +114,12 @@ mod tests {
         let line = r#"epitaph=exit schema=1 time=2026-11-23T17:02:10.691Z pid=6 exit.code=3 exit.why="it \"said\" so" revision=26"#;
         let quoted = serde_json::to_string(line).expect("JSON");
         let csv = line.replace('"', "\"\"");
-        let wrapped =
-            [format!("{line}\nnext=1"), quoted.trim_start_matches('"').to_owned(), format!("{csv}\",b"), format!("{line} [end]")];
+        let wrapped = [
+            format!("{line}\nnext=1"),
+            quoted.trim_start_matches('"').to_owned(),
+            format!("{csv}\",b"),
+            format!("{line} [end]"),
+        ];
         for text in wrapped {
             let (map, used) = record(text.as_bytes()).expect("a record");
             assert_eq!(map.get("exit.why"), Some(&Value::from("it \"said\" so")), "{text}");

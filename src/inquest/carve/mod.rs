@@ -102,7 +102,9 @@ impl<'a> Carver<'a> {
             if behind > 0 {
                 self.done = window.offset + behind as u64;
             }
-            from = from.max(usize::try_from(self.done.saturating_sub(window.offset)).unwrap_or(usize::MAX).min(window.to));
+            from = from.max(
+                usize::try_from(self.done.saturating_sub(window.offset)).unwrap_or(usize::MAX).min(window.to),
+            );
         }
         if window.last {
             self.end_base64();
@@ -121,7 +123,9 @@ impl<'a> Carver<'a> {
         let start = begin - at;
         let name = at + (end - begin);
         match quote::key(bytes, at, name) {
-            Some(Key::Json(levels)) => self.json(bytes, at, window.offset + start as u64, &levels).map_or(0, |end| start + end),
+            Some(Key::Json(levels)) => {
+                self.json(bytes, at, window.offset + start as u64, &levels).map_or(0, |end| start + end)
+            }
             Some(Key::Logfmt) => {
                 let found = bytes.get(at..).and_then(logfmt::record);
                 let Some((object, used)) = found else { return 0 };
@@ -175,7 +179,9 @@ impl<'a> Carver<'a> {
         let Some((_, outer)) = levels.split_last() else { return wrapper_of_line(bytes, begin) };
         let mut effort = EFFORT.min(self.credit);
         let mut wrapper = Wrapper::default();
-        for around in object::around(bytes, begin, outer, &mut effort).filter(|around| around.cut.is_none()).take(3) {
+        for around in
+            object::around(bytes, begin, outer, &mut effort).filter(|around| around.cut.is_none()).take(3)
+        {
             if let Ok(serde_json::Value::Object(object)) = serde_json::from_slice(&around.text) {
                 wrapper = wrapper.or(context::of_object(&object));
             }
@@ -199,7 +205,8 @@ impl<'a> Carver<'a> {
     fn numbers(&mut self, window: &Window<'_>, begin: usize) -> usize {
         let (bytes, at) = window.around(begin);
         let is_part = |byte: &u8| byte.is_ascii_digit() || byte.is_ascii_whitespace() || *byte == b',';
-        let before = bytes.get(..at).unwrap_or_default().iter().rev().take_while(|byte| is_part(byte)).count();
+        let before =
+            bytes.get(..at).unwrap_or_default().iter().rev().take_while(|byte| is_part(byte)).count();
         let open = at - before;
         let after = bytes.get(at..).unwrap_or_default().iter().take_while(|byte| is_part(byte)).count();
         let list = bytes.get(open..at + after).unwrap_or_default();

@@ -49,7 +49,12 @@ impl Needles {
         }
         let texts = || patterns.iter().map(|(text, _)| text);
         let longest = texts().map(|text| text.len()).max().unwrap_or(0);
-        let search = match packed::Config::new().match_kind(packed::MatchKind::LeftmostFirst).builder().extend(texts()).build() {
+        let search = match packed::Config::new()
+            .match_kind(packed::MatchKind::LeftmostFirst)
+            .builder()
+            .extend(texts())
+            .build()
+        {
             Some(searcher) => Search::Packed(searcher),
             None => match AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(texts()) {
                 Ok(automaton) => Search::Automaton(automaton),

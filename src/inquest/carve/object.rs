@@ -81,7 +81,10 @@ impl Reader {
         loop {
             match bytes.next() {
                 Next::Byte(b'\n') if self.in_string => {
-                    return Object::Cut(std::mem::take(&mut self.text), Cut { used: bytes.used() - 1, closed: false });
+                    return Object::Cut(
+                        std::mem::take(&mut self.text),
+                        Cut { used: bytes.used() - 1, closed: false },
+                    );
                 }
                 Next::Byte(byte) => match self.take(byte) {
                     Some(false) => {}
@@ -168,7 +171,9 @@ mod tests {
     fn texts(bytes: &str, needle: &str, levels: &[Level]) -> Vec<String> {
         let at = bytes.find(needle).expect("the needle");
         around(bytes.as_bytes(), at, levels, &mut (1 << 20))
-            .map(|around| String::from_utf8(around.text).expect("UTF-8") + if around.cut.is_some() { "…" } else { "" })
+            .map(|around| {
+                String::from_utf8(around.text).expect("UTF-8") + if around.cut.is_some() { "…" } else { "" }
+            })
             .collect()
     }
 

@@ -13,16 +13,25 @@ pub fn join(bytes: &[u8], cut: &Around, levels: &[Level]) -> Option<(Vec<u8>, us
     let reader = Reader::resumed(&cut.text)?;
     match levels {
         [] => join_lines(bytes, cut, reader),
-        [Level::Json, rest @ ..] if cut.cut.is_some_and(|how| how.closed) => join_entries(bytes, cut, reader, rest),
+        [Level::Json, rest @ ..] if cut.cut.is_some_and(|how| how.closed) => {
+            join_entries(bytes, cut, reader, rest)
+        }
         _ => None,
     }
 }
 
 /// Entries of JSON: `{"log":"…","stream":"stderr"}`, `{"event":{"line":"…"}}`.
-fn join_entries(bytes: &[u8], cut: &Around, mut reader: Reader, levels: &[Level]) -> Option<(Vec<u8>, usize)> {
+fn join_entries(
+    bytes: &[u8],
+    cut: &Around,
+    mut reader: Reader,
+    levels: &[Level],
+) -> Option<(Vec<u8>, usize)> {
     let key = key_of_string(bytes, cut.begin)?;
     let mut effort = 256 * 1024;
-    let entry = super::object::around(bytes, cut.begin, &[], &mut effort).filter(|entry| entry.cut.is_none()).last()?;
+    let entry = super::object::around(bytes, cut.begin, &[], &mut effort)
+        .filter(|entry| entry.cut.is_none())
+        .last()?;
     let first: Value = serde_json::from_slice(&entry.text).ok()?;
     let mut at = entry.end;
     for _ in 0..ENTRIES {
@@ -49,10 +58,12 @@ fn join_entries(bytes: &[u8], cut: &Around, mut reader: Reader, levels: &[Level]
 fn key_of_string(bytes: &[u8], at: usize) -> Option<String> {
     let before = bytes.get(..at)?;
     let open = memchr::memrchr_iter(b'"', before).find(|at| {
-        let escapes = before.get(..*at).unwrap_or_default().iter().rev().take_while(|byte| **byte == b'\\').count();
+        let escapes =
+            before.get(..*at).unwrap_or_default().iter().rev().take_while(|byte| **byte == b'\\').count();
         escapes % 2 == 0
     })?;
-    let head = before.get(..open)?.trim_ascii_end().strip_suffix(b":")?.trim_ascii_end().strip_suffix(b"\"")?;
+    let head =
+        before.get(..open)?.trim_ascii_end().strip_suffix(b":")?.trim_ascii_end().strip_suffix(b"\"")?;
     let begin = memchr::memrchr(b'"', head)?;
     String::from_utf8(head.get(begin + 1..)?.to_vec()).ok()
 }
@@ -109,11 +120,15 @@ fn column(line: &[u8]) -> Option<(Vec<&[u8]>, usize)> {
             Some((vec![*stream], blank(3)? + 1))
         }
         // <27>1 2026-11-23T17:02:10Z host name 123 message-id - text
-        [priority, _, host, name, process, message, b"-", ..] if priority.starts_with(b"<") && priority.ends_with(b">1") => {
+        [priority, _, host, name, process, message, b"-", ..]
+            if priority.starts_with(b"<") && priority.ends_with(b">1") =>
+        {
             Some((vec![*host, *name, *process, *message], blank(7)? + 1))
         }
         // <27>Nov 26 21:04:23 name[123]: text
-        [month, _, time, name, ..] if month.starts_with(b"<") && time.contains(&b':') && name.ends_with(b":") => {
+        [month, _, time, name, ..]
+            if month.starts_with(b"<") && time.contains(&b':') && name.ends_with(b":") =>
+        {
             Some((vec![*name], blank(4)? + 1))
         }
         // Nov 26 21:22:38 vm name[123]: text

@@ -67,7 +67,14 @@ mod tests {
         assert_eq!(of(r#""{""epitaph"":""exit"""#), Some(Key::Json(vec![Level::Csv])));
         assert_eq!(of(r#"{\u0022epitaph\u0022:\u0022exit"#), Some(Key::Json(vec![Level::Json])));
         assert_eq!(of("x epitaph=exit"), Some(Key::Logfmt));
-        for other in ["/epitaph: x", r#""epitaph","#, r#"{"epitaph":1}"#, "my-epitaph=exit", "epitaph=", "[WARN epitaph (1)]"] {
+        for other in [
+            "/epitaph: x",
+            r#""epitaph","#,
+            r#"{"epitaph":1}"#,
+            "my-epitaph=exit",
+            "epitaph=",
+            "[WARN epitaph (1)]",
+        ] {
             assert_eq!(of(other), None, "{other}");
         }
     }

@@ -12,18 +12,75 @@ const FIRST: [&str; 7] = ["epitaph", "schema", "time", "container_id", "task_arn
 
 /// The other keys of records, as docs/records.md tells them, and those that are planned.
 const OTHERS: [&str; 43] = [
-    "program", "identity_ms", "container_name", "container_arn", "cluster", "family", "revision", "service",
-    "launch_type", "availability_zone", "region", "account", "instance_arn", "docker_name", "image", "image_id",
-    "hostname", "ip", "log_group", "log_stream", "created_at", "started_at", "network_wait_ms", "sources", "exit",
-    "memory", "victim", "processes", "signal", "sender_pid", "run", "source", "stats", "health", "task", "lifetime",
-    "cpu", "io", "pressure", "kill", "previous", "sender", "signals",
+    "program",
+    "identity_ms",
+    "container_name",
+    "container_arn",
+    "cluster",
+    "family",
+    "revision",
+    "service",
+    "launch_type",
+    "availability_zone",
+    "region",
+    "account",
+    "instance_arn",
+    "docker_name",
+    "image",
+    "image_id",
+    "hostname",
+    "ip",
+    "log_group",
+    "log_stream",
+    "created_at",
+    "started_at",
+    "network_wait_ms",
+    "sources",
+    "exit",
+    "memory",
+    "victim",
+    "processes",
+    "signal",
+    "sender_pid",
+    "run",
+    "source",
+    "stats",
+    "health",
+    "task",
+    "lifetime",
+    "cpu",
+    "io",
+    "pressure",
+    "kill",
+    "previous",
+    "sender",
+    "signals",
 ];
 
 /// Keys that collectors put beside those of a record which they have parsed.
 const COLLECTORS: [&str; 22] = [
-    "@timestamp", "_time", "container_created_at", "container_image", "date", "ec2_instance_id", "ecs_cluster",
-    "ecs_task_arn", "ecs_task_definition", "file", "host", "label", "log", "message", "partial_id", "partial_last",
-    "partial_message", "partial_ordinal", "source_type", "stream", "tag", "timestamp",
+    "@timestamp",
+    "_time",
+    "container_created_at",
+    "container_image",
+    "date",
+    "ec2_instance_id",
+    "ecs_cluster",
+    "ecs_task_arn",
+    "ecs_task_definition",
+    "file",
+    "host",
+    "label",
+    "log",
+    "message",
+    "partial_id",
+    "partial_last",
+    "partial_message",
+    "partial_ordinal",
+    "source_type",
+    "stream",
+    "tag",
+    "timestamp",
 ];
 
 /// A record, with nothing in it that is not its own.
@@ -151,7 +208,10 @@ fn flatten(path: &str, value: &Value, leaves: &mut Vec<(String, String)>) {
     match value {
         Value::Object(object) => object.iter().for_each(|(key, value)| flatten(&below(key), value, leaves)),
         Value::Array(values) => {
-            values.iter().enumerate().for_each(|(place, value)| flatten(&below(&place.to_string()), value, leaves));
+            values
+                .iter()
+                .enumerate()
+                .for_each(|(place, value)| flatten(&below(&place.to_string()), value, leaves));
         }
         Value::String(text) => leaves.push((path.to_owned(), text.clone())),
         Value::Number(_) => {
@@ -176,10 +236,13 @@ fn render(object: &Map<String, Value>) -> String {
     // `exit`, `memory` and the like stand before the identity.
     keys.sort_by_key(|key| match FIRST.iter().position(|first| first == key) {
         Some(place) => place,
-        None if ["exit", "memory", "victim", "processes", "signal", "sender_pid"].contains(key) => FIRST.len(),
+        None if ["exit", "memory", "victim", "processes", "signal", "sender_pid"].contains(key) => {
+            FIRST.len()
+        }
         None => FIRST.len() + 1,
     });
-    let unknown = object.keys().map(String::as_str).filter(|key| !FIRST.contains(key) && !OTHERS.contains(key));
+    let unknown =
+        object.keys().map(String::as_str).filter(|key| !FIRST.contains(key) && !OTHERS.contains(key));
     let pairs: Vec<String> = keys
         .into_iter()
         .chain(unknown)
@@ -198,7 +261,10 @@ mod tests {
     fn the_same_in_each_form() {
         let written = of_text(LINE.as_bytes()).expect("a record");
         assert!(written.clean);
-        assert_eq!((written.kind.as_str(), written.time, written.line.as_str()), ("exit", 1_795_453_330_691, LINE));
+        assert_eq!(
+            (written.kind.as_str(), written.time, written.line.as_str()),
+            ("exit", 1_795_453_330_691, LINE)
+        );
         let others = [
             r#"{"container_id":"c","container_name":"/ecs-x","ecs_cluster":"d","epitaph":"exit","exit":{"code":3,"verdict":"failed"},"pid":6,"revision":"26","schema":1,"source":"stderr","time":"2026-11-23T17:02:10.691Z"}"#,
             r#"{"epitaph":"exit","schema":1.0,"time":"2026-11-23T17:02:10.691Z","container_id":"c","pid":6,"exit.code":3,"exit.verdict":"failed","revision":26}"#,

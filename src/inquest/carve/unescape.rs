@@ -137,7 +137,8 @@ impl<'a> Unescape<'a> {
             b'u' => {
                 let unit = self.hex(inner)?;
                 if (0xd800..0xdc00).contains(&unit) {
-                    let follows = self.pull(inner) == Next::Byte(b'\\') && self.pull(inner) == Next::Byte(b'u');
+                    let follows =
+                        self.pull(inner) == Next::Byte(b'\\') && self.pull(inner) == Next::Byte(b'u');
                     let low = if follows { self.hex(inner)? } else { return None };
                     char::decode_utf16([unit, low]).next()?.unwrap_or(char::REPLACEMENT_CHARACTER)
                 } else {

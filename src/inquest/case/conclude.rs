@@ -183,7 +183,11 @@ fn by_word(life: &Life) -> Option<Conclusion> {
         let code = exit.code.map(|code| format!("exit code {code}"));
         let reason = exit.reason.clone().filter(|reason| !reason.is_empty());
         let told: Vec<String> = code.into_iter().chain(reason).collect();
-        let text = format!("No exit record. {} says: {}.", name(said.statement.kind), told.join(", ").trim_end_matches('.'));
+        let text = format!(
+            "No exit record. {} says: {}.",
+            name(said.statement.kind),
+            told.join(", ").trim_end_matches('.')
+        );
         let word = if exit.code == Some(137) { "killed" } else { "ended" };
         let mut conclusion = said_by(conclusion(word, Sure::Word, text), said);
         conclusion.code = exit.code;
@@ -192,8 +196,10 @@ fn by_word(life: &Life) -> Option<Conclusion> {
     life.said.iter().rev().find_map(|said| {
         let What::TaskStopped(task) = &said.statement.what else { return None };
         let reason = task.stopped_reason.clone().or_else(|| task.stop_code.clone());
-        let told = reason.map_or_else(|| "the task stopped".to_owned(), |reason| format!("the task stopped: {reason}"));
-        let text = format!("No exit record. {} says: {}.", name(said.statement.kind), told.trim_end_matches('.'));
+        let told = reason
+            .map_or_else(|| "the task stopped".to_owned(), |reason| format!("the task stopped: {reason}"));
+        let text =
+            format!("No exit record. {} says: {}.", name(said.statement.kind), told.trim_end_matches('.'));
         Some(said_by(conclusion("ended", Sure::Word, text), said))
     })
 }
@@ -226,7 +232,9 @@ fn lost_instances(lives: &[Life]) -> Vec<Option<String>> {
     for run in ends.chunk_by(|(host, end, _), (other, later, _)| host == other && later - end <= TOGETHER) {
         let (Some((host, ..)), Some((_, last, _))) = (run.first(), run.last()) else { continue };
         // All that runs at the end of the heap would look so, and so would what somebody outlived.
-        let outlived = lives.iter().any(|life| life.get("instance_arn") == Some(host) && life.at() > Some(last + TOGETHER));
+        let outlived = lives
+            .iter()
+            .any(|life| life.get("instance_arn") == Some(host) && life.at() > Some(last + TOGETHER));
         if run.len() < 2 || outlived || newest.is_none_or(|newest| newest - last < RECENT) {
             continue;
         }

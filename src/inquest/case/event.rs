@@ -125,8 +125,23 @@ pub struct Identity(Vec<(&'static str, Arc<str>)>);
 
 /// What is kept of the identity.
 const KEYS: [&str; 18] = [
-    "container_name", "family", "revision", "service", "cluster", "launch_type", "availability_zone", "region",
-    "account", "instance_arn", "docker_name", "image", "image_id", "hostname", "ip", "log_group", "log_stream",
+    "container_name",
+    "family",
+    "revision",
+    "service",
+    "cluster",
+    "launch_type",
+    "availability_zone",
+    "region",
+    "account",
+    "instance_arn",
+    "docker_name",
+    "image",
+    "image_id",
+    "hostname",
+    "ip",
+    "log_group",
+    "log_stream",
     "network_wait_ms",
 ];
 
@@ -308,5 +323,10 @@ const MAX_RUNTIME: i64 = 100 * 366 * 86_400_000;
 
 fn memory_of(memory: &Map<String, Value>) -> Memory {
     let number = |key: &str| memory.get(key).and_then(Value::as_u64);
-    Memory { limit: number("limit"), usage: number("usage"), peak: number("peak"), oom_kills: number("oom_kills") }
+    Memory {
+        limit: number("limit"),
+        usage: number("usage"),
+        peak: number("peak"),
+        oom_kills: number("oom_kills"),
+    }
 }

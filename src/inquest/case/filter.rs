@@ -67,7 +67,16 @@ pub struct Filter {
 
 /// The verdicts that `--verdict` knows: those of docs/records.md.
 pub const VERDICTS: [&str; 11] = [
-    "ok", "failed", "stopped", "oom_killed", "oom_child", "oom_suspected", "killed", "kill_after", "crashed", "signaled",
+    "ok",
+    "failed",
+    "stopped",
+    "oom_killed",
+    "oom_child",
+    "oom_suspected",
+    "killed",
+    "kill_after",
+    "crashed",
+    "signaled",
     "not_started",
 ];
 
@@ -86,7 +95,12 @@ pub fn verdicts(list: &str) -> Result<Vec<String>, String> {
                 names.push("none".to_owned());
             }
             word if word == "none" || VERDICTS.contains(&word) => names.push(word.to_owned()),
-            word => return Err(format!("no verdict {word:?}: there are {}, and oom, bad, none", VERDICTS.join(", "))),
+            word => {
+                return Err(format!(
+                    "no verdict {word:?}: there are {}, and oom, bad, none",
+                    VERDICTS.join(", ")
+                ));
+            }
         }
     }
     if names.is_empty() { Err("no verdict is named".to_owned()) } else { Ok(names) }
@@ -99,7 +113,8 @@ impl Filter {
             globs.is_empty() || globs.iter().any(|glob| texts.iter().flatten().any(|text| glob.matches(text)))
         };
         let of = |key: &str| life.get(key);
-        let with_revision = of("family").zip(of("revision")).map(|(family, revision)| format!("{family}:{revision}"));
+        let with_revision =
+            of("family").zip(of("revision")).map(|(family, revision)| format!("{family}:{revision}"));
         let instance = of("instance_arn").and_then(|arn| arn.rsplit('/').next());
         let in_time = self.since.is_none_or(|since| life.at().is_some_and(|at| at >= since))
             && self.until.is_none_or(|until| life.begun.or(life.at()).is_some_and(|begun| begun <= until));
@@ -123,7 +138,14 @@ mod tests {
     #[test]
     fn globs() {
         let matches = |pattern: &str, text: &str| Glob::new(pattern).matches(text);
-        for (pattern, text) in [("shop", "shop"), ("shop*", "shop-web"), ("*web", "shop-web"), ("s*p-?eb", "shop-web"), ("*", ""), ("**", "x")] {
+        for (pattern, text) in [
+            ("shop", "shop"),
+            ("shop*", "shop-web"),
+            ("*web", "shop-web"),
+            ("s*p-?eb", "shop-web"),
+            ("*", ""),
+            ("**", "x"),
+        ] {
             assert!(matches(pattern, text), "{pattern} {text}");
         }
         for (pattern, text) in [("shop", "shop-web"), ("*x", "shop"), ("?", ""), ("a*b*c", "acb")] {
@@ -135,7 +157,10 @@ mod tests {
 
     #[test]
     fn names_of_verdicts() {
-        assert_eq!(verdicts("oom,none"), Ok(["oom_killed", "oom_child", "oom_suspected", "none"].map(str::to_owned).into()));
+        assert_eq!(
+            verdicts("oom,none"),
+            Ok(["oom_killed", "oom_child", "oom_suspected", "none"].map(str::to_owned).into())
+        );
         assert!(verdicts("bad").is_ok_and(|names| names.len() == 10 && !names.contains(&"ok".to_owned())));
         assert!(verdicts("dead").is_err_and(|text| text.contains("not_started")));
         assert!(verdicts("").is_err());

@@ -76,7 +76,11 @@ impl Life {
     /// The most that is known of who it was.
     pub fn identity(&self) -> &Identity {
         static NOBODY: Identity = Identity::nobody();
-        self.records.iter().map(|record| &*record.event.identity).max_by_key(|identity| identity.len()).unwrap_or(&NOBODY)
+        self.records
+            .iter()
+            .map(|record| &*record.event.identity)
+            .max_by_key(|identity| identity.len())
+            .unwrap_or(&NOBODY)
     }
 
     /// A key of the identity.
@@ -165,8 +169,10 @@ pub fn of(records: Vec<Once>) -> Vec<Life> {
 
 /// The lives of one container.
 fn of_container(records: Vec<Once>) -> Vec<Life> {
-    let (starts, rest): (Vec<Once>, Vec<Once>) = records.into_iter().partition(|record| record.event.kind == Kind::Start);
-    let (exits, others): (Vec<Once>, Vec<Once>) = rest.into_iter().partition(|record| record.event.kind == Kind::Exit);
+    let (starts, rest): (Vec<Once>, Vec<Once>) =
+        records.into_iter().partition(|record| record.event.kind == Kind::Start);
+    let (exits, others): (Vec<Once>, Vec<Once>) =
+        rest.into_iter().partition(|record| record.event.kind == Kind::Exit);
     let mut lives: Vec<Life> = starts.into_iter().map(Life::of).collect();
     merge_contradicting_starts(&mut lives);
     for exit in exits {
@@ -185,7 +191,9 @@ fn of_container(records: Vec<Once>) -> Vec<Life> {
     lives.sort_by_key(|life| (life.begun.or(life.last_sign), life.ended()));
     let begins: Vec<Option<i64>> = lives.iter().map(|life| life.begun.or(life.last_sign)).collect();
     for (place, life) in lives.iter_mut().enumerate() {
-        life.records.sort_by(|one, other| (one.event.time, &one.event.kind).cmp(&(other.event.time, &other.event.kind)));
+        life.records.sort_by(|one, other| {
+            (one.event.time, &one.event.kind).cmp(&(other.event.time, &other.event.kind))
+        });
         let later = begins.get(place + 1..).unwrap_or_default().iter().flatten();
         life.next = later.copied().find(|begun| Some(*begun) > life.begun);
         life.disputed = disputes(life);
@@ -198,7 +206,9 @@ fn merge_contradicting_starts(lives: &mut Vec<Life>) {
     let mut merged: Vec<Life> = Vec::new();
     for life in lives.drain(..) {
         match merged.last_mut() {
-            Some(last) if last.begun == life.begun && last.pid == life.pid => last.records.extend(life.records),
+            Some(last) if last.begun == life.begun && last.pid == life.pid => {
+                last.records.extend(life.records)
+            }
             _ => merged.push(life),
         }
     }
@@ -249,8 +259,15 @@ fn disputes(life: &Life) -> Vec<String> {
     if exits > 1 {
         disputes.push(format!("there are {exits} different exit records"));
     }
-    let end = life.records.iter().filter(|record| record.event.kind == Kind::Exit).map(|record| record.event.time).min();
-    let after = |record: &&Once| end.is_some_and(|end| record.event.time > end + SLACK) && record.event.kind != Kind::Exit;
+    let end = life
+        .records
+        .iter()
+        .filter(|record| record.event.kind == Kind::Exit)
+        .map(|record| record.event.time)
+        .min();
+    let after = |record: &&Once| {
+        end.is_some_and(|end| record.event.time > end + SLACK) && record.event.kind != Kind::Exit
+    };
     let later = life.records.iter().filter(after).count();
     if later > 0 {
         let s = if later == 1 { "record comes" } else { "records come" };
@@ -258,7 +275,11 @@ fn disputes(life: &Life) -> Vec<String> {
     }
     let foreign: Vec<&Once> = life.records.iter().filter(|record| record.foreign.is_some()).collect();
     if let [first, ..] = foreign.as_slice() {
-        let of = if foreign.len() == life.records.len() { "all of its".to_owned() } else { format!("{} of its", foreign.len()) };
+        let of = if foreign.len() == life.records.len() {
+            "all of its".to_owned()
+        } else {
+            format!("{} of its", foreign.len())
+        };
         let whose = first.foreign.as_deref().unwrap_or_default();
         disputes.push(format!("{of} records stand in the log of another container, {whose}"));
     }

@@ -30,7 +30,12 @@ pub struct Case {
 }
 
 /// Puts together what was found. The outcome does not depend on the order.
-pub fn assemble(sightings: Vec<Sighting>, said: Vec<Said>, streams: &[Stream], witnesses: &[WitnessKind]) -> Case {
+pub fn assemble(
+    sightings: Vec<Sighting>,
+    said: Vec<Said>,
+    streams: &[Stream],
+    witnesses: &[WitnessKind],
+) -> Case {
     let newer = sightings.iter().filter(|sighting| sighting.event.schema > super::carve::SCHEMA).count();
     let times = sightings.iter().map(|sighting| sighting.event.time);
     let newest = times.chain(streams.iter().filter_map(|stream| stream.last)).max();

@@ -33,16 +33,17 @@ pub fn last_signs(lives: &mut [Life], streams: &[Stream]) {
             }
         }
         if !life.has_start {
-            life.cut = firsts.into_iter().min().filter(|first| life.begun.is_some_and(|begun| *first > begun + 1000));
+            life.cut = firsts
+                .into_iter()
+                .min()
+                .filter(|first| life.begun.is_some_and(|begun| *first > begun + 1000));
         }
     }
 }
 
 /// Gives each life what was said about it, and returns what is about no life here.
 pub fn join(lives: &mut [Life], mut said: Vec<Said>) -> Vec<Said> {
-    said.sort_by(|one, other| {
-        (one.statement.time, one.place).cmp(&(other.statement.time, other.place))
-    });
+    said.sort_by(|one, other| (one.statement.time, one.place).cmp(&(other.statement.time, other.place)));
     drop_repeated(&mut said);
     let mut by_container: HashMap<String, Vec<usize>> = HashMap::new();
     let mut by_task: HashMap<String, Vec<usize>> = HashMap::new();
@@ -66,7 +67,8 @@ pub fn join(lives: &mut [Life], mut said: Vec<Said>) -> Vec<Said> {
         let candidates: Vec<usize> = match of_container {
             Some(places) => places.cloned().unwrap_or_default(),
             None => {
-                let of_task = statement.task_id.as_ref().and_then(|id| by_task.get(id)).cloned().unwrap_or_default();
+                let of_task =
+                    statement.task_id.as_ref().and_then(|id| by_task.get(id)).cloned().unwrap_or_default();
                 let named = |place: &usize| match (&statement.container_name, lives.get(*place)) {
                     (Some(name), Some(life)) => life.get("container_name").is_none_or(|own| own == name),
                     _ => true,
@@ -74,7 +76,10 @@ pub fn join(lives: &mut [Life], mut said: Vec<Said>) -> Vec<Said> {
                 of_task.into_iter().filter(named).collect()
             }
         };
-        let about: Vec<usize> = candidates.into_iter().filter(|place| lives.get(*place).is_some_and(|life| was_then(life, time))).collect();
+        let about: Vec<usize> = candidates
+            .into_iter()
+            .filter(|place| lives.get(*place).is_some_and(|life| was_then(life, time)))
+            .collect();
         if about.is_empty() && statement.names_somebody() {
             strangers.push(said);
             continue;
@@ -100,7 +105,8 @@ fn drop_repeated(said: &mut Vec<Said>) {
     let mut seen = BTreeSet::new();
     said.retain(|said| {
         let statement = &said.statement;
-        let who = (statement.task_id.clone(), statement.container_id.clone(), statement.container_name.clone());
+        let who =
+            (statement.task_id.clone(), statement.container_id.clone(), statement.container_name.clone());
         let what = format!("{:?}", statement.what);
         // Of one version, the first is as good as the others: another text is another way to fetch it.
         let text = if statement.version.is_some() { String::new() } else { statement.text.clone() };

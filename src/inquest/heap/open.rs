@@ -93,7 +93,9 @@ struct Bounded {
 impl Read for Bounded {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.left == 0 && self.source.read(&mut [0])? > 0 {
-            return Err(io::Error::other("a gz within a gz inflates to more than 1 GiB; the rest is left out"));
+            return Err(io::Error::other(
+                "a gz within a gz inflates to more than 1 GiB; the rest is left out",
+            ));
         }
         let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
         let count = match buffer.get_mut(..most) {

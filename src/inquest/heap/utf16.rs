@@ -15,7 +15,13 @@ pub struct Utf16<R: Read> {
 impl<R: Read> Utf16<R> {
     /// `source` stands behind the byte order mark.
     pub fn new(source: R, big_endian: bool) -> Utf16<R> {
-        Utf16 { source: BufReader::with_capacity(64 * 1024, source), big_endian, high: None, ready: Vec::new(), given: 0 }
+        Utf16 {
+            source: BufReader::with_capacity(64 * 1024, source),
+            big_endian,
+            high: None,
+            ready: Vec::new(),
+            given: 0,
+        }
     }
 
     fn unit(&mut self) -> io::Result<Option<u16>> {

@@ -101,7 +101,10 @@ impl Found {
         if !self.seen.insert((metadata.dev(), metadata.ino())) {
             return;
         }
-        let modified = metadata.mtime().checked_mul(1000).and_then(|ms| ms.checked_add(metadata.mtime_nsec() / 1_000_000));
+        let modified = metadata
+            .mtime()
+            .checked_mul(1000)
+            .and_then(|ms| ms.checked_add(metadata.mtime_nsec() / 1_000_000));
         let size = if metadata.is_file() { metadata.len() } else { 0 };
         self.entries.push(Entry { input: Input::File(path.to_owned()), size, modified });
     }
@@ -109,7 +112,9 @@ impl Found {
     fn failed(&mut self, argument: &Path, error: &walkdir::Error) {
         let path = error.path().unwrap_or(argument);
         self.problems.push(match (error.loop_ancestor(), error.io_error()) {
-            (Some(ancestor), _) => Problem::note(path, format!("a link that leads back to {}", ancestor.display())),
+            (Some(ancestor), _) => {
+                Problem::note(path, format!("a link that leads back to {}", ancestor.display()))
+            }
             (None, Some(error)) => Problem::of_io(path, error),
             (None, None) => Problem::new(path, error.to_string()),
         });
@@ -148,7 +153,10 @@ mod tests {
 
         let (entries, problems) = walk(&[directory.path().to_owned()], true);
         assert_eq!(entries.len(), 3);
-        assert!(problems.iter().any(|problem| problem.text.starts_with("a link that leads back")), "{problems:?}");
+        assert!(
+            problems.iter().any(|problem| problem.text.starts_with("a link that leads back")),
+            "{problems:?}"
+        );
         assert!(problems.iter().all(|problem| !problem.loses));
 
         let (entries, problems) = walk(&[at("missing")], false);
