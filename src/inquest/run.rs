@@ -63,6 +63,11 @@ pub fn run(cli: Cli) -> ExitCode {
     }
 }
 
+/// Whether somebody has given a path in place of WHO: no ID and no name is an existing path with a slash in it.
+fn is_path(who: &str) -> bool {
+    (who.contains('/') || who == "." || who == "..") && std::path::Path::new(who).exists()
+}
+
 /// One run of the program.
 pub struct Session<'a> {
     /// the options of all commands
@@ -101,11 +106,18 @@ impl<'a> Session<'a> {
 
     fn go(&self, cli: &Cli) -> u8 {
         let stop = self.state.stop.clone();
-        // Where it cannot be set, an interrupt ends the program at once, as it would anyway.
-        let _ = signal_hook::flag::register(signal_hook::consts::SIGINT, stop);
+        // The first one ends the reading, a second one the program: a read may wait without end. Where they cannot be
+        // set, an interrupt ends the program at once, as it would anyway.
+        let interrupt = signal_hook::consts::SIGINT;
+        let _ = signal_hook::flag::register_conditional_default(interrupt, stop.clone());
+        let _ = signal_hook::flag::register(interrupt, stop);
         let result = match (&cli.command, &cli.who) {
             (Some(Command::List(list)), _) => self.list(list),
             (Some(Command::Records(records)), _) => self.records(records),
+            (None, Some(who)) if is_path(who) => {
+                note(&format!("{who} is a file or a directory: inquest WHO {who}, or inquest list {who}"));
+                return 2;
+            }
             (None, Some(who)) => ask::ask(self, cli, who),
             (None, None) => {
                 let _ = write!(io::stderr(), "{}", Cli::command().render_help());
