@@ -49,12 +49,16 @@ pub fn run(cli: Cli) -> ExitCode {
         let written = clap_mangen::Man::new(Cli::command()).render(&mut io::stdout());
         return if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
-    let (paths, common) = match &cli.command {
-        Some(Command::List(list)) => (&list.paths, &list.common),
-        Some(Command::Records(records)) => (&records.paths, &records.common),
-        None => (&cli.paths, &cli.common),
+    let (paths, word) = match &cli.command {
+        Some(Command::List(list)) => (&list.paths, "list"),
+        Some(Command::Records(records)) => (&records.paths, "records"),
+        None => (&cli.paths, ""),
     };
-    match Session::new(paths, common).map(|session| session.go(&cli)) {
+    if let (Some(who), Some(_)) = (&cli.who, &cli.command) {
+        note(&format!("{word} is a command, and {who} is before it: for a path of that name write ./{word}"));
+        return ExitCode::from(2);
+    }
+    match Session::new(paths, &cli.common).map(|session| session.go(&cli)) {
         Ok(code) => ExitCode::from(code),
         Err(text) => {
             note(&text);

@@ -11,8 +11,7 @@ fn shaped() -> String {
 fn a_certificate() {
     let ran = inquest(&[TASK, &shaped()]);
     let expected = format!(
-        "\
-          Task: {TASK}  (default, eu-central-1, 123456789012)
+        "          Task: {TASK}  (default, eu-central-1, 123456789012)
      Container: server  {ID}  ecs-shop-web-26-server-ae81f3c5d0b7e2946a00
          Image: 123456789012.dkr.ecr.eu-central-1.amazonaws.com/shop-web:latest  sha256:3f8b2a6c915d04e7b8c2f1a0d9e6735481b2c3d4e5f60718293a4b5c6d7e8f90
       Revision: shop-web:26  Service: shop
@@ -53,7 +52,11 @@ fn whoever_is_meant_is_found() {
     }
     let ran = inquest(&["feed", &path]);
     assert_eq!((ran.code, ran.stdout.as_str()), (1, ""));
-    assert!(ran.stderr.contains("nothing about feed in 1 file; 1 life of others there (inquest list)"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("nothing about feed in 1 file; 1 life of others there (inquest list)"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]
@@ -72,11 +75,25 @@ fn other_zones_and_times() {
 fn filters() {
     let path = shaped();
     for (option, value, code) in [
-        ("--family", "shop-web", 0), ("--family", "shop-web:26", 0), ("--family", "shop*", 0), ("--family", "shop-web:27", 1),
-        ("--service", "shop", 0), ("--container", "serv?r", 0), ("--cluster", "default", 0), ("--az", "eu-central-1b", 0),
-        ("--host", "10.0.2.100", 0), ("--image", "sha256:3f8b*", 0), ("--image", "sha256:4*", 1), ("--verdict", "oom", 0),
-        ("--verdict", "bad", 0), ("--verdict", "ok,none", 1), ("--verdict", "dead", 2), ("--tz", "Mars", 2),
-        ("--since", "soon", 2), ("--witness", "kernel,ghost", 2), ("--threads", "0", 2),
+        ("--family", "shop-web", 0),
+        ("--family", "shop-web:26", 0),
+        ("--family", "shop*", 0),
+        ("--family", "shop-web:27", 1),
+        ("--service", "shop", 0),
+        ("--container", "serv?r", 0),
+        ("--cluster", "default", 0),
+        ("--az", "eu-central-1b", 0),
+        ("--host", "10.0.2.100", 0),
+        ("--image", "sha256:3f8b*", 0),
+        ("--image", "sha256:4*", 1),
+        ("--verdict", "oom", 0),
+        ("--verdict", "bad", 0),
+        ("--verdict", "ok,none", 1),
+        ("--verdict", "dead", 2),
+        ("--tz", "Mars", 2),
+        ("--since", "soon", 2),
+        ("--witness", "kernel,ghost", 2),
+        ("--threads", "0", 2),
     ] {
         let ran = inquest(&["list", option, value, &path]);
         assert_eq!(ran.code, code, "{option} {value}: {ran:?}");
@@ -95,7 +112,11 @@ fn a_beginning_of_several_names_them() {
     let input = line(TASK, ID, 1) + &line(&other, &ID.replace('4', "5"), 2);
     let ran = inquest_reading(&["9d4f", "-"], input.as_bytes());
     assert_eq!((ran.code, ran.stdout.as_str()), (3, ""));
-    assert!(ran.stderr.contains("9d4f may be 2 tasks: give more digits, or --first or --last"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("9d4f may be 2 tasks: give more digits, or --first or --last"),
+        "{}",
+        ran.stderr
+    );
     assert!(ran.stderr.contains(&format!("{other}  f  2026-11-23 17:00:02.000Z  ok")), "{}", ran.stderr);
     for (option, task) in [("--first", TASK), ("--last", other.as_str())] {
         let ran = inquest_reading(&[option, "9d4f", "-"], input.as_bytes());
@@ -137,10 +158,13 @@ fn documents() {
     let lives = lives_of(&ran);
     assert_eq!(lives.len(), 1);
     assert_eq!(lives[0]["conclusion"]["word"], "oom_killed");
-    assert_eq!(lives[0]["records"][2]["places"][0], format!("{}@2255", shaped()));
+    assert_eq!(lives[0]["records"][2]["places"][0], format!("{}@2060", shaped()));
     let ran = inquest(&["list", "--format", "csv", &shaped()]);
     let lines: Vec<&str> = ran.stdout.lines().collect();
-    assert!(lines[0].starts_with("started,ended,") && lines[1].contains(",oom_killed,137,SIGKILL,33554432,"), "{lines:?}");
+    assert!(
+        lines[0].starts_with("started,ended,") && lines[1].contains(",oom_killed,137,SIGKILL,33554432,"),
+        "{lines:?}"
+    );
 }
 
 #[test]
@@ -160,7 +184,12 @@ fn a_table_as_wide_as_asked() {
         let ran = crate::support::ran(command);
         ran.stdout.lines().map(|line| line.chars().count()).max().expect("lines")
     };
-    assert!(width("80") <= 80 && width("120") <= 120 && width("120") > 100, "{} {}", width("80"), width("120"));
+    assert!(
+        width("80") <= 80 && width("120") <= 120 && width("120") > 100,
+        "{} {}",
+        width("80"),
+        width("120")
+    );
     let colored = inquest(&["list", "--color", "always", &path]).stdout;
     assert!(colored.contains("\u{1b}[31moom_killed\u{1b}[0m"), "{colored}");
     assert!(!inquest(&["list", &path]).stdout.contains('\u{1b}'));

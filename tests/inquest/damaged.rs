@@ -12,7 +12,7 @@ const DAMAGED: [(&str, usize, i32, &str); 13] = [
     ("invalid-utf8.log", 1, 0, ""),
     ("not-a-gz.gz", 1, 0, ""),
     ("nul-bytes.log", 2, 0, ""),
-    ("only-magic.gz", 0, 4, "read up to a damage"),
+    ("only-magic.gz", 0, 4, "unexpected end of file"),
     ("trailing-garbage.gz", 2, 4, "other bytes follow the end of the gzip data"),
     ("trailing-zeros.gz", 2, 0, ""),
     ("truncated.gz", 1, 4, "read up to a damage"),

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::Stdio;
 
 fn all_forms(paths: &[&str], threads: &str) -> Vec<String> {
-    let forms: [&[&str]; 3] = [&["list", "--format", "json"], &["records"], &["9d4f1c7ab2e84c0f8a35d6e17b20c493"]];
+    let forms: [&[&str]; 3] =
+        [&["list", "--format", "json"], &["records"], &["9d4f1c7ab2e84c0f8a35d6e17b20c493"]];
     forms
         .into_iter()
         .map(|form| {
@@ -29,7 +30,11 @@ fn the_same_for_any_order_and_any_number_of_threads() {
 
 #[test]
 fn a_reader_that_leaves_early_is_no_error() {
-    let mut command = command(&["records", fixture("shaped").to_str().expect("UTF-8"), fixture("engine").to_str().expect("UTF-8")]);
+    let mut command = command(&[
+        "records",
+        fixture("shaped").to_str().expect("UTF-8"),
+        fixture("engine").to_str().expect("UTF-8"),
+    ]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("inquest");
     drop(child.stdout.take());
     let output = child.wait_with_output().expect("its end");
@@ -43,7 +48,8 @@ fn zstd_is_read() {
     let directory = tempfile::tempdir().expect("a directory");
     let source = fixture("shaped/plain/terminal.log");
     let text = std::fs::read(&source).expect("a file");
-    let packed = ruzstd::encoding::compress_to_vec(text.as_slice(), ruzstd::encoding::CompressionLevel::Fastest);
+    let packed =
+        ruzstd::encoding::compress_to_vec(text.as_slice(), ruzstd::encoding::CompressionLevel::Fastest);
     std::fs::write(directory.path().join("log.zst"), packed).expect("a file");
     let ran = inquest(&["records", directory.path().to_str().expect("UTF-8")]);
     assert_eq!(ran.stdout, inquest(&["records", source.to_str().expect("UTF-8")]).stdout);
@@ -54,7 +60,8 @@ fn zstd_is_read() {
 #[test]
 fn memory_does_not_grow_with_what_is_read() {
     use std::io::Write;
-    let mut child = command(&["list", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("inquest");
+    let mut child =
+        command(&["list", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("inquest");
     let mut stdin = child.stdin.take().expect("a pipe");
     let line = "{\"log\":\"2026-11-23 17:02:10,123 INFO a line of a program\\n\",\"stream\":\"stdout\"}\n";
     let block = line.repeat(20_000);
@@ -64,7 +71,8 @@ fn memory_does_not_grow_with_what_is_read() {
         stdin.write_all(&record).expect("written");
     }
     // It has read all but what is in the pipe.
-    let status = std::fs::read_to_string(Path::new("/proc").join(child.id().to_string()).join("status")).expect("its status");
+    let status = std::fs::read_to_string(Path::new("/proc").join(child.id().to_string()).join("status"))
+        .expect("its status");
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM");
     let peak: u64 = peak.trim().trim_end_matches(" kB").parse().expect("a number");
     drop(stdin);
@@ -93,7 +101,10 @@ fn an_interrupt_shows_what_was_found() {
     let mut shown = Vec::new();
     while !String::from_utf8_lossy(&shown).contains("3 records") {
         shown.clear();
-        assert!(stderr.read_until(b'K', &mut shown).expect("progress") > 0, "the progress tells of the records");
+        assert!(
+            stderr.read_until(b'K', &mut shown).expect("progress") > 0,
+            "the progress tells of the records"
+        );
     }
     kill(Pid::from_raw(i32::try_from(child.id()).expect("a PID")), Signal::SIGINT).expect("sent");
     // The read that waits is not ended by a handler that restarts it: the next byte is.
@@ -109,7 +120,12 @@ fn an_interrupt_shows_what_was_found() {
 
 #[test]
 fn colours_are_asked_for() {
-    let mut command = command(&["list", "--color", "always", fixture("shaped/plain/terminal.log").to_str().expect("UTF-8")]);
+    let mut command = command(&[
+        "list",
+        "--color",
+        "always",
+        fixture("shaped/plain/terminal.log").to_str().expect("UTF-8"),
+    ]);
     command.env("NO_COLOR", "1");
     assert!(ran(command).stdout.contains('\u{1b}'), "what is asked for on the command line wins");
 }

@@ -64,7 +64,8 @@ pub fn lives(path: &Path) -> Vec<Value> {
 
 /// The lives in a document.
 pub fn lives_of(ran: &Ran) -> Vec<Value> {
-    let document: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
+    let document: Value =
+        serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
     assert_eq!(document["schema"], 1);
     document["lives"].as_array().expect("lives").clone()
 }
