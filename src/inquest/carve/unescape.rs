@@ -84,7 +84,6 @@ impl<'a> Unescape<'a> {
     }
 
     /// The next byte of the text.
-    #[expect(clippy::should_implement_trait, reason = "three outcomes, not two")]
     pub fn next(&mut self) -> Next {
         self.pull(self.levels.len())
     }

@@ -129,14 +129,13 @@ impl Life {
     }
 
     fn of(record: Once) -> Life {
-        let mut life = Life::default();
-        life.begun = match record.event.kind {
+        let begun = match record.event.kind {
             Kind::Start => Some(record.event.time),
             Kind::Exit => record.event.exit.as_ref().and_then(|exit| Some(record.event.time - exit.runtime?)),
             _ => None,
         };
-        life.has_start = record.event.kind == Kind::Start;
-        life.pid = record.event.pid;
+        let has_start = record.event.kind == Kind::Start;
+        let mut life = Life { begun, has_start, pid: record.event.pid, ..Life::default() };
         life.take(record);
         life
     }

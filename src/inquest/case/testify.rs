@@ -43,7 +43,7 @@ pub fn last_signs(lives: &mut [Life], streams: &[Stream]) {
 
 /// Gives each life what was said about it, and returns what is about no life here.
 pub fn join(lives: &mut [Life], mut said: Vec<Said>) -> Vec<Said> {
-    said.sort_by(|one, other| (one.statement.time, one.place).cmp(&(other.statement.time, other.place)));
+    said.sort_by_key(|said| (said.statement.time, said.place));
     drop_repeated(&mut said);
     let mut by_container: HashMap<String, Vec<usize>> = HashMap::new();
     let mut by_task: HashMap<String, Vec<usize>> = HashMap::new();
