@@ -143,9 +143,9 @@ pub enum What {
     Stopping,
     /// the container was started (Docker)
     Started,
-    /// the task ended (ECS)
+    /// the task ended: it is STOPPED, or DEPROVISIONING, when its containers have ended (ECS)
     TaskStopped(Box<TaskState>),
-    /// the task is in another state than ended (ECS)
+    /// the task is in another state; where it is about to end, with `stop_code` and `stopped_reason` (ECS)
     TaskStatus(Box<TaskState>),
     /// it was to be stopped: by a call of the API (CloudTrail `StopTask`), by the control plane (agent), or by
     /// `docker stop`, whose event comes when the container has ended
@@ -173,7 +173,7 @@ pub struct OomKill {
     pub shmem_rss: Option<u64>,
     /// whose limit was met
     pub scope: OomScope,
-    /// the memory cgroup of the victim
+    /// the memory cgroup of the victim, or with `group` the one that was killed as a whole, which may be above it
     pub victim_memcg: Option<String>,
     /// the memory cgroup whose limit was met: the victim's own, or one above it, as the task's
     pub limit_memcg: Option<String>,
@@ -227,7 +227,7 @@ pub struct TaskState {
     pub started_at: Option<Timestamp>,
     /// when it began to stop
     pub stopping_at: Option<Timestamp>,
-    /// when its containers had stopped
+    /// when its essential container had stopped
     pub execution_stopped_at: Option<Timestamp>,
     /// when it came to STOPPED
     pub stopped_at: Option<Timestamp>,
@@ -338,6 +338,10 @@ pub const NEEDLES: &[&str] = &[
     " container kill ",
     " container start ",
     " container stop ",
+    " container restart ",
+    " container pause ",
+    " container unpause ",
+    " container health_status",
     // ECS and CloudTrail
     "askArn",
     "\"aws.ecs",
