@@ -1,4 +1,5 @@
-//! Has the kernel enter at our own first instruction, and links the static binary small and at fixed addresses.
+//! Has the kernel enter epitaph at our own first instruction, and links its static binary small and at fixed addresses.
+//! Nothing of this is for the other binary, `inquest`.
 //!
 //! A static position-independent executable relocates itself at every start, which writes to some 40 KB of
 //! pages that then stay in memory for as long as PID 1 lives: two thirds more than without.
@@ -8,16 +9,16 @@ fn main() {
     let set = |name: &str| std::env::var(name).unwrap_or_default();
     // See src/entry.rs.
     if matches!(set("CARGO_CFG_TARGET_ARCH").as_str(), "x86_64" | "aarch64") {
-        println!("cargo:rustc-link-arg-bins=-Wl,--entry=epitaph_start");
+        println!("cargo:rustc-link-arg-bin=epitaph=-Wl,--entry=epitaph_start");
     }
     let is_static = set("CARGO_CFG_TARGET_FEATURE").split(',').any(|feature| feature == "crt-static");
     if is_static {
         // The index of the unwind tables is 24 KB for backtraces, which a stripped binary that aborts cannot show.
-        println!("cargo:rustc-link-arg-bins=-Wl,--no-eh-frame-hdr");
+        println!("cargo:rustc-link-arg-bin=epitaph=-Wl,--no-eh-frame-hdr");
     }
     // For musl rustc brings the start files itself, so there it is `-C relocation-model=static` that does it.
     if is_static && set("CARGO_CFG_TARGET_ENV") == "gnu" {
-        println!("cargo:rustc-link-arg-bins=-no-pie");
-        println!("cargo:rustc-link-arg-bins=-static");
+        println!("cargo:rustc-link-arg-bin=epitaph=-no-pie");
+        println!("cargo:rustc-link-arg-bin=epitaph=-static");
     }
 }
