@@ -132,7 +132,7 @@ fn lines_of_two_hosts_are_kept_apart() {
         .into_iter()
         .map(|statement| (statement.host, statement.container_id.is_some_and(|id| id == CONTAINER)))
         .collect();
-    assert_eq!(told, [(Some("host-b".to_owned()), false), (Some("host-a".to_owned()), true)]);
+    assert_eq!(told, [(Some("host-a".to_owned()), true), (Some("host-b".to_owned()), false)]);
 }
 
 /// A kill is not joined to the place of another one.
