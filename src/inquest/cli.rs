@@ -24,7 +24,7 @@ Exit codes: 0 found; 1 nothing fits; 2 wrong command line; 3 WHO is the beginnin
 /// What became of a container: finds the records of epitaph in whatever logs are left, and tells who it was, when it
 /// died and why.
 #[derive(Debug, Parser)]
-#[command(name = "inquest", version, after_help = EXAMPLES, args_conflicts_with_subcommands = true, arg_required_else_help = false)]
+#[command(name = "inquest", version, after_help = EXAMPLES, subcommand_precedence_over_arg = true)]
 pub struct Cli {
     /// what to do; without it, WHO is asked about
     #[command(subcommand)]
@@ -81,10 +81,6 @@ pub struct List {
     /// Show this many lines at most, the last ones; 0 is all
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub limit: usize,
-
-    /// options of all commands
-    #[command(flatten)]
-    pub common: Common,
 }
 
 /// `records`
@@ -97,10 +93,6 @@ pub struct Records {
     /// Only those of this task or container
     #[arg(long, value_name = "WHO")]
     pub who: Option<String>,
-
-    /// options of all commands
-    #[command(flatten)]
-    pub common: Common,
 }
 
 /// The order of `list`.
@@ -140,87 +132,87 @@ pub enum When {
 #[derive(Debug, Args)]
 pub struct Common {
     /// Only lives that ended, or were last seen, at this time or later: 2026-11-23, 17:00, 2h (ago), RFC 3339, @seconds
-    #[arg(long, value_name = "TIME", help_heading = "Which lives")]
+    #[arg(global = true, long, value_name = "TIME", help_heading = "Which lives")]
     pub since: Option<String>,
 
     /// Only lives that began at this time or earlier
-    #[arg(long, value_name = "TIME", help_heading = "Which lives")]
+    #[arg(global = true, long, value_name = "TIME", help_heading = "Which lives")]
     pub until: Option<String>,
 
     /// The task definition's family, or FAMILY:REVISION; * is any text
-    #[arg(long, value_name = "F[:REV]", help_heading = "Which lives")]
+    #[arg(global = true, long, value_name = "F[:REV]", help_heading = "Which lives")]
     pub family: Vec<String>,
 
     /// The ECS service
-    #[arg(long, value_name = "S", help_heading = "Which lives")]
+    #[arg(global = true, long, value_name = "S", help_heading = "Which lives")]
     pub service: Vec<String>,
 
     /// The container's name in the task definition, or at its runtime
-    #[arg(long, value_name = "NAME", help_heading = "Which lives")]
+    #[arg(global = true, long, value_name = "NAME", help_heading = "Which lives")]
     pub container: Vec<String>,
 
     /// The cluster
-    #[arg(long, value_name = "C", help_heading = "Which lives")]
+    #[arg(global = true, long, value_name = "C", help_heading = "Which lives")]
     pub cluster: Vec<String>,
 
     /// The availability zone
-    #[arg(long, value_name = "AZ", help_heading = "Which lives")]
+    #[arg(global = true, long, value_name = "AZ", help_heading = "Which lives")]
     pub az: Vec<String>,
 
     /// The host's name, address or container instance
-    #[arg(long, value_name = "H", help_heading = "Which lives")]
+    #[arg(global = true, long, value_name = "H", help_heading = "Which lives")]
     pub host: Vec<String>,
 
     /// The image, or its digest
-    #[arg(long, value_name = "I", help_heading = "Which lives")]
+    #[arg(global = true, long, value_name = "I", help_heading = "Which lives")]
     pub image: Vec<String>,
 
     /// Verdicts with commas between them; also none (no exit record), oom (all of them), bad (all but ok and stopped)
-    #[arg(long, value_name = "V,…", help_heading = "Which lives")]
+    #[arg(global = true, long, value_name = "V,…", help_heading = "Which lives")]
     pub verdict: Vec<String>,
 
     /// The form of what is printed
-    #[arg(long, value_enum, default_value = "text", help_heading = "How it is shown")]
+    #[arg(global = true, long, value_enum, default_value = "text", help_heading = "How it is shown")]
     pub format: Format,
 
     /// The time zone of what is shown, and of times that are given without one: UTC, local, or such as Europe/Berlin
-    #[arg(long, value_name = "ZONE", default_value = "UTC", help_heading = "How it is shown")]
+    #[arg(global = true, long, value_name = "ZONE", default_value = "UTC", help_heading = "How it is shown")]
     pub tz: String,
 
     /// Colours; NO_COLOR turns them off where this is auto
-    #[arg(long, value_enum, default_value = "auto", help_heading = "How it is shown")]
+    #[arg(global = true, long, value_enum, default_value = "auto", help_heading = "How it is shown")]
     pub color: When,
 
     /// The progress on stderr, after a second
-    #[arg(long, value_enum, default_value = "auto", help_heading = "How it is shown")]
+    #[arg(global = true, long, value_enum, default_value = "auto", help_heading = "How it is shown")]
     pub progress: When,
 
     /// Cut no column
-    #[arg(long, help_heading = "How it is shown")]
+    #[arg(global = true, long, help_heading = "How it is shown")]
     pub wide: bool,
 
     /// Print nothing; the exit code tells
-    #[arg(short, long, help_heading = "How it is shown")]
+    #[arg(global = true, short, long, help_heading = "How it is shown")]
     pub quiet: bool,
 
     /// Tell of each file what was found in it, on stderr
-    #[arg(short, long, help_heading = "How it is shown")]
+    #[arg(global = true, short, long, help_heading = "How it is shown")]
     pub verbose: bool,
 
     /// Who else may speak: kernel, docker, ecs, agent, cloudtrail
-    #[arg(long, value_name = "LIST", value_delimiter = ',', help_heading = "How it is read")]
+    #[arg(global = true, long, value_name = "LIST", value_delimiter = ',', help_heading = "How it is read")]
     pub witness: Vec<String>,
 
     /// Only epitaph's own records speak
-    #[arg(long, conflicts_with = "witness", help_heading = "How it is read")]
+    #[arg(global = true, long, conflicts_with = "witness", help_heading = "How it is read")]
     pub no_witness: bool,
 
     /// Follow links to files and directories
-    #[arg(short = 'L', long, help_heading = "How it is read")]
+    #[arg(global = true, short = 'L', long, help_heading = "How it is read")]
     pub follow: bool,
 
     /// How many files are read at a time; by default as many as there are processors
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "How it is read")]
+    #[arg(global = true, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "How it is read")]
     pub threads: Option<u16>,
 }
 

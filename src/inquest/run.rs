@@ -49,18 +49,27 @@ pub fn run(cli: Cli) -> ExitCode {
         let written = clap_mangen::Man::new(Cli::command()).render(&mut io::stdout());
         return if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
-    let (paths, common) = match &cli.command {
-        Some(Command::List(list)) => (&list.paths, &list.common),
-        Some(Command::Records(records)) => (&records.paths, &records.common),
-        None => (&cli.paths, &cli.common),
+    let (paths, word) = match &cli.command {
+        Some(Command::List(list)) => (&list.paths, "list"),
+        Some(Command::Records(records)) => (&records.paths, "records"),
+        None => (&cli.paths, ""),
     };
-    match Session::new(paths, common).map(|session| session.go(&cli)) {
+    if let (Some(who), Some(_)) = (&cli.who, &cli.command) {
+        note(&format!("{word} is a command, and {who} is before it: for a path of that name write ./{word}"));
+        return ExitCode::from(2);
+    }
+    match Session::new(paths, &cli.common).map(|session| session.go(&cli)) {
         Ok(code) => ExitCode::from(code),
         Err(text) => {
             note(&text);
             ExitCode::from(2)
         }
     }
+}
+
+/// Whether somebody has given a path in place of WHO: no ID and no name is an existing path with a slash in it.
+fn is_path(who: &str) -> bool {
+    (who.contains('/') || who == "." || who == "..") && std::path::Path::new(who).exists()
 }
 
 /// One run of the program.
@@ -101,11 +110,18 @@ impl<'a> Session<'a> {
 
     fn go(&self, cli: &Cli) -> u8 {
         let stop = self.state.stop.clone();
-        // Where it cannot be set, an interrupt ends the program at once, as it would anyway.
-        let _ = signal_hook::flag::register(signal_hook::consts::SIGINT, stop);
+        // The first one ends the reading, a second one the program: a read may wait without end. Where they cannot be
+        // set, an interrupt ends the program at once, as it would anyway.
+        let interrupt = signal_hook::consts::SIGINT;
+        let _ = signal_hook::flag::register_conditional_default(interrupt, stop.clone());
+        let _ = signal_hook::flag::register(interrupt, stop);
         let result = match (&cli.command, &cli.who) {
             (Some(Command::List(list)), _) => self.list(list),
             (Some(Command::Records(records)), _) => self.records(records),
+            (None, Some(who)) if is_path(who) => {
+                note(&format!("{who} is a file or a directory: inquest WHO {who}, or inquest list {who}"));
+                return 2;
+            }
             (None, Some(who)) => ask::ask(self, cli, who),
             (None, None) => {
                 let _ = write!(io::stderr(), "{}", Cli::command().render_help());

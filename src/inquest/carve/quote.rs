@@ -30,10 +30,15 @@ fn quote_before(before: &[u8]) -> Option<&[u8]> {
     // The text before the mark may end in marks and backslashes only where that is a brace, a comma or a blank.
     const LONGEST: usize = 1 << DEEPEST;
     let tail = before.get(before.len().saturating_sub(LONGEST)..)?;
-    let length = match tail.strip_suffix(b"u0022") {
-        Some(head) => 5 + head.iter().rev().take_while(|byte| **byte == b'\\').count(),
-        None => tail.iter().rev().take_while(|byte| b"\"\\".contains(byte)).count(),
-    };
+    let mut rest = tail;
+    loop {
+        rest = match rest {
+            [head @ .., b'"' | b'\\'] => head,
+            [head @ .., b'u', b'0', b'0', b'2', b'2'] if head.ends_with(b"\\") => head,
+            _ => break,
+        };
+    }
+    let length = tail.len() - rest.len();
     tail.get(tail.len() - length..).filter(|quote| !quote.is_empty())
 }
 

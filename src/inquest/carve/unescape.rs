@@ -38,12 +38,17 @@ pub fn levels(quote: &[u8]) -> Option<Vec<Level>> {
         while let Next::Byte(byte) = text.next() {
             undone.push(byte);
         }
-        if levels.len() > DEEPEST || undone.len() >= quote.len() || !undone.ends_with(b"\"") {
+        if levels.len() > DEEPEST || undone.len() >= quote.len() || !is_quote(&undone) {
             return None;
         }
         quote = undone;
     }
     Some(levels)
+}
+
+/// Whether it may stand for a quotation mark.
+fn is_quote(text: &[u8]) -> bool {
+    text.ends_with(b"\"") || text.ends_with(b"u0022")
 }
 
 /// Whether each quotation mark has another one beside it.
@@ -166,7 +171,7 @@ mod tests {
     #[test]
     fn levels_from_the_quotation_mark() {
         use Level::{Csv, Json};
-        let cases: [(&str, Option<&[Level]>); 9] = [
+        let cases: [(&str, Option<&[Level]>); 10] = [
             ("\"", Some(&[])),
             ("\\\"", Some(&[Json])),
             ("\\\\\\\"", Some(&[Json, Json])),
@@ -174,6 +179,7 @@ mod tests {
             ("\\\"\"", Some(&[Csv, Json])),
             ("\"\"\"\"", Some(&[Csv, Csv])),
             ("\\u0022", Some(&[Json])),
+            ("\\\\u0022", Some(&[Json, Json])),
             ("\\\\\"", None),
             ("\"\"\"", None),
         ];

@@ -63,8 +63,14 @@ fn unpack(mut source: Box<dyn Read>, depth: usize) -> io::Result<Opened> {
     } else if is(b"LPKSHHRH") {
         return Ok(Opened::Foreign("a file of journald: journalctl -o json --file FILE | inquest …"));
     }
-    let (gzip, zstd) = (is(&GZIP), is(&[0x28, 0xb5, 0x2f, 0xfd]));
-    let byte_order = if is(&[0xff, 0xfe]) { Some(false) } else { is(&[0xfe, 0xff]).then_some(true) };
+    // Of a file that was cut there, two bytes are all there is.
+    let (gzip, zstd) = (is(&GZIP) || head == [0x1f, 0x8b], is(&[0x28, 0xb5, 0x2f, 0xfd]));
+    // A log of UTF-16 begins with an ASCII letter; other bytes may look like the mark.
+    let byte_order = match head.as_slice() {
+        [0xff, 0xfe, _, 0, ..] => Some(false),
+        [0xfe, 0xff, 0, _, ..] => Some(true),
+        _ => None,
+    };
     if depth >= DEEPEST || !(gzip || zstd || byte_order.is_some()) {
         return Ok(Opened::Bytes(Box::new(Cursor::new(head).chain(source))));
     }

@@ -1,0 +1,11 @@
+//! `inquest` as a person runs it, over logs of many shapes: those that real engines wrote, those that were shaped after
+//! them, damaged and hostile ones. tests/fixtures/inquest/README.md tells where they are from.
+
+mod ask;
+mod damaged;
+mod heap;
+mod hostile;
+mod incomplete;
+mod round_trip;
+mod shapes;
+mod support;
