@@ -14,7 +14,12 @@ fn fixtures() -> PathBuf {
 
 /// The statements in a file, as a reader that finds its values and lines gets them.
 fn statements(name: &str) -> Vec<Statement> {
-    let bytes = std::fs::read(fixtures().join(name)).unwrap();
+    statements_in(&fixtures().join(name))
+}
+
+fn statements_in(path: &Path) -> Vec<Statement> {
+    let name = path.file_name().unwrap().to_str().unwrap();
+    let bytes = std::fs::read(path).unwrap();
     let mut pair = KernelPair::default();
     let mut found = Vec::new();
     if name.ends_with(".json") || name.ends_with(".jsonl") {
@@ -123,6 +128,34 @@ fn the_kernel_tells_the_same_in_every_form() {
             statement.text
         );
     }
+}
+
+/// What a real kernel and a real engine wrote of one OOM kill: they name the same container, and agree on its end.
+#[test]
+fn real_witnesses_of_one_kill_agree() {
+    const KILLED: &str = "b2126bc457d4401292f7e9bf96465b533606a41f572b5b60e3cb844cff50ed02";
+    let engine = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/inquest/engine");
+    for name in ["dmesg.log", "dmesg-T.log", "dmesg-x.log"] {
+        let [statement] = &statements_in(&engine.join("kernel").join(name))[..] else { panic!("{name}") };
+        assert!(
+            matches!(&statement.what, What::OomKill(kill) if kill.name.as_deref() == Some("sh")),
+            "{name}"
+        );
+        assert_eq!(statement.container_id.as_deref(), Some(KILLED), "{name}");
+        assert_eq!(statement.task_id.as_deref(), Some(TASK), "{name}");
+    }
+    // Another boot of the same machine, with two kills.
+    assert_eq!(statements_in(&engine.join("kernel/journal-k.short")).len(), 2);
+    let [inspected] = &statements_in(&engine.join("ecs-like-oom/oom1-inspect.json"))[..] else { panic!() };
+    let What::ContainerExit(exit) = &inspected.what else { panic!("{inspected:?}") };
+    assert_eq!((exit.code, exit.oom_killed), (Some(137), Some(true)));
+    let events = statements_in(&engine.join("ecs-like-oom/docker-events.jsonl"));
+    let of_killed = events.iter().filter(|statement| statement.container_id == inspected.container_id);
+    let told: Vec<&What> = of_killed.map(|statement| &statement.what).collect();
+    assert!(
+        matches!(told[..], [What::Oom, What::ContainerExit(ContainerExit { code: Some(137), .. })]),
+        "{told:?}"
+    );
 }
 
 /// Two kills at once, told by two hosts in one file, are not mixed up.
