@@ -43,14 +43,16 @@ fn inspect(object: &Map<String, Value>) -> Option<Vec<Statement>> {
         name(&mut statement, labels, object.get("Name").and_then(Value::as_str));
         statements.push(statement);
     };
-    if runs || finished_at.is_none() {
-        // A container that was only created has an exit code of 0, which says nothing.
+    let error = owned(state, "Error");
+    if runs || (finished_at.is_none() && error.is_none()) {
+        // A container that was only created has an exit code of 0, which says nothing. One that could not be started
+        // has not finished either, and an error.
         let status = status.unwrap_or(if runs { "running" } else { "created" });
         say(What::ContainerStatus { status: json::limited(status) }, None, format!("status {status}"));
     } else {
         let exit = ContainerExit {
             code: state.get("ExitCode").and_then(Value::as_i64),
-            reason: owned(state, "Error"),
+            reason: error,
             oom_killed: state.get("OOMKilled").and_then(Value::as_bool),
             started_at: time(state, "StartedAt"),
             finished_at,
@@ -86,7 +88,10 @@ fn event(object: &Map<String, Value>) -> Option<Option<Statement>> {
         .or_else(|| object.get("Attributes"))
         .and_then(Value::as_object);
     let time = object.get("timeNano").and_then(super::time::of_nanoseconds).or_else(|| time(object, "time"));
-    if time.is_none() || kind.is_some_and(|kind| kind != "container") || (kind.is_none() && actor.is_some()) {
+    // Any program may log a `status` and an `id`: without a type only the words that matter are taken.
+    let is_container =
+        kind.map_or(["die", "oom", "kill", "start", "stop"].contains(&action), |kind| kind == "container");
+    if time.is_none() || !is_container {
         return None;
     }
     let attribute = |key: &str| {
@@ -116,9 +121,7 @@ fn said(action: &str, code: Option<i64>, signal: Option<&str>) -> Option<What> {
         "kill" => What::KillSignal { signal: signal_number(signal?)? },
         "start" => What::Started,
         "stop" => What::StopRequested(StopRequest::default()),
-        "create" | "pause" | "unpause" | "restart" | "destroy" | "remove" => {
-            What::ContainerStatus { status: action.to_owned() }
-        }
+        "pause" | "unpause" | "restart" => What::ContainerStatus { status: action.to_owned() },
         _ => What::ContainerStatus { status: json::limited(action.strip_prefix("health_status: ")?) },
     })
 }

@@ -73,9 +73,12 @@ fn task(task: &Object, at: Option<Timestamp>) -> Vec<Statement> {
     let Some(arn) = text(task, "taskArn") else { return Vec::new() };
     let Some(task_id) = ids::task_of_arn(arn) else { return Vec::new() };
     let state = task_state(task);
-    let stopped = state.last_status.as_deref() == Some("STOPPED");
-    let ended_by = state.execution_stopped_at.or(state.stopped_at).or(if stopped { at } else { None });
-    let happened = if stopped { state.stopped_at.or(at) } else { at.or_else(|| time(task, "updatedAt")) };
+    // While it is DEPROVISIONING its containers have ended already.
+    let stopped = matches!(state.last_status.as_deref(), Some("STOPPED" | "DEPROVISIONING"));
+    let told_at = at.or_else(|| time(task, "updatedAt"));
+    // A container has no time of its own. `executionStoppedAt` is when the essential one had ended; the others end
+    // later, by the end of the task or, as long as that runs, by the time of the event.
+    let happened = state.stopped_at.or(told_at);
     let version = get(task, "version").and_then(Value::as_u64);
     let words = [&state.last_status, &state.stop_code, &state.stopped_reason];
     let words = words.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(": ");
@@ -92,9 +95,7 @@ fn task(task: &Object, at: Option<Timestamp>) -> Vec<Statement> {
     for container in get(task, "containers").and_then(Value::as_array).into_iter().flatten() {
         let Some(container) = container.as_object() else { continue };
         let Some((what, words)) = container_end(container) else { continue };
-        // An event on a task that still runs says of a container that it has ended by now.
-        let time = ended_by.or_else(|| at.or_else(|| time(task, "updatedAt")));
-        let mut statement = about(Statement::new(WitnessKind::Ecs, what, &words), time);
+        let mut statement = about(Statement::new(WitnessKind::Ecs, what, &words), happened);
         statement.container_id = text(container, "runtimeId").and_then(ids::container);
         statement.container_name = owned(container, "name");
         statements.push(statement);

@@ -157,6 +157,7 @@ pub fn of_nanoseconds(value: &Value) -> Option<Timestamp> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use serde_json::json;
