@@ -5,9 +5,13 @@
 
 mod ask;
 mod damaged;
+mod document;
 mod heap;
 mod hostile;
 mod incomplete;
+mod init;
+#[path = "../support/mod.rs"]
+mod parts;
 mod round_trip;
 mod shapes;
 mod support;
