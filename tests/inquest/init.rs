@@ -29,9 +29,7 @@ fn crates(arguments: &[&str]) -> Vec<String> {
 #[test]
 fn no_crate_of_the_readers_is_in_the_init() {
     let (init, reader) = (crates(&[]), crates(&["--features", "inquest"]));
-    for name in
-        ["flate2", "zlib-rs", "clap", "jiff", "ruzstd", "walkdir", "aho-corasick", "unicode-width"]
-    {
+    for name in ["flate2", "zlib-rs", "clap", "jiff", "ruzstd", "walkdir", "aho-corasick", "unicode-width"] {
         assert!(reader.iter().any(|other| other == name), "{name} is the reader's: {reader:?}");
         assert!(!init.iter().any(|other| other == name), "{name} is in the init");
     }

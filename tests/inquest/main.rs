@@ -6,6 +6,7 @@
 mod ask;
 mod damaged;
 mod document;
+mod engine;
 mod heap;
 mod hostile;
 mod incomplete;
