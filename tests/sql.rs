@@ -43,7 +43,7 @@ fn java() -> Result<(), String> {
 /// The rows of each view and query, in an order of their own, since SQL promises none.
 type Answers = BTreeMap<String, Vec<String>>;
 
-fn answers(python: &Path, engine: &str) -> Answers {
+fn answers(python: &Path, engine: &str) -> Value {
     let directory = tempfile::tempdir().unwrap();
     let mut command = Command::new(python);
     command.arg("tests/sql/run.py").arg(engine).arg("docs/sql.md").arg(root().join("tests/sql/heap"));
@@ -51,9 +51,7 @@ fn answers(python: &Path, engine: &str) -> Answers {
     let output = output(&mut command, BOUND).unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{engine}: {}\n{stderr}", output.status);
-    in_order(
-        &serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{engine}: {error}\n{stderr}")),
-    )
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{engine}: {error}\n{stderr}"))
 }
 
 fn in_order(answers: &Value) -> Answers {
@@ -81,10 +79,21 @@ fn expected() -> Answers {
     )
 }
 
-fn check(engine: &str, answers: &Answers) {
-    let expected = expected();
+/// The answers as they are written down: in order, and without what is not known.
+fn written(answers: &Value) -> String {
+    let mut answers = answers.clone();
+    for rows in answers.as_object_mut().unwrap().values_mut() {
+        let rows = rows.as_array_mut().unwrap();
+        rows.iter_mut().for_each(|row| row.as_object_mut().unwrap().retain(|_, value| !value.is_null()));
+        rows.sort_by_key(row);
+    }
+    serde_json::to_string_pretty(&answers).unwrap() + "\n"
+}
+
+fn check(engine: &str, answers: &Value) {
+    let (answers, expected) = (in_order(answers), expected());
     assert_eq!(answers.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>(), "{engine}");
-    for (name, rows) in answers {
+    for (name, rows) in &answers {
         assert_eq!(rows, &expected[name], "{engine}: {name}");
     }
 }
@@ -92,7 +101,11 @@ fn check(engine: &str, answers: &Answers) {
 #[test]
 fn duckdb() {
     let Some(python) = require("DuckDB", python()) else { return };
-    check("duckdb", &answers(&python, "duckdb"));
+    let answers = answers(&python, "duckdb");
+    if std::env::var_os("EPITAPH_TEST_WRITE_DOCS").is_some() {
+        std::fs::write(root().join("tests/sql/expected.json"), written(&answers)).unwrap();
+    }
+    check("duckdb", &answers);
 }
 
 /// Translated to DuckDB: there is no Trino to be had without its server.

@@ -85,12 +85,12 @@ fn every_shape_says_what_it_says() {
         }
     }
     let path = fixtures().join("expected.txt");
-    if std::env::var_os("EPITAPH_TEST_WRITE").is_some() {
+    if std::env::var_os("EPITAPH_TEST_WRITE_DOCS").is_some() {
         std::fs::write(&path, &actual).unwrap();
     }
     let expected = std::fs::read_to_string(&path).unwrap_or_default();
     let differs = expected.lines().zip(actual.lines()).find(|(expected, actual)| expected != actual);
-    assert_eq!(differs, None, "write it anew with EPITAPH_TEST_WRITE=1, and read what has changed");
+    assert_eq!(differs, None, "write it anew with EPITAPH_TEST_WRITE_DOCS=1, and read what has changed");
     assert_eq!(expected.lines().count(), actual.lines().count());
 }
 
