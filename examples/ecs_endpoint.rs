@@ -13,14 +13,14 @@ use lexopt::{Arg, Parser, ValueExt};
 #[path = "../tests/support/endpoint/mod.rs"]
 mod endpoint;
 
-use endpoint::{Endpoint, Fault, Rule, Task};
+use endpoint::{Container, Endpoint, Fault, Figures, Rule, Task, Usage};
 
 const HELP: &str = "\
 Usage: cargo run --example ecs_endpoint -- [OPTIONS]
 
   --listen ADDR:PORT  where to listen; by default a free port of 127.0.0.1
   --docker-id ID      the ID of the container that asks
-  --platform NAME     ec2 (awsvpc, the default), bridge or fargate
+  --platform NAME     ec2 (awsvpc, the default), bridge, mesh (bridge with Service Connect) or fargate
   --fault NAME        go wrong; NAME=VALUE sets the parameter in brackets
   --on PATH           the fault is only for requests whose path ends so, such as /task
   --first N           the fault is only for the first N of them
@@ -38,7 +38,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     println!("Paste into another terminal (and end this one with ctrl-C):\n");
     println!("export ECS_CONTAINER_METADATA_URI_V4={}", endpoint.uri_v4());
-    println!("cargo run -- -s -- env\n");
+    println!("cargo run -- -s -- env");
+    println!("cargo run -- --task-stats 0\n");
     println!(
         "In a container that shares this network and has its ID in /proc/self/cgroup (say it with --docker-id),"
     );
@@ -50,6 +51,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         for exchange in endpoint.exchanges().iter().skip(seen) {
             println!("{} -> {}", exchange.request, exchange.answer);
             seen += 1;
+        }
+        // As a real agent, it learns that the container runs only after the container has asked.
+        let is_created = endpoint.task().subject().is_some_and(|one| one.started_at.is_none());
+        if is_created && endpoint.requests().iter().any(|request| request.ends_with("/task")) {
+            endpoint.start_subject();
         }
     }
 }
@@ -72,7 +78,7 @@ fn from_arguments() -> Result<Option<Endpoint>, Box<dyn Error>> {
         }
     }
     // The limit that the kernel acts on is that of this machine, not one that a task tells.
-    let task = Task { memory_limit: None, ..task.just_started() };
+    let task = with_statistics(Task { memory_limit: None, ..task.just_created() });
     let endpoint = match listener {
         Some(listener) => Endpoint::serve(listener, task),
         None => Endpoint::start(task),
@@ -92,11 +98,41 @@ fn from_arguments() -> Result<Option<Endpoint>, Box<dyn Error>> {
     Ok(Some(endpoint))
 }
 
+/// With a sidecar, and statistics that move: the server leaks a little.
+fn with_statistics(mut task: Task) -> Task {
+    let cgroup = if task.launch_type == "FARGATE" { 1 } else { 2 };
+    let interval = Duration::from_secs(if cgroup == 1 { 10 } else { 1 });
+    // Its containers were started a second ago.
+    let since = std::time::SystemTime::now() - Duration::from_secs(1);
+    let usage = Usage { since, cgroup, interval, ..Usage::default() };
+    let sidecar = task.subject().map(|server| Container {
+        endpoint_id: format!("sidecar-of-{}", server.endpoint_id),
+        docker_id: server.docker_id.chars().rev().collect(),
+        name: "sidecar".into(),
+        memory_limit: Some(64),
+        ..server.clone()
+    });
+    // On Fargate an ID is not one any more when it is turned round.
+    task.containers.extend(sidecar.filter(|_| cgroup == 2));
+    for container in &mut task.containers {
+        container.scripted.figures = match container.name.as_str() {
+            endpoint::PAUSE => Figures::Missing,
+            "sidecar" => Figures::Moving(Usage { cpu_milli: 15, memory: 6 << 20, ..usage.clone() }),
+            _ => Figures::Moving(Usage { cpu_milli: 110, leak: 64 << 10, ..usage.clone() }),
+        };
+    }
+    if let Some(server) = task.subject_mut() {
+        server.scripted.health = Some(("HEALTHY".into(), "ok".into()));
+    }
+    task
+}
+
 fn platform(name: &str) -> Result<Task, String> {
     match name {
         "ec2" => Ok(Task::default()),
         "bridge" => Ok(Task::ec2_bridge()),
+        "mesh" => Ok(Task::ec2_bridge_with_service_connect()),
         "fargate" => Ok(Task::fargate()),
-        _ => Err(format!("{name:?} is none of ec2, bridge, fargate")),
+        _ => Err(format!("{name:?} is none of ec2, bridge, mesh, fargate")),
     }
 }

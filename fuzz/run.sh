@@ -10,7 +10,7 @@ shift
 cd "$(dirname "$0")/.."
 export RUSTC_BOOTSTRAP=1
 
-[ $# -gt 0 ] || set -- proc metadata url exports carve witness_line witness_json
+[ $# -gt 0 ] || set -- proc metadata stats url exports lines carve witness_line witness_json
 for target; do
     # New finds go to the corpus, which is not kept; the seeds stay as they are.
     mkdir -p "fuzz/corpus/$target"

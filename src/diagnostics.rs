@@ -1,9 +1,10 @@
 //! What epitaph says beside its records: through `log`, to stderr, as `[LEVEL epitaph (PID)] text`.
 
 use crate::options::Options;
-use crate::record::LogWriter;
+use crate::record::{LONGEST, LogWriter};
+use crate::shown::{self, Shown, cut_with_mark};
 use env_logger::{Builder, Logger, Target};
-use log::{LevelFilter, Log, Metadata, Record};
+use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::io::Write;
 use std::sync::OnceLock;
 
@@ -15,8 +16,8 @@ pub fn init(options: &Options) {
     let Some(filter) = &options.log_filter else { return };
     // Checked here, since env_logger would print what is wrong by itself, and wait for a stderr that is full.
     let wrong = match env_filter::Builder::new().try_parse(filter) {
-        Err(error) => Some(error.to_string()),
-        Ok(_) => misspelt_level(filter).map(|word| format!("\"{}\" is no level", word.escape_debug())),
+        Err(error) => Some(Shown::new(&error.to_string()).to_string()),
+        Ok(_) => misspelt_level(filter).map(|word| format!("\"{}\" is no level", Shown::new(word))),
     };
     if let Some(wrong) = wrong {
         log::warn!(
@@ -65,14 +66,31 @@ fn logger(verbosity: LevelFilter, filter: &str) -> Logger {
     builder.parse_filters(filter);
     builder.target(Target::Pipe(Box::new(LogWriter)));
     builder.format(|line, record| {
-        writeln!(line, "[{} epitaph ({})] {}", record.level(), std::process::id(), record.args())
+        line.write_all(one_line(record.level(), std::process::id(), &record.args().to_string()).as_bytes())
     });
     builder.build()
 }
 
+/// The message as one line with its end, at most as long as a record. Values in it were escaped and cut where they were
+/// put in; this is for what a library says.
+pub fn one_line(level: Level, pid: u32, message: &str) -> String {
+    let mut line = shown::line(&format!("[{level} epitaph ({pid})] {message}"));
+    cut_with_mark(&mut line, LONGEST - 1);
+    line.push('\n');
+    line
+}
+
 #[cfg(test)]
 mod tests {
-    use super::misspelt_level;
+    use super::{Level, misspelt_level, one_line};
+
+    #[test]
+    fn a_message_is_one_line_whatever_is_in_it() {
+        let line = one_line(Level::Warn, 1, "\u{1b}[1m\nx");
+        assert_eq!(line, "[WARN epitaph (1)] \\u{1b}[1m\\nx\n");
+        let long = one_line(Level::Warn, 1, &"é\n".repeat(5000));
+        assert!(long.len() <= crate::record::LONGEST && long.ends_with("…\n"));
+    }
 
     #[test]
     fn a_word_alone_is_a_level() {

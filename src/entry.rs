@@ -63,6 +63,17 @@ std::arch::global_asm!(
     ".popsection",
 );
 
+// A note in the ELF file (elf(5), PT_NOTE): name, description and type. By it another epitaph below this one knows whose
+// child it is, whatever file either was started from; see `launch::has_init_above`.
+std::arch::global_asm!(
+    ".pushsection .note.epitaph,\"a\",%note",
+    ".balign 4",
+    ".long 8, 16, 1",
+    ".asciz \"epitaph\"",
+    ".ascii \"container init 1\"",
+    ".popsection",
+);
+
 /// The signal mask that epitaph was started with, bit n-1 for signal n, if the lines above have run.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 fn mask_at_entry() -> Option<u64> {

@@ -6,11 +6,15 @@
 
 pub mod diagnostics;
 pub mod forensics;
+pub mod health;
 pub mod identity;
 #[cfg(feature = "inquest")]
 pub mod inquest;
 pub mod launch;
 pub mod options;
 pub mod record;
+pub mod shown;
 pub mod supervise;
 pub mod sys;
+pub mod sys_heap;
+pub mod task;

@@ -3,11 +3,16 @@
 
 mod entry;
 
+use epitaph::identity::run;
 use epitaph::launch::{self, Inherited};
 use epitaph::options::{self, Command, Mode, Options, RecordFormat};
-use epitaph::{diagnostics, supervise};
+use epitaph::{diagnostics, health, supervise, sys, task};
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
+
+/// Room for all that PID 1 keeps, several times; pages that are not used take no memory.
+#[global_allocator]
+static HEAP: epitaph::sys_heap::Heap<{ 96 << 10 }> = epitaph::sys_heap::Heap::new();
 
 /// Does what the command line asks for, and returns the exit code.
 fn run(args: Vec<OsString>, inherited: &Inherited) -> u8 {
@@ -18,11 +23,17 @@ fn run(args: Vec<OsString>, inherited: &Inherited) -> u8 {
 }
 
 fn run_program(options: &Options, inherited: &Inherited) -> u8 {
+    if !matches!(options.mode, Mode::WhoAmI(_)) {
+        run::begin();
+    }
     diagnostics::init(options);
-    for warning in &options.warnings {
+    // What a health check says is shown with the check, so it says only what is wrong with the check.
+    let is_told = |warning: &&String| options.mode != Mode::Health || warning.contains("EPITAPH_HEALTH");
+    for warning in options.warnings.iter().filter(is_told) {
         log::warn!("{warning}");
     }
-    let by_default = || if std::io::stderr().is_terminal() { RecordFormat::Text } else { RecordFormat::Json };
+    let by_default =
+        || if std::io::stderr().is_terminal() { RecordFormat::Text } else { RecordFormat::JsonApart };
     let format = options.records.unwrap_or_else(by_default);
     match options.mode {
         Mode::WhoAmI(format) => {
@@ -31,7 +42,36 @@ fn run_program(options: &Options, inherited: &Inherited) -> u8 {
             print(&text, false, code)
         }
         Mode::Exec => launch::exec_mode(options, inherited, format),
-        Mode::Supervise | Mode::Pause => supervise::run(options, inherited, format),
+        Mode::TaskStats(every) if every.is_zero() => {
+            inherited.unblock();
+            let (text, code) = task::once(options);
+            print(&text, false, code)
+        }
+        Mode::Health => health::run(options, inherited),
+        // Two inits of one kind would write two stories of one program. Who asks for a subreaper wants one.
+        Mode::Supervise if !options.asks_for_subreaper() && launch::has_init_above() => {
+            let idle = options.without_effect(&|name| std::env::var_os(name).is_some());
+            if !idle.is_empty() {
+                let idle = idle.join(", ");
+                log::warn!(
+                    "an epitaph is the init here already (docker run --init?), so this has no effect: {idle}; \
+                     set it by the EPITAPH_ variables, which that one reads too"
+                );
+            }
+            launch::exec_mode(options, inherited, format)
+        }
+        Mode::Supervise | Mode::Pause | Mode::TaskStats(_) => {
+            // The child has it too, up to the exec, which ends it.
+            if options.protect
+                && let Err(error) = sys::protect()
+            {
+                log::warn!(
+                    "EPITAPH_PROTECT: epitaph can be traced, since prctl is refused: {}",
+                    sys::reason(&error)
+                );
+            }
+            supervise::run(options, inherited, format)
+        }
     }
 }
 

@@ -40,7 +40,11 @@ fn engine() -> Option<&'static Engine> {
 /// The records on the container's stderr, on which a program that is silent there has nothing else.
 fn records(container: &Container) -> Vec<Value> {
     let stderr = container.logs().stderr;
-    let parsed = stderr.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>();
+    let parsed = stderr
+        .lines()
+        .filter(|line| !line.is_empty())
+        .map(serde_json::from_str)
+        .collect::<Result<Vec<Value>, _>>();
     let records = parsed.unwrap_or_else(|error| panic!("not a record: {error}\n{stderr}"));
     for record in &records {
         for key in ["epitaph", "schema", "time"] {
@@ -130,6 +134,135 @@ fn a_container_of_a_task_knows_its_own_id_and_the_task() {
     }
     let requests = endpoint.requests();
     assert!((1..=2).contains(&requests.len()), "{requests:?}");
+}
+
+/// How many starts the test below makes. `EPITAPH_TEST_STARTS` asks for more.
+fn starts() -> usize {
+    std::env::var("EPITAPH_TEST_STARTS").ok().and_then(|count| count.parse().ok()).unwrap_or(5)
+}
+
+/// The agent's own order: it creates the container, gives it its entry in the endpoint and starts it, and learns when it
+/// was started only when Docker's start call has returned.
+#[test]
+fn each_start_in_the_agents_order_has_its_time_and_its_wait() {
+    let Some(engine) = engine() else { return };
+    let Some(network) = require("busybox", TaskNetwork::new(engine)) else { return };
+    let endpoint = Endpoint::serve(network.listen(), Task::default());
+    for number in 0..starts() {
+        endpoint.update(|task| *task = Task::default().just_created());
+        let before = endpoint.requests().len();
+        let container = engine.create(BUSYBOX, &[&network.option(), &metadata_uri(&endpoint)], &["true"]);
+        endpoint.set_docker_id(container.id());
+        container.start();
+        endpoint.start_subject();
+        assert_eq!(container.wait(SOON), 0, "{:#?}", container.logs());
+        assert_eq!(endpoint.requests().len() - before, 2, "start {number}: {:?}", endpoint.requests());
+
+        let state = container.inspect();
+        let started = state["State"]["StartedAt"].as_str().unwrap();
+        let started = humantime::parse_rfc3339(started).unwrap();
+        for kind in ["start", "exit"] {
+            let record = record(&container, kind);
+            let own = humantime::parse_rfc3339(record["started_at"].as_str().unwrap()).unwrap();
+            // The process is made before the engine notes the time; the kernel tells it to 10 ms.
+            let difference = started.duration_since(own).unwrap_or_else(|earlier| earlier.duration());
+            assert!(difference < Duration::from_secs(2), "start {number}, {kind}: {difference:?} apart");
+            let wait = record["network_wait_ms"].as_u64();
+            assert!(
+                wait.is_some_and(|wait| (2206..62_216).contains(&wait)),
+                "start {number}, {kind}: {wait:?}"
+            );
+            assert_eq!(record["sources"]["network_wait_ms"], "computed", "{record}");
+            // Now and then the engine has told before epitaph asked.
+            let source =
+                record["sources"].get("started_at").map_or("metadata-v4", |one| one.as_str().unwrap());
+            assert!(["computed", "metadata-v4"].contains(&source), "{record}");
+            assert_eq!(record["source"], "metadata-v4", "{record}");
+        }
+    }
+}
+
+#[test]
+fn the_runs_of_a_container_come_apart() {
+    let Some(engine) = engine() else { return };
+    let Some(network) = require("busybox", TaskNetwork::new(engine)) else { return };
+    let endpoint = Endpoint::serve(network.listen(), Task::default().just_created());
+    let container = engine.create(BUSYBOX, &[&network.option(), &metadata_uri(&endpoint)], &["true"]);
+    endpoint.set_docker_id(container.id());
+    for _ in 0..3 {
+        container.start();
+        assert_eq!(container.wait(SOON), 0, "{:#?}", container.logs());
+        // Its restart policy, whose starts the agent counts.
+        endpoint.start_subject();
+    }
+    let records = records(&container);
+    assert_eq!(records.len(), 6, "{records:#?}");
+    let texts = |key: &str| -> Vec<&str> {
+        records
+            .iter()
+            .map(|record| record[key].as_str().unwrap_or_else(|| panic!("no {key} in {record}")))
+            .collect()
+    };
+    let runs = texts("run");
+    let mut starts = texts("started_at");
+    for (number, run) in runs.chunks(2).enumerate() {
+        assert_eq!(run[0], run[1], "start and exit of a run");
+        assert_eq!(runs.iter().filter(|one| *one == &run[0]).count(), 2, "{runs:?}");
+        let counted = records[number * 2]["restart_count"].as_u64();
+        assert_eq!(counted.unwrap_or(0), u64::try_from(number.saturating_sub(1)).unwrap(), "{records:#?}");
+    }
+    let sorted = starts.is_sorted();
+    starts.dedup();
+    assert!(sorted && starts.len() == 3, "{starts:?}");
+    assert!(texts("container_id").iter().all(|id| *id == container.id()));
+}
+
+/// What is asked for by hand in a session that has not what ECS has set.
+#[test]
+fn whoami_in_a_cleaned_environment_asks_by_that_of_pid_1() {
+    let Some(engine) = engine() else { return };
+    let Some(network) = require("busybox", TaskNetwork::new(engine)) else { return };
+    let endpoint = Endpoint::serve(network.listen(), Task::default().just_created());
+    let options = [network.option(), metadata_uri(&endpoint)];
+    let container = engine.create(BUSYBOX, &options.each_ref().map(String::as_str), &["sleep", "infinity"]);
+    endpoint.set_docker_id(container.id());
+    container.start();
+    endpoint.start_subject();
+    container.wait_for_line(Stream::Stderr, SOON, |line| line.contains(r#""start""#));
+    let told = container.exec(&["/bin/env", "-i", "/epitaph", "--whoami", "--format", "json"]);
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(told["task_arn"], endpoint.task().arn, "{told}");
+    assert_eq!(told["environment"], "/proc/1/environ");
+    let own = container.exec(&["/epitaph", "--whoami", "--format", "json"]);
+    let own: Value = serde_json::from_str(&own).unwrap();
+    assert_eq!((&own["task_arn"], own.get("environment")), (&told["task_arn"], None));
+    // Not the time of the look.
+    assert_eq!(own["started_at"], endpoint.task().subject().unwrap().started_at.clone().unwrap());
+}
+
+/// Its endpoint is in its environment, which can be copied; its cgroup cannot.
+#[test]
+fn the_endpoint_of_another_container_is_not_believed() {
+    let Some(engine) = engine() else { return };
+    let Some(network) = require("busybox", TaskNetwork::new(engine)) else { return };
+    let endpoint = Endpoint::serve(network.listen(), Task::default());
+    let options = [network.option(), metadata_uri(&endpoint), "--cgroupns=host".into()];
+    let container = engine.run(BUSYBOX, &options.each_ref().map(String::as_str), &["env"]);
+    let variables = environment(&container);
+    assert_eq!(variables.get("DOCKER_CONTAINER_ID").map(String::as_str), Some(container.id()));
+    assert_eq!(variables.get("ECS_TASK_ARN"), None);
+    let stderr = container.logs().stderr;
+    let start = stderr.lines().find(|line| line.contains(r#""epitaph":"start""#)).unwrap();
+    let start: Value = serde_json::from_str(start).unwrap();
+    let task = endpoint.task();
+    assert_eq!((&start["container_id"], start.get("task_arn")), (&container.id().into(), None));
+    let conflict = &start["identity_conflict"];
+    assert_eq!(conflict["container_id"], task.subject().unwrap().docker_id.as_str(), "{start}");
+    assert_eq!(
+        (&conflict["task_arn"], &conflict["source"]),
+        (&task.arn.as_str().into(), &"metadata-v4".into())
+    );
+    assert_eq!(stderr.lines().filter(|line| line.starts_with('[')).count(), 1, "{stderr}");
 }
 
 #[test]

@@ -113,15 +113,23 @@ fn raw_is_what_was_printed_and_nothing_else() {
     // What cargo says of the build comes before.
     let first = stderr.iter().position(|line| line.starts_with('{')).unwrap_or(0);
     let mut kinds = Vec::new();
-    for line in stderr.get(first..).unwrap() {
+    // A record begins its line itself, so there are empty ones.
+    for line in stderr.get(first..).unwrap().iter().filter(|line| !line.is_empty()) {
         if *line == format!("[WARN epitaph ({epitaph})] reaped process {orphan}") {
             kinds.push("reaped".to_owned());
             continue;
         }
         let record: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         assert_eq!(record["task_arn"], task.arn);
+        // Nothing waits for the answer to "who stopped me?".
+        if record["epitaph"] == "task" {
+            continue;
+        }
         if record["epitaph"] != "stop" {
-            assert_eq!(record["network_wait_ms"], 2216, "of a task that has just started too: {record}");
+            let wait = record["network_wait_ms"].as_u64();
+            // Our own start is known to 10 ms, the clock tick of /proc.
+            assert!(wait.is_some_and(|wait| (2206..62_216).contains(&wait)), "{record}");
+            assert_eq!(record["sources"]["started_at"], "computed", "as on a real start: {record}");
         }
         kinds.push(record["epitaph"].as_str().unwrap().to_owned());
     }

@@ -8,6 +8,7 @@ mod support;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
+use support::binary::epitaph;
 use support::endpoint::{Endpoint, Task};
 use support::process::{find_program, output};
 use support::require::require;
@@ -21,7 +22,7 @@ fn trace(strace: &Path, variables: &[(&str, &str)]) -> Vec<String> {
     let file = directory.path().join("trace");
     let mut command = Command::new(strace);
     command.args(["-f", "-qq", "-e", "trace=%network,execve", "-o"]).arg(&file);
-    command.arg(env!("CARGO_BIN_EXE_epitaph")).args(["-s", "--", "/bin/true"]);
+    command.arg(epitaph()).args(["-s", "--", "/bin/true"]);
     command.env_clear().env("EPITAPH_RECORDS", "off").envs(variables.iter().copied());
     let output = output(&mut command, BOUND).unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use epitaph::identity::container_id::{container_id, names_ecs, task_id};
-use epitaph::identity::{Field, Surroundings, cgroup, local, mountinfo};
+use epitaph::identity::{Field, System, cgroup, local, mountinfo};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -70,7 +70,7 @@ fn no_answer_is_wrong() {
     for shape in &shapes {
         let root = tempfile::tempdir().unwrap();
         write(root.path(), shape);
-        let told = local(&Surroundings::given(root.path(), []));
+        let told = local(&System::given(root.path(), []));
         let identity = &told.identity;
         let mut answer = BTreeMap::new();
         let mut note = |key: &str, value: Option<&str>| {
@@ -117,14 +117,14 @@ fn garbage_in_the_files_is_survived() {
     for file in ["cpuset", "cgroup", "mountinfo"] {
         std::fs::write(directory.join(file), &garbage).unwrap();
     }
-    assert_eq!(local(&Surroundings::given(root.path(), [])).identity.get(Field::ContainerId), None);
+    assert_eq!(local(&System::given(root.path(), [])).identity.get(Field::ContainerId), None);
 
     let mut bytes = garbage;
     bytes.truncate(1024);
     bytes.extend_from_slice(format!("\n0::/docker/{ID}\n").as_bytes());
     std::fs::write(directory.join("cgroup"), bytes).unwrap();
     std::fs::remove_file(directory.join("cpuset")).unwrap();
-    assert_eq!(local(&Surroundings::given(root.path(), [])).identity.get(Field::ContainerId), Some(ID));
+    assert_eq!(local(&System::given(root.path(), [])).identity.get(Field::ContainerId), Some(ID));
 }
 
 /// What an ID is, written down a second time and in another way than the program has it.

@@ -2,8 +2,8 @@
 //!
 //! Formats: Documentation/admin-guide/cgroup-v1/memory.rst in the kernel's source.
 
+use super::figures::{Memory, UNLIMITED, parse_keyed, parse_limit, parse_number};
 use super::files::Directory;
-use super::memory::{Memory, UNLIMITED, parse_keyed, parse_limit, parse_number};
 use std::cell::Cell;
 
 /// Every cgroup with the controller has it, the root too.

@@ -2,8 +2,8 @@
 //!
 //! Formats: Documentation/admin-guide/cgroup-v2.rst in the kernel's source, "Memory Interface Files".
 
+use super::figures::{Counters, Memory, parse_keyed, parse_limit, parse_number, smallest};
 use super::files::{BUFFER, Directory, read_text};
-use super::memory::{Counters, Memory, parse_keyed, parse_limit, parse_number, smallest};
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;

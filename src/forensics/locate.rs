@@ -83,7 +83,7 @@ fn has(list: &[u8], item: &[u8]) -> bool {
 }
 
 /// Space, tab, line feed and backslash stand in mountinfo as a backslash and three octal digits.
-fn unescape(field: &[u8]) -> Vec<u8> {
+pub(super) fn unescape(field: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(field.len());
     let mut rest = field;
     while let Some((&byte, after)) = rest.split_first() {

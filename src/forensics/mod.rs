@@ -1,8 +1,7 @@
 //! How did it die: what the kernel tells about memory and processes, and the verdict drawn from it.
 //!
-//! [`MemoryCgroup`] finds and reads this container's memory cgroup, in version 1 and 2. [`KillTally`] keeps
-//! apart the OOM kills that may have been the program's from those that were certainly not. [`judge`] turns
-//! the facts of an end into one [`Verdict`] and one sentence that a reader can check. [`snapshot`] is the
+//! [`MemoryCgroup`] finds and reads this container's memory cgroup, in version 1 and 2. [`judge`] turns the
+//! facts of an end into one [`Verdict`] and one sentence that a reader can check. [`snapshot`] is the
 //! process table for the moments when something is stuck or memory is short.
 //!
 //! All but the process table is made for PID 1: it reads small files of the kernel into a buffer on the stack,
@@ -11,11 +10,14 @@
 
 mod cgroup_v1;
 mod cgroup_v2;
+mod facts;
+mod figures;
 mod files;
-mod kills;
+mod judge;
 mod locate;
 mod memory;
 mod processes;
+mod resources;
 mod short_name;
 mod verdict;
 mod why;
@@ -24,10 +26,13 @@ mod why;
 mod testing;
 
 pub use cgroup_v2::Watch;
-pub use kills::{KillTally, Kills, OUTLIVED, SPARED};
-pub use memory::{Counters, Memory, MemoryCgroup};
+pub use facts::{Facts, KillAfter, Kills, Other, Outcome, Refused, SPARED, Signal, Stop, Victim};
+pub use figures::{Counters, Memory};
+pub use judge::{Judgement, judge};
+pub use memory::MemoryCgroup;
 pub use processes::{
     Limits, Process, Snapshot, count, is_ending, largest, largest_listed, name_of, snapshot,
 };
+pub use resources::{MemoryTrend, Resources, Sample, Window, percent};
 pub use short_name::ShortName;
-pub use verdict::{Facts, Judgement, Outcome, Signal, Stop, Verdict, Victim, judge};
+pub use verdict::Verdict;

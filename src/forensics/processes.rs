@@ -30,6 +30,15 @@ pub struct Process {
     pub memory: u64,
     /// number of threads; 0 for a zombie
     pub threads: u32,
+    /// whether SIGKILL is on its way to it, or it gives its memory back already
+    pub is_ending: bool,
+}
+
+impl Process {
+    /// Whether it is neither dead nor dying.
+    pub fn is_alive(&self) -> bool {
+        !self.is_ending && !matches!(self.state, 'Z' | 'X')
+    }
 }
 
 /// How much may be read.
@@ -134,12 +143,14 @@ pub fn name_of(root: &Path, pid: i32) -> Option<ShortName> {
 }
 
 /// Whether a process is about to end: SIGKILL is on its way to it, or it gives its memory back already. `None` if it is
-/// gone, or /proc, and where its first thread has ended: others may go on, and that does not tell.
+/// gone, or /proc, and where its first thread has ended by itself: others may go on, and that does not tell.
 pub fn is_ending(root: &Path, pid: i32) -> Option<bool> {
     let stat = read_bytes(&root.join(format!("proc/{pid}/stat")), parse_stat)?;
     let has_ended = matches!(stat.state, 'Z' | 'X');
-    let is_killed = stat.pending & 1 << (libc::SIGKILL - 1) != 0;
-    (!has_ended).then_some(is_killed || stat.flags & PF_EXITING != 0)
+    match has_ended {
+        false => Some(stat.is_ending()),
+        true => (stat.flags & PF_SIGNALED != 0).then_some(true),
+    }
 }
 
 fn read_process(directory: &Path, page: u64) -> Option<Process> {
@@ -162,14 +173,18 @@ fn read_process(directory: &Path, page: u64) -> Option<Process> {
         wait_channel,
         memory: resident_pages.saturating_mul(page),
         threads: stat.threads,
+        is_ending: stat.is_ending(),
     })
 }
 
 /// The flag of a kernel thread in field 9 of `stat` (include/linux/sched.h).
 const PF_KTHREAD: u64 = 0x0020_0000;
 
-/// The flag there of one that ends: it has taken its SIGKILL and gives its memory back.
+/// The flag there of one that gives its memory back.
 const PF_EXITING: u64 = 0x4;
+
+/// The flag there of one that has taken the signal that ends it.
+const PF_SIGNALED: u64 = 0x400;
 
 #[derive(Debug, PartialEq, Eq)]
 struct Stat {
@@ -182,6 +197,13 @@ struct Stat {
     resident_pages: u64,
     /// signals that wait for the first thread, 1 to 31, signal n being bit n - 1
     pending: u64,
+}
+
+impl Stat {
+    fn is_ending(&self) -> bool {
+        let is_killed = self.pending & 1 << (libc::SIGKILL - 1) != 0;
+        is_killed || self.flags & (PF_EXITING | PF_SIGNALED) != 0
+    }
 }
 
 /// The name is in parentheses and may hold anything, parentheses, blanks and line feeds too: it ends at the last

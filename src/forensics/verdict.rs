@@ -1,8 +1,7 @@
 //! The verdict on an end.
 
-use super::why;
-use super::{Kills, Memory};
-use std::time::Duration;
+use super::facts::{CAUSES, Facts, Outcome, Signal};
+use super::figures::Memory;
 
 /// How a program ended, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -11,11 +10,11 @@ pub enum Verdict {
     Ok,
     /// another exit code
     Failed,
-    /// ended after a stop signal that was forwarded, whatever the code
+    /// ended in a stop, whatever the code
     Stopped,
     /// the kernel's OOM killer took the program
     OomKilled,
-    /// the OOM killer took another process, and the program then failed
+    /// the OOM killer took another process, and the program failed shortly after
     OomChild,
     /// looks like memory, and no counter can prove it
     OomSuspected,
@@ -50,119 +49,45 @@ impl Verdict {
     }
 }
 
-/// A signal by number and name: `Signal { number: 15, name: "SIGTERM" }`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Signal<'a> {
-    /// 1 to 64
-    pub number: i32,
-    /// for the sentence only
-    pub name: &'a str,
-}
-
-/// What wait(2) told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome<'a> {
-    /// the program ended itself with this exit code, 0 to 255
-    Exited(i32),
-    /// this signal ended it
-    Signaled(Signal<'a>),
-}
-
-/// The first stop signal that was forwarded to the program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stop<'a> {
-    /// which
-    pub signal: Signal<'a>,
-    /// how long before the end
-    pub before_end: Duration,
-}
-
-/// A process other than the program that was the OOM killer's victim.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Victim<'a> {
-    /// its process ID as PID 1 sees it
-    pub pid: i32,
-    /// its name or command, where that is known
-    pub command: Option<&'a str>,
-}
-
-/// All that is known about an end.
-#[derive(Debug, Clone, Copy)]
-pub struct Facts<'a> {
-    /// whether the program was executed; if not, it was our child that ended, before it became the program
-    pub executed: bool,
-    /// how it ended
-    pub outcome: Outcome<'a>,
-    /// from its start to its end
-    pub runtime: Duration,
-    /// absent when no stop signal was forwarded before the end
-    pub stop: Option<Stop<'a>>,
-    /// `--kill-after`, when epitaph has sent SIGKILL for it
-    pub kill_after: Option<Duration>,
-    /// the memory cgroup before the program's start, raw
-    pub before: Option<Memory>,
-    /// the memory cgroup at the program's end, raw; absent where nothing was readable
-    pub after: Option<Memory>,
-    /// absent where no kill counter was readable
-    pub kills: Option<Kills>,
-    /// a victim that PID 1 reaped before the program's end, the last one of several
-    pub victim: Option<Victim<'a>>,
-}
-
-/// A verdict with its evidence.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Judgement {
-    /// the word
-    pub verdict: Verdict,
-    /// one sentence with the figures, at most 300 bytes, without control characters
-    pub why: String,
-}
-
-/// Judges an end, but for that of a program that could not be executed, which is [`Verdict::NotStarted`]: there was
-/// nothing to kill or to stop. The first rule that holds decides:
+/// The first rule that holds decides:
 ///
 /// 1. SIGKILL that epitaph sent is `kill_after`. PID 1 saw itself do it, to a program that was still there; nothing
-///    weaker may contradict that, and an OOM kill shortly before was then of another process, since its victim
-///    would have been dead already.
-/// 2. SIGKILL with a kill that is not explained by other processes is `oom_killed`, while stopping too: that a
-///    server died for memory as it wrote its state down is what one has to know, and that it was being stopped is in
-///    the record anyway. Old kills (before the start, or outlived) and victims that PID 1 reaped explain nothing here.
-/// 3. After a forwarded stop signal any other end is `stopped`, whatever the code. SIGKILL too: who sent it is not
-///    known, and the sentence says that it was one.
+///    weaker may contradict that. An OOM kill shortly before was then of another process, since its victim would have
+///    been dead already. It is `kill_after` too when the kernel refused that SIGKILL and PID 1 ended instead.
+/// 2. SIGKILL with a kill that is not explained by other processes is `oom_killed`, while stopping too: that a server
+///    died for memory as it wrote its state down is what one has to know, and that it was being stopped is in the record
+///    anyway. Old kills (before the start, or outlived) and victims that PID 1 reaped explain nothing here.
+/// 3. In a stop any other end is `stopped`, whatever the code. SIGKILL too: who sent it is not known, and the sentence
+///    says that it was one.
 /// 4. Exit code 0 is `ok`, even if workers were killed: the program coped.
-/// 5. SIGKILL: without a readable counter `oom_suspected`; if all kills were of others `oom_child` (either that kill
-///    led to this end or it was this end; it was about memory both ways); with a counter that did not rise `killed`.
-/// 6. An exit code other than 0: `oom_child` if the counter rose, since a program that exits was not itself the
-///    victim; for 137 without a readable counter `oom_suspected` (a shell turns its child's SIGKILL into 137); else
-///    `failed`.
-/// 7. SIGABRT at 95 % of the limit or above is `oom_suspected`: a failed allocation ends in abort(3) in many
-///    languages.
-/// 8. The signals of a fault are `crashed`, all others `signaled`. A worker's OOM kill is in the sentence but does
-///    not change the word: the signal is the program's own, and tells more than a kill that may be hours old.
-pub fn judge(facts: &Facts) -> Judgement {
-    let verdict = decide(facts);
-    Judgement { verdict, why: why::sentence(verdict, facts) }
-}
-
-fn decide(facts: &Facts) -> Verdict {
-    let total = facts.kills.map(|kills| kills.total());
+/// 5. SIGKILL: without a readable counter `oom_suspected`; if a kill of another process was, or may have been, within
+///    [`CAUSES`] of the end, `oom_child` (either that kill led to this end or it was this end; it was about memory both
+///    ways); else `killed`.
+/// 6. An exit code other than 0: `oom_child` for such a kill too, since a program that exits was not itself the victim;
+///    for 137 without a readable counter `oom_suspected` (a shell turns its child's SIGKILL into 137); else `failed`.
+/// 7. SIGABRT at 95 % of the limit or above is `oom_suspected`: a failed allocation ends in abort(3) in many languages.
+/// 8. The signals of a fault are `crashed`, all others `signaled`. A worker's OOM kill is in the sentence but does not
+///    change the word: the signal is the program's own, and tells more than a kill that may be hours old.
+///
+/// A kill that took a helper of epitaph is no cause of anything here.
+pub(super) fn decide(facts: &Facts) -> Verdict {
     let is_kill =
         matches!(facts.outcome, Outcome::Signaled(Signal { number, .. }) if number == libc::SIGKILL);
+    let is_caused = facts
+        .kills
+        .is_some_and(|kills| kills.of_children() > 0 && kills.last.is_some_and(|last| last <= CAUSES));
     match facts.outcome {
-        _ if is_kill && facts.kill_after.is_some() => Verdict::KillAfter,
+        Outcome::StillRuns => Verdict::KillAfter,
+        _ if is_kill && facts.kill_after.is_some_and(|kill| kill.refused.is_none()) => Verdict::KillAfter,
         _ if is_kill && facts.kills.is_some_and(|kills| kills.unexplained() > 0) => Verdict::OomKilled,
         _ if facts.stop.is_some() => Verdict::Stopped,
         Outcome::Exited(0) => Verdict::Ok,
-        Outcome::Signaled(_) if is_kill => match total {
-            None => Verdict::OomSuspected,
-            Some(0) => Verdict::Killed,
-            Some(_) => Verdict::OomChild,
-        },
-        Outcome::Exited(code) => match total {
-            None if code == KILLED_CODE => Verdict::OomSuspected,
-            None | Some(0) => Verdict::Failed,
-            Some(_) => Verdict::OomChild,
-        },
+        Outcome::Signaled(_) if is_kill && facts.kills.is_none() => Verdict::OomSuspected,
+        Outcome::Signaled(_) if is_kill && is_caused => Verdict::OomChild,
+        Outcome::Signaled(_) if is_kill => Verdict::Killed,
+        Outcome::Exited(KILLED_CODE) if facts.kills.is_none() => Verdict::OomSuspected,
+        Outcome::Exited(_) if is_caused => Verdict::OomChild,
+        Outcome::Exited(_) => Verdict::Failed,
         Outcome::Signaled(Signal { number: libc::SIGABRT, .. }) if near_limit(facts).is_some() => {
             Verdict::OomSuspected
         }
@@ -191,6 +116,3 @@ pub(super) fn near_limit(facts: &Facts) -> Option<(u64, u64)> {
     let used = own_peak.into_iter().chain(after.usage).max()?;
     (u128::from(used) * 100 >= u128::from(limit) * 95).then_some((used, limit))
 }
-
-#[cfg(test)]
-mod tests;

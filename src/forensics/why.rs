@@ -1,7 +1,7 @@
 //! The sentence beside a verdict.
 
-use super::kills::SPARED;
-use super::verdict::{Facts, KILLED_CODE, Outcome, Verdict, near_limit};
+use super::facts::{Facts, Outcome, SPARED};
+use super::verdict::{KILLED_CODE, Verdict, near_limit};
 use std::fmt::{self, Write};
 use std::time::Duration;
 
@@ -37,13 +37,23 @@ fn write(to: &mut Sentence, verdict: Verdict, facts: &Facts) -> fmt::Result {
             return peak(to, facts);
         }
         Verdict::KillAfter => {
-            let limit = Span(facts.kill_after.unwrap_or_default());
-            write!(
-                to,
-                "epitaph sent SIGKILL because {} still ran {limit} after the stop signal",
-                whom(facts)
-            )?;
-            after_stop(to, facts, "; it ended ")?;
+            let limit = Span(facts.kill_after.map(|kill| kill.after).unwrap_or_default());
+            if let Some(reason) = facts.kill_after.and_then(|kill| kill.refused) {
+                write!(
+                    to,
+                    "{} still ran {limit} after the stop signal, and epitaph may not signal it ",
+                    capital(facts)
+                )?;
+                write!(to, "({}), so epitaph ended and the kernel killed the rest", Word(reason))?;
+            } else {
+                write!(
+                    to,
+                    "epitaph sent SIGKILL because {} still ran {limit} after the stop signal",
+                    whom(facts)
+                )?;
+                after_stop(to, facts, "; it ended ")?;
+            }
+            refused(to, facts)?;
         }
         Verdict::OomChild => {
             write!(to, "The kernel's OOM killer took another process")?;
@@ -73,7 +83,10 @@ fn write(to: &mut Sentence, verdict: Verdict, facts: &Facts) -> fmt::Result {
                 return write!(to, "; no OOM kill counter is readable that could tell whether it was memory");
             }
         }
-        Verdict::Killed => write!(to, "SIGKILL ended {} after {}", whom(facts), Span(facts.runtime))?,
+        Verdict::Killed => {
+            write!(to, "SIGKILL ended {} after {}", whom(facts), Span(facts.runtime))?;
+            refused(to, facts)?;
+        }
         Verdict::Stopped => {
             subject(to, facts)?;
             ending(to, facts)?;
@@ -83,6 +96,8 @@ fn write(to: &mut Sentence, verdict: Verdict, facts: &Facts) -> fmt::Result {
             subject(to, facts)?;
             ending(to, facts)?;
             write!(to, " after {}", Span(facts.runtime))?;
+            refused(to, facts)?;
+            other_signal(to, facts)?;
         }
     }
     other_kills(to, verdict, facts)
@@ -93,10 +108,16 @@ fn other_kills(to: &mut Sentence, verdict: Verdict, facts: &Facts) -> fmt::Resul
     let looks_killed = match facts.outcome {
         Outcome::Exited(code) => code == KILLED_CODE,
         Outcome::Signaled(signal) => signal.number == libc::SIGKILL || verdict == Verdict::OomSuspected,
+        Outcome::StillRuns => false,
     };
     match facts.kills {
         Some(kills) if kills.total() > 0 => {
-            write!(to, "; the OOM killer took another process meanwhile: ")?;
+            let whom = if kills.of_children() > 0 { "another process" } else { "a helper of epitaph" };
+            write!(to, "; the OOM killer took {whom}")?;
+            if let Some(last) = kills.last {
+                write!(to, " {} before the end", Span(last))?;
+            }
+            write!(to, ": ")?;
             rise(to, facts)
         }
         Some(kills) if looks_killed && verdict != Verdict::KillAfter => {
@@ -113,8 +134,12 @@ fn whom(facts: &Facts) -> &'static str {
     if facts.executed { "the program" } else { "the process that was to become the program" }
 }
 
+fn capital(facts: &Facts) -> &'static str {
+    if facts.executed { "The program" } else { "The process that was to become the program" }
+}
+
 fn subject(to: &mut Sentence, facts: &Facts) -> fmt::Result {
-    to.write_str(if facts.executed { "The program " } else { "The process that was to become the program " })
+    write!(to, "{} ", capital(facts))
 }
 
 /// "ended with exit code 3", "was ended by SIGSEGV".
@@ -122,12 +147,32 @@ fn ending(to: &mut Sentence, facts: &Facts) -> fmt::Result {
     match facts.outcome {
         Outcome::Exited(code) => write!(to, "ended with exit code {code}"),
         Outcome::Signaled(signal) => write!(to, "was ended by {}", Word(signal.name)),
+        Outcome::StillRuns => write!(to, "still ran"),
     }
 }
 
 fn after_stop(to: &mut Sentence, facts: &Facts, lead: &str) -> fmt::Result {
     let Some(stop) = facts.stop else { return Ok(()) };
-    write!(to, "{lead}{} after {} was forwarded", Span(stop.before_end), Word(stop.signal.name))
+    let name = Word(stop.signal.name);
+    if stop.forwarded {
+        write!(to, "{lead}{} after {name} was forwarded", Span(stop.before_end))
+    } else {
+        write!(to, "{lead}as {name} reached epitaph too, which did not have to forward it any more")
+    }
+}
+
+/// A stop signal that did not reach the program.
+fn refused(to: &mut Sentence, facts: &Facts) -> fmt::Result {
+    let Some(refused) = facts.refused else { return Ok(()) };
+    let (name, ago) = (Word(refused.signal.name), Span(refused.before_end));
+    write!(to, "; {name}, {ago} before, could not be forwarded: {}", Word(refused.reason))
+}
+
+/// Another signal, which may be why.
+fn other_signal(to: &mut Sentence, facts: &Facts) -> fmt::Result {
+    let Some(other) = facts.other else { return Ok(()) };
+    write!(to, ", {} after {}{}", Span(other.before_end), Word(other.signal.name), other.from)?;
+    write!(to, "; it is no stop signal here (EPITAPH_STOP_SIGNAL)")
 }
 
 fn rise(to: &mut Sentence, facts: &Facts) -> fmt::Result {

@@ -1,7 +1,7 @@
 //! Asking the task metadata endpoint: which requests, how often, and what is made of the answers.
 
 use super::http::{BaseUrl, Client, Failure};
-use super::metadata::{self, NotMetadata, Told};
+use super::metadata::{self, Findings, NotMetadata};
 use super::{Deadline, Field, Source};
 use std::fmt;
 use std::time::Duration;
@@ -19,23 +19,28 @@ pub enum Trouble {
     Nonsense(NotMetadata),
     /// the answers held no task ARN or no container ID
     Incomplete,
+    /// the task in the answer does not hold this container
+    AnotherTask,
 }
 
 impl Trouble {
     /// Whether asking again later may help.
-    pub fn passes(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         match self {
             // An agent that restarts answers 404 until it has read its state again.
-            Trouble::Failed(failure) => failure.passes() || matches!(failure, Failure::Status(404)),
-            Trouble::Nonsense(_) => false,
+            Trouble::Failed(failure) => failure.is_transient() || matches!(failure, Failure::Status(404)),
+            Trouble::Nonsense(_) | Trouble::AnotherTask => false,
             Trouble::Incomplete => true,
         }
     }
-}
 
-impl Trouble {
+    /// Whether the agent does not know who asks.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, Trouble::Failed(Failure::Status(404)))
+    }
+
     /// Whether nobody answered at all.
-    pub fn is_away(&self) -> bool {
+    pub fn is_unreachable(&self) -> bool {
         matches!(self, Trouble::Failed(Failure::TimedOut | Failure::Unreachable(_)))
     }
 }
@@ -46,6 +51,7 @@ impl fmt::Display for Trouble {
             Trouble::Failed(failure) => failure.fmt(f),
             Trouble::Nonsense(error) => error.fmt(f),
             Trouble::Incomplete => f.write_str("its answer names no task, or no container ID"),
+            Trouble::AnotherTask => f.write_str("the task in its answer does not hold this container"),
         }
     }
 }
@@ -54,7 +60,7 @@ impl fmt::Display for Trouble {
 #[derive(Debug, Default)]
 pub struct Heard {
     /// what the answers told
-    pub told: Told,
+    pub findings: Findings,
     /// what went wrong
     pub trouble: Option<Trouble>,
 }
@@ -73,16 +79,17 @@ pub fn task_metadata(
 ) -> Heard {
     let mut heard = Heard::default();
     match patiently(client, &base.join(""), deadline, &|body| metadata::container(body, source)) {
-        Ok(told) => heard.add(told),
+        Ok(findings) => heard.add(findings),
         Err(trouble) => {
-            let is_away = trouble.is_away();
+            // Version 4 answers with 404 to an unknown endpoint ID alone, and knows it no better in another document.
+            let is_final = trouble.is_unreachable() || (source == Source::MetadataV4 && trouble.is_unknown());
             heard.trouble = Some(trouble);
-            if is_away {
+            if is_final {
                 return heard;
             }
         }
     }
-    let known = |heard: &Heard, field| heard.told.identity.get(field).map(str::to_owned);
+    let known = |heard: &Heard, field| heard.findings.identity.get(field).map(str::to_owned);
     let id = known(&heard, Field::ContainerId).or_else(|| id.map(str::to_owned));
     let parse = |body: &[u8]| metadata::task(body, id.as_deref(), source);
     // The program waits for this. Once it is known who the container is, what else the task tells is worth one
@@ -90,7 +97,7 @@ pub fn task_metadata(
     let is_sufficient = id.is_some() && known(&heard, Field::TaskArn).is_some();
     let ask = if is_sufficient { once } else { patiently };
     match ask(client, &base.join("/task"), deadline, &parse) {
-        Ok(told) => heard.add(told),
+        Ok(findings) => heard.add(findings),
         Err(trouble) => heard.trouble = heard.trouble.or(Some(trouble)),
     }
     if heard.trouble.is_none() && (id.is_none() || known(&heard, Field::TaskArn).is_none()) {
@@ -99,51 +106,67 @@ pub fn task_metadata(
     heard
 }
 
-/// Asks the version 2 endpoint at `base`, which knows a task by the address that the request comes from.
+/// Asks the version 2 endpoint at `base`, which knows a task by the address that the request comes from. That is also
+/// the address of whoever shares the network with a container of ECS, so the answer counts only if the task holds the
+/// container `id`.
 ///
 /// # Errors
-/// [`Trouble`], also where the answer names no task.
+/// [`Trouble`], also where the answer names no task or another one.
 pub fn task_v2(
     client: &Client,
     base: &BaseUrl,
     id: Option<&str>,
     deadline: Deadline,
-) -> Result<Told, Trouble> {
+) -> Result<Findings, Trouble> {
     let parse = |body: &[u8]| metadata::task(body, id, Source::MetadataV2);
-    let told = patiently(client, &base.join("/metadata"), deadline, &parse)?;
-    told.identity.get(Field::TaskArn).is_some().then_some(told).ok_or(Trouble::Incomplete)
+    let findings = patiently(client, &base.join("/metadata"), deadline, &parse)?;
+    let (arn, own) = (findings.identity.get(Field::TaskArn), findings.identity.get(Field::ContainerId));
+    match (arn, id) {
+        (None, _) => Err(Trouble::Incomplete),
+        (Some(_), Some(id)) if own == Some(id) => Ok(findings),
+        (Some(_), _) => Err(Trouble::AnotherTask),
+    }
 }
 
 impl Heard {
-    fn add(&mut self, told: Told) {
+    fn add(&mut self, findings: Findings) {
         // Both answers are the same agent's, so a difference between them is no contradiction.
-        let _ = self.told.identity.merge(told.identity);
-        self.told.rejected.extend(told.rejected);
+        let _ = self.findings.identity.merge(findings.identity);
+        self.findings.rejected.extend(findings.rejected);
+        self.findings.containers.extend(findings.containers);
+        self.findings.network_mode = self.findings.network_mode.take().or(findings.network_mode);
     }
 }
 
 /// Makes values of a body.
-pub type Parse<'a> = dyn Fn(&[u8]) -> Result<Told, NotMetadata> + 'a;
+pub type Parse<'a> = dyn Fn(&[u8]) -> Result<Findings, NotMetadata> + 'a;
 
 /// Sends one request.
 ///
 /// # Errors
 /// [`Trouble`]
-pub fn once(client: &Client, url: &str, deadline: Deadline, parse: &Parse) -> Result<Told, Trouble> {
-    let body = client.get(url, deadline).map_err(Trouble::Failed)?;
-    parse(&body).map_err(Trouble::Nonsense)
+pub fn once(client: &Client, url: &str, deadline: Deadline, parse: &Parse) -> Result<Findings, Trouble> {
+    parse(&body(client, url, deadline)?).map_err(Trouble::Nonsense)
 }
 
-/// Repeats the request while its failure is one that passes and the deadline has not.
+/// The body of the answer to one request.
+///
+/// # Errors
+/// [`Trouble`]
+pub fn body(client: &Client, url: &str, deadline: Deadline) -> Result<Vec<u8>, Trouble> {
+    client.get(url, deadline).map_err(Trouble::Failed)
+}
+
+/// Repeats the request while its failure is transient and the deadline has not passed.
 ///
 /// A 404 is repeated once: the agent registers a container before it starts it, so it means an unknown
 /// container, but for an instant after the agent's own restart.
-fn patiently(client: &Client, url: &str, deadline: Deadline, parse: &Parse) -> Result<Told, Trouble> {
+fn patiently(client: &Client, url: &str, deadline: Deadline, parse: &Parse) -> Result<Findings, Trouble> {
     let mut pause = FIRST_PAUSE;
     let mut not_found = 0;
     loop {
         let trouble = match once(client, url, deadline, parse) {
-            Ok(told) => return Ok(told),
+            Ok(findings) => return Ok(findings),
             Err(trouble) => trouble,
         };
         let again = match &trouble {
@@ -152,8 +175,8 @@ fn patiently(client: &Client, url: &str, deadline: Deadline, parse: &Parse) -> R
                 not_found += 1;
                 not_found == 1
             }
-            Trouble::Failed(failure) => failure.passes(),
-            Trouble::Nonsense(_) | Trouble::Incomplete => false,
+            Trouble::Failed(failure) => failure.is_transient(),
+            Trouble::Nonsense(_) | Trouble::Incomplete | Trouble::AnotherTask => false,
         };
         if !again || !deadline.sleep(pause) {
             return Err(trouble);

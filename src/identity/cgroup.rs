@@ -4,7 +4,10 @@
 //! default on cgroup v2) they show `/`, and tell nothing.
 
 use super::container_id::{container_id, names_ecs, task_id};
-use super::{Field, Identity, Source};
+use super::{Field, Identity, Kernel, Source};
+
+/// Parts of a path that are looked at for the containers around this one.
+const DEEPEST: usize = 64;
 
 /// Who the container is, by the text of `/proc/self/cpuset` and of `/proc/self/cgroup` (empty where the
 /// file cannot be read). Formats: cgroups(7), "/proc files", and cpuset(7).
@@ -37,6 +40,20 @@ pub fn parse(cpuset: &str, cgroup: &str) -> Identity {
     let _ = identity.offer(Field::ContainerId, id.unwrap_or_default(), source);
     let _ = identity.derive(Field::TaskId, task_id(path).unwrap_or_default(), source);
     identity
+}
+
+/// The same with the containers that this one is in, in no order: what nobody can copy from elsewhere.
+pub fn kernel(identity: &Identity, cpuset: &str, cgroup: &str) -> Kernel {
+    let id = identity.get(Field::ContainerId).map(str::to_owned);
+    let mut outer = Vec::new();
+    if id.is_some() {
+        for path in cpuset.lines().take(1).chain(cgroup.lines().filter_map(path_of)) {
+            let ends = path.match_indices('/').map(|(place, _)| place).chain([path.len()]).take(DEEPEST);
+            let ids = ends.filter_map(|end| container_id(path.get(..end)?)).map(str::to_owned);
+            outer.extend(ids.filter(|one| Some(one) != id.as_ref()));
+        }
+    }
+    Kernel { id, task: identity.get(Field::TaskId).map(str::to_owned), outer }
 }
 
 /// The path in the line of the cpuset controller of version 1, mounted alone as it usually is.
@@ -83,6 +100,17 @@ mod tests {
     fn the_inner_container_where_a_controller_was_not_handed_on() {
         let cgroup = format!("4:memory:/docker/{OUTER}/docker/{INNER}\n3:cpuset:/docker/{OUTER}\n");
         assert_eq!(found(&format!("/docker/{OUTER}\n"), &cgroup), Some((INNER.into(), Source::Cgroup)));
+    }
+
+    #[test]
+    fn the_containers_around_it() {
+        let cgroup = format!("4:memory:/docker/{OUTER}/docker/{INNER}\n3:cpuset:/docker/{OUTER}\n");
+        let cpuset = format!("/docker/{OUTER}\n");
+        let known = kernel(&parse(&cpuset, &cgroup), &cpuset, &cgroup);
+        assert_eq!((known.id.as_deref(), known.outer), (Some(INNER), vec![OUTER.to_owned(); 3]));
+        let alone = format!("0::/docker/{INNER}\n");
+        assert_eq!(kernel(&parse("", &alone), "", &alone).outer, [""; 0]);
+        assert_eq!(kernel(&parse("/", "0::/"), "/", "0::/"), Kernel::default());
     }
 
     #[test]

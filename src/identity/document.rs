@@ -9,30 +9,46 @@ use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 
-/// Values that are kept of one document. A task of 32 containers with everything has some 600.
-const MOST_VALUES: usize = 1024;
+/// Values that are kept of one document. The metadata of a task of 32 containers have some 600, its statistics some 3,000.
+const MOST_VALUES: usize = 4096;
 
-/// Elements of an array that are looked at. ECS allows 10 containers in a task definition, and adds few.
+/// Elements of an array, or members of a map, that are looked at. ECS allows 10 containers in a task definition, and adds few.
 const MOST_ELEMENTS: usize = 32;
 
 /// Bytes that are kept of a string: more than any field takes, so that one which is too long is seen to be.
-const LONGEST: usize = 600;
+const LONGEST: usize = 1100;
 
 /// What is wanted of a JSON value.
-pub(super) enum Want {
+pub(crate) enum Want {
     /// a string, or a whole number as its digits
     Text(Key),
+    /// `true`, kept as that word; `false` says no more than nothing
+    Flag(Key),
     /// these members of an object
     Object(&'static [(&'static str, Want)]),
     /// the first element of an array
     First(&'static Want),
-    /// every element of an array, up to [`MOST_ELEMENTS`], numbered from 1
+    /// every element of an array, up to [`MOST_ELEMENTS`], numbered from 1; within an element see [`nested`]
     Each(&'static Want),
+    /// every member of an object whose names are data, numbered as of [`Want::Each`]; the name is a [`Key::Name`]
+    Map(&'static Want),
+    /// a number that may have a fraction, in thousandths
+    Milli(Key),
+}
+
+/// The number of an element that is within another: of an array, or a map, in an element of one.
+pub(crate) const fn nested(element: usize, number: usize) -> usize {
+    element * (MOST_ELEMENTS + 1) + number
+}
+
+/// The element that a nested one is within.
+pub(crate) const fn outer(element: usize) -> usize {
+    element / (MOST_ELEMENTS + 1)
 }
 
 /// What a value is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Key {
+pub(crate) enum Key {
     /// a field of the identity
     Field(Field),
     /// a cluster, by its name or its ARN
@@ -43,17 +59,21 @@ pub(super) enum Key {
     Status,
     /// a limit in MiB
     Memory,
+    /// the name of a member of a map
+    Name,
+    /// something else, by a name of the reader's own
+    Named(&'static str),
 }
 
 /// A field of the identity.
-pub(super) const fn field(field: Field) -> Want {
+pub(crate) const fn field(field: Field) -> Want {
     Want::Text(Key::Field(field))
 }
 
 /// A value that was wanted and found.
 #[derive(Debug)]
-pub(super) struct Found {
-    /// 0, or the number of the element of [`Want::Each`] that it is part of
+pub(crate) struct Found {
+    /// 0, or the number of the element of [`Want::Each`] or [`Want::Map`] that it is part of
     pub element: usize,
     pub key: Key,
     pub text: String,
@@ -77,7 +97,7 @@ impl fmt::Display for NotMetadata {
 impl std::error::Error for NotMetadata {}
 
 /// Everything in `body` that is wanted, in its order.
-pub(super) fn read(body: &[u8], want: &'static Want) -> Result<Vec<Found>, NotMetadata> {
+pub(crate) fn read(body: &[u8], want: &'static Want) -> Result<Vec<Found>, NotMetadata> {
     let mut found = Vec::new();
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let walk = Walk { want, element: 0, found: &mut found };
@@ -94,6 +114,9 @@ pub(super) fn read(body: &[u8], want: &'static Want) -> Result<Vec<Found>, NotMe
     }
 }
 
+/// The name of a member of a map.
+const NAME: Want = Want::Text(Key::Name);
+
 struct Walk<'a> {
     want: &'static Want,
     element: usize,
@@ -102,9 +125,23 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn keep(self, text: &str) {
-        if let Want::Text(key) = *self.want
-            && self.found.len() < MOST_VALUES
-        {
+        if let Want::Text(key) | Want::Flag(key) = *self.want {
+            self.keep_as(key, text);
+        }
+    }
+
+    fn keep_milli(self, number: f64) {
+        if let Want::Milli(key) = *self.want {
+            // As a number of at most 15 digits it is exact enough, and what is none is not told.
+            let milli = (number * 1000.0).round();
+            if (0.0..1e15).contains(&milli) {
+                self.keep_as(key, &format!("{milli:.0}"));
+            }
+        }
+    }
+
+    fn keep_as(self, key: Key, text: &str) {
+        if self.found.len() < MOST_VALUES {
             let end = (0..=text.len().min(LONGEST)).rfind(|&end| text.is_char_boundary(end));
             let text = text.get(..end.unwrap_or(0)).unwrap_or_default().to_owned();
             self.found.push(Found { element: self.element, key, text });
@@ -135,7 +172,10 @@ impl<'de> Visitor<'de> for Walk<'_> {
         Ok(())
     }
 
-    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
+    fn visit_bool<E: Error>(self, flag: bool) -> Result<(), E> {
+        if flag && matches!(self.want, Want::Flag(_)) {
+            self.keep("true");
+        }
         Ok(())
     }
 
@@ -143,17 +183,25 @@ impl<'de> Visitor<'de> for Walk<'_> {
         Ok(())
     }
 
-    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
+    fn visit_f64<E: Error>(self, number: f64) -> Result<(), E> {
+        self.keep_milli(number);
         Ok(())
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<(), E> {
-        self.keep(&number.to_string());
+        if let Want::Milli(_) = self.want {
+            #[allow(clippy::cast_precision_loss, reason = "beyond what is taken anyway")]
+            self.keep_milli(number as f64);
+        } else if let Want::Text(_) = self.want {
+            self.keep(&number.to_string());
+        }
         Ok(())
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        self.keep(text);
+        if matches!(self.want, Want::Text(_)) {
+            self.keep(text);
+        }
         Ok(())
     }
 
@@ -161,10 +209,11 @@ impl<'de> Visitor<'de> for Walk<'_> {
         let (want, most) = match self.want {
             Want::First(want) => (*want, 1),
             Want::Each(want) => (*want, MOST_ELEMENTS),
-            Want::Text(_) | Want::Object(_) => (self.want, 0),
+            Want::Text(_) | Want::Flag(_) | Want::Milli(_) | Want::Object(_) | Want::Map(_) => (self.want, 0),
         };
         for number in 1..=most {
-            let element = if matches!(self.want, Want::Each(_)) { number } else { self.element };
+            let is_each = matches!(self.want, Want::Each(_));
+            let element = if is_each { nested(self.element, number) } else { self.element };
             if array.next_element_seed(self.inner(want, element))?.is_none() {
                 return Ok(());
             }
@@ -176,6 +225,15 @@ impl<'de> Visitor<'de> for Walk<'_> {
     fn visit_map<A: MapAccess<'de>>(mut self, mut object: A) -> Result<(), A::Error> {
         let members = match self.want {
             Want::Object(members) => *members,
+            Want::Map(want) => {
+                for number in 1..=MOST_ELEMENTS {
+                    let element = nested(self.element, number);
+                    let Some(()) = object.next_key_seed(self.inner(&NAME, element))? else { return Ok(()) };
+                    object.next_value_seed(self.inner(want, element))?;
+                }
+                while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                return Ok(());
+            }
             _ => &[],
         };
         while let Some(want) = object.next_key_seed(Name(members))? {
@@ -219,6 +277,7 @@ mod tests {
         ("a", Want::Text(Key::Kind)),
         ("b", Want::Each(&Want::Object(&[("a", Want::Text(Key::Kind))]))),
         ("c", Want::First(&Want::Text(Key::Status))),
+        ("d", Want::Flag(Key::Named("d"))),
     ]);
 
     fn found(body: &str) -> Vec<(usize, Key, String)> {
@@ -241,6 +300,50 @@ mod tests {
             let found = found(&body);
             assert_eq!(found, [(0, Key::Kind, "last".to_owned())], "{value}");
         }
+    }
+
+    #[test]
+    fn a_flag_is_kept_when_it_is_set() {
+        assert_eq!(found(r#"{"d":true}"#), [(0, Key::Named("d"), "true".to_owned())]);
+        for other in ["false", "null", "1", r#""true""#, "[true]", r#"{"d":true}"#] {
+            assert_eq!(found(&format!(r#"{{"d":{other}}}"#)), [], "{other}");
+        }
+    }
+
+    #[test]
+    fn names_that_are_data_and_what_is_within_elements() {
+        const MAP: Want = Want::Map(&Want::Object(&[
+            ("n", Want::Each(&Want::Text(Key::Kind))),
+            ("m", Want::Map(&Want::Text(Key::Status))),
+            ("c", Want::Milli(Key::Memory)),
+        ]));
+        let body =
+            r#"{"one":null,"two":{"n":["x",7],"m":{"eth0":1,"eth1":2},"c":0.25},"three":{"c":3,"n":["z"]}}"#;
+        let found = read(body.as_bytes(), &MAP).expect("an object");
+        let found: Vec<_> = found.iter().map(|one| (one.element, one.key, one.text.as_str())).collect();
+        let expected = [
+            (1, Key::Name, "one"),
+            (2, Key::Name, "two"),
+            (nested(2, 1), Key::Kind, "x"),
+            (nested(2, 2), Key::Kind, "7"),
+            (nested(2, 1), Key::Name, "eth0"),
+            (nested(2, 1), Key::Status, "1"),
+            (nested(2, 2), Key::Name, "eth1"),
+            (nested(2, 2), Key::Status, "2"),
+            (2, Key::Memory, "250"),
+            (3, Key::Name, "three"),
+            (3, Key::Memory, "3000"),
+            (nested(3, 1), Key::Kind, "z"),
+        ];
+        assert_eq!(found, expected);
+        assert_eq!((outer(nested(2, 1)), outer(nested(32, 32)), outer(2)), (2, 32, 0));
+        for wrong in ["-1", "1e300", "\"1\"", "true", "null", "[1]"] {
+            let body = format!(r#"{{"a":{{"c":{wrong}}}}}"#);
+            assert_eq!(read(body.as_bytes(), &MAP).expect("an object").len(), 1, "{wrong}");
+        }
+        let many: Vec<String> = (0..1000).map(|number| format!(r#""{number}":{{"c":1}}"#)).collect();
+        let body = format!("{{{}}}", many.join(","));
+        assert_eq!(read(body.as_bytes(), &MAP).expect("an object").len(), 2 * MOST_ELEMENTS);
     }
 
     #[test]

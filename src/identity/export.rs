@@ -2,6 +2,7 @@
 
 use super::otel;
 use super::{Field, Identity};
+use crate::shown::Shown;
 use std::fmt;
 
 /// The variables that every program gets.
@@ -46,15 +47,15 @@ impl fmt::Display for BadExport {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
             BadExport::Unknown(part) => {
-                write!(f, "\"{}\" is neither all, otel nor NAME=field", part.escape_debug())
+                write!(f, "\"{}\" is neither all, otel nor NAME=field", Shown::new(part))
             }
             BadExport::Name(name) => write!(
                 f,
                 "\"{}\" cannot name a variable (letters, digits and _, no digit first)",
-                name.escape_debug()
+                Shown::new(name)
             ),
             BadExport::Field(field) => {
-                write!(f, "no field is named \"{}\"; there are", field.escape_debug())?;
+                write!(f, "no field is named \"{}\"; there are", Shown::new(field))?;
                 Field::ALL.iter().try_for_each(|field| write!(f, " {}", field.name()))
             }
         }

@@ -39,12 +39,15 @@ fields! {
     Image "image" "The image as the task definition names it.",
     ImageId "image_id" "The digest of the image.",
     Hostname "hostname" "The host name of the container.",
-    Ip "ip" "The first IPv4 address of the container.",
+    Ip "ip" "The first IPv4 address of the container, or the first IPv6 address where it has no other.",
     LogGroup "log_group" "The CloudWatch log group of the awslogs driver.",
     LogStream "log_stream" "The CloudWatch log stream of the awslogs driver.",
     CreatedAt "created_at" "When the container was created: RFC 3339.",
-    StartedAt "started_at" "When the container was started: RFC 3339.",
+    StartedAt "started_at" "When this start of the container began: RFC 3339.",
+    RestartCount "restart_count" "How often its restart policy has restarted the container.",
     NetworkWaitMs "network_wait_ms" "Milliseconds from the pause container's start to this one's.",
+    PullMs "pull_ms" "Milliseconds that the pull of the task's images took.",
+    FaultInjection "fault_injection" "`true` where faults may be injected into the task's network.",
     ClusterArn "cluster_arn" "The ARN of the cluster.",
 }
 
@@ -57,6 +60,16 @@ impl Field {
     /// The place of the field in [`Field::ALL`].
     pub(super) fn index(self) -> usize {
         self as usize
+    }
+
+    /// Whether the value is a number in a record.
+    pub fn is_number(self) -> bool {
+        matches!(self, Field::RestartCount | Field::NetworkWaitMs | Field::PullMs)
+    }
+
+    /// Whether the value, which is always `true`, is a truth value in a record.
+    pub fn is_flag(self) -> bool {
+        self == Field::FaultInjection
     }
 
     /// Whether two sources that tell different values cannot both be right.

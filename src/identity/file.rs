@@ -5,7 +5,7 @@
 //! container's start, with the container's ID and the status `READY`; or never, when it fails.
 
 use super::document::{Key, NotMetadata, Want, field, read as pick};
-use super::metadata::Told;
+use super::metadata::Findings;
 use super::{Deadline, Field, Source};
 use crate::sys::reason;
 use std::fmt;
@@ -43,7 +43,7 @@ const CONTENT: Want = Want::Object(&[
 #[derive(Debug, Default)]
 pub struct Reading {
     /// the values
-    pub told: Told,
+    pub findings: Findings,
     /// whether the agent has completed the file
     pub is_ready: bool,
 }
@@ -81,7 +81,7 @@ pub fn parse(body: &[u8]) -> Result<Reading, NotMetadata> {
             Key::Field(Field::DockerName) => one.text = one.text.trim_start_matches('/').to_owned(),
             _ => {}
         }
-        reading.told.offer(&one, SOURCE);
+        reading.findings.offer(&one, SOURCE);
     }
     Ok(reading)
 }
@@ -96,15 +96,15 @@ pub fn read(path: &Path) -> Result<Reading, Unreadable> {
 
 /// Reads the file again whenever it was replaced or written, until it is complete or `deadline` has passed, which
 /// is `None`: the agent may never complete it.
-pub fn wait_until_ready(path: &Path, deadline: Deadline) -> Option<Told> {
+pub fn wait_until_ready(path: &Path, deadline: Deadline) -> Option<Findings> {
     let mut before = None;
     loop {
         // The path and not an open file is looked at, because a rename puts another file there.
         let now = std::fs::metadata(path).ok().map(|metadata| version_of(&metadata));
         if now != before {
             before = now;
-            if let Ok(Reading { told, is_ready: true }) = read(path) {
-                return Some(told);
+            if let Ok(Reading { findings, is_ready: true }) = read(path) {
+                return Some(findings);
             }
         }
         if !deadline.sleep(LOOK_EVERY) {
@@ -157,15 +157,15 @@ mod tests {
     fn before_and_after_its_completion() {
         let reading = parse(format!("{{{}}}", first()).as_bytes()).expect("metadata");
         assert!(!reading.is_ready);
-        let identity = reading.told.identity;
+        let identity = reading.findings.identity;
         assert_eq!(identity.get(Field::TaskArn), Some(ARN));
         assert_eq!(identity.get(Field::InstanceArn), Some(INSTANCE));
         assert_eq!(identity.get(Field::ContainerId), None);
 
         let reading = parse(complete().as_bytes()).expect("metadata");
         assert!(reading.is_ready);
-        assert_eq!(reading.told.rejected, []);
-        let identity = reading.told.identity;
+        assert_eq!(reading.findings.rejected, []);
+        let identity = reading.findings.identity;
         for (field, value) in [
             (Field::ContainerId, ID),
             (Field::DockerName, "ecs-web-7-app-1"),
@@ -193,8 +193,8 @@ mod tests {
                 fs::rename(&next, &path).expect("a rename");
             })
         };
-        let told = wait_until_ready(&path, Deadline::after(Duration::from_secs(30))).expect("READY");
-        assert_eq!(told.identity.get(Field::ContainerId), Some(ID));
+        let findings = wait_until_ready(&path, Deadline::after(Duration::from_secs(30))).expect("READY");
+        assert_eq!(findings.identity.get(Field::ContainerId), Some(ID));
         writer.join().expect("the writer");
     }
 

@@ -5,6 +5,7 @@
 //! program, and must not see link-local requests), no redirect, no thread, no timer.
 
 use super::Deadline;
+use crate::shown::Shown;
 use crate::sys::reason;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -37,8 +38,7 @@ impl BaseUrl {
     /// # Errors
     /// One line that says what is wrong with it; its cause is `text` and never the network.
     pub fn parse(text: &str) -> Result<BaseUrl, BadUrl> {
-        let why =
-            |reason| BadUrl { url: text.chars().take(80).flat_map(char::escape_debug).collect(), reason };
+        let why = |reason| BadUrl { url: Shown::at_most(text, 160).to_string(), reason };
         if text.len() > LONGEST_URL {
             return Err(why("it is longer than 512 bytes"));
         }
@@ -108,7 +108,7 @@ pub enum Failure {
 
 impl Failure {
     /// Whether the same request may well succeed a moment later.
-    pub fn passes(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         match self {
             Failure::Unreachable(_) | Failure::TimedOut => true,
             Failure::Status(status) => *status == 429 || *status >= 500,
@@ -289,7 +289,7 @@ mod tests {
         let before = Instant::now();
         let failure = Client::new().get(&url, Deadline::after(Duration::from_secs(60)));
         assert!(
-            matches!(&failure, Err(failure @ Failure::Unreachable(_)) if failure.passes()),
+            matches!(&failure, Err(failure @ Failure::Unreachable(_)) if failure.is_transient()),
             "{failure:?}"
         );
         assert!(before.elapsed() < Duration::from_secs(30));

@@ -4,7 +4,7 @@
 //! container of the instance, so an answer counts only if it holds this container's full ID.
 
 use super::document::{Key, NotMetadata, Want, field, read};
-use super::metadata::{Told, element_of};
+use super::metadata::{Findings, element_of};
 use super::{Field, Source};
 use std::net::Ipv4Addr;
 
@@ -45,25 +45,25 @@ pub fn path_for(id: &str) -> String {
 ///
 /// # Errors
 /// [`NotMetadata`] when `body` is not a JSON object.
-pub fn task(body: &[u8], ours: &str) -> Result<Told, NotMetadata> {
+pub fn task(body: &[u8], ours: &str) -> Result<Findings, NotMetadata> {
     let found = read(body, &TASK)?;
-    let mut told = Told::default();
+    let mut findings = Findings::default();
     let has_arn = found.iter().any(|one| one.key == Key::Field(Field::TaskArn) && !one.text.is_empty());
-    let Some(own) = element_of(&found, Some(ours)).filter(|_| has_arn) else { return Ok(told) };
+    let Some(own) = element_of(&found, Some(ours)).filter(|_| has_arn) else { return Ok(findings) };
     for one in found.iter().filter(|one| one.element == 0 || one.element == own) {
-        told.offer(one, SOURCE);
+        findings.offer(one, SOURCE);
     }
-    Ok(told)
+    Ok(findings)
 }
 
 /// The answer to `/v1/metadata`: the container instance and its cluster.
 ///
 /// # Errors
 /// [`NotMetadata`] when `body` is not a JSON object.
-pub fn instance(body: &[u8]) -> Result<Told, NotMetadata> {
-    let mut told = Told::default();
-    read(body, &INSTANCE)?.iter().for_each(|one| told.offer(one, SOURCE));
-    Ok(told)
+pub fn instance(body: &[u8]) -> Result<Findings, NotMetadata> {
+    let mut findings = Findings::default();
+    read(body, &INSTANCE)?.iter().for_each(|one| findings.offer(one, SOURCE));
+    Ok(findings)
 }
 
 /// The default gateway by the text of `/proc/net/route` (proc_pid_net(5)): in bridge mode, the instance.
@@ -98,11 +98,11 @@ mod tests {
             {{"DockerId":"{ID}","DockerName":"ecs-web-7-app-1","Name":"app","Image":"web:1"}}]}}"#,
             other = "9".repeat(64)
         );
-        let told = task(body.as_bytes(), ID).expect("metadata");
-        assert_eq!(told.identity.get(Field::TaskArn), Some(ARN));
-        assert_eq!(told.identity.get(Field::Revision), Some("7"));
-        assert_eq!(told.identity.get(Field::ContainerName), Some("app"));
-        assert_eq!(told.identity.source(Field::ContainerId), Some(Source::Introspection));
+        let findings = task(body.as_bytes(), ID).expect("metadata");
+        assert_eq!(findings.identity.get(Field::TaskArn), Some(ARN));
+        assert_eq!(findings.identity.get(Field::Revision), Some("7"));
+        assert_eq!(findings.identity.get(Field::ContainerName), Some("app"));
+        assert_eq!(findings.identity.source(Field::ContainerId), Some(Source::Introspection));
         for other in ["", "0", &ID[..12], &"8".repeat(64)] {
             assert_eq!(task(body.as_bytes(), other).expect("metadata").identity, Identity::default());
         }
@@ -121,12 +121,12 @@ mod tests {
     fn the_instance() {
         let arn = "arn:aws:ecs:eu-west-1:123456789012:container-instance/default/0123";
         let body = format!(r#"{{"Cluster":"blue","ContainerInstanceArn":"{arn}","Version":"1.2"}}"#);
-        let told = instance(body.as_bytes()).expect("metadata");
-        assert_eq!(told.identity.get(Field::InstanceArn), Some(arn));
-        assert_eq!(told.identity.get(Field::Cluster), Some("blue"));
-        let told = instance(br#"{"Cluster":"blue","ContainerInstanceArn":null}"#).expect("metadata");
-        assert_eq!(told.identity.get(Field::InstanceArn), None);
-        assert_eq!(told.rejected, []);
+        let findings = instance(body.as_bytes()).expect("metadata");
+        assert_eq!(findings.identity.get(Field::InstanceArn), Some(arn));
+        assert_eq!(findings.identity.get(Field::Cluster), Some("blue"));
+        let findings = instance(br#"{"Cluster":"blue","ContainerInstanceArn":null}"#).expect("metadata");
+        assert_eq!(findings.identity.get(Field::InstanceArn), None);
+        assert_eq!(findings.rejected, []);
     }
 
     #[test]

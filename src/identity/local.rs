@@ -1,8 +1,10 @@
 //! What this machine alone tells: the kernel's files, the environment and the metadata file, without a socket.
 
-use super::metadata::Told;
-use super::{Contradiction, Field, Identity, Source, Surroundings};
+use super::conflict::{Judgement, Kernel};
+use super::metadata::Findings;
+use super::{Conflict, Contradiction, Field, Identity, Source, System};
 use super::{cgroup, derive::derive, file, mountinfo};
+use crate::shown::Shown;
 use std::path::{Path, PathBuf};
 
 /// Variables that the ECS agent sets in a container, each of which shows that it is one of ECS.
@@ -22,37 +24,44 @@ pub struct Local {
     pub warnings: Vec<String>,
     /// the metadata file, when the agent has not completed it yet
     pub(super) unfinished_file: Option<PathBuf>,
+    /// what the kernel's cgroup path shows
+    pub(super) kernel: Kernel,
 }
 
 /// Looks at the files of the kernel, at the environment and at the metadata file. Never waits.
-pub fn local(surroundings: &Surroundings) -> Local {
-    let cgroup = surroundings.cgroup_text();
+pub fn local(system: &System) -> Local {
+    let cgroup = system.cgroup_text();
     // Where the kernel has cpuset in version 1, its line says the same, and a file less is to be read.
     let cpuset = match cgroup::cpuset_line(&cgroup) {
         Some(path) => path.to_owned(),
-        None => surroundings.read("/proc/self/cpuset"),
+        None => system.read("/proc/self/cpuset"),
     };
+    let identity = cgroup::parse(&cpuset, &cgroup);
     let mut local = Local {
-        identity: cgroup::parse(&cpuset, &cgroup),
-        ecs_is_evident: environment_shows_ecs(surroundings) || cgroup::shows_ecs(&cpuset, &cgroup),
+        kernel: cgroup::kernel(&identity, &cpuset, &cgroup),
+        identity,
+        ecs_is_evident: system.environment_shows_ecs() || cgroup::shows_ecs(&cpuset, &cgroup),
         ..Local::default()
     };
-    if let Some(path) = surroundings.variable(METADATA_FILE) {
-        local.read_file(&surroundings.place(Path::new(&path)), &path);
+    if let Some(path) = system.variable(METADATA_FILE) {
+        local.read_file(&system.place(Path::new(&path)), &path);
     }
-    if local.identity.get(Field::ContainerId).is_none() && surroundings.may_have_container_mounts() {
-        let owner = mountinfo::parse(&surroundings.read("/proc/self/mountinfo"));
+    if local.identity.get(Field::ContainerId).is_none() && system.may_have_container_mounts() {
+        let owner = mountinfo::parse(&system.read("/proc/self/mountinfo"));
         let _ = local.identity.merge(owner);
     }
-    local.hear_host_name(&surroundings.host_name());
+    local.hear_host_name(&system.host_name());
     let contradiction = derive(&mut local.identity);
     local.warnings.extend(contradiction.as_ref().map(Contradiction::to_string));
     local
 }
 
-fn environment_shows_ecs(surroundings: &Surroundings) -> bool {
-    SIGNS.iter().any(|name| surroundings.variable(name).is_some())
-        || surroundings.variable("AWS_EXECUTION_ENV").is_some_and(|value| value.starts_with("AWS_ECS_"))
+impl System {
+    /// Whether the environment holds what the ECS agent sets.
+    pub fn environment_shows_ecs(&self) -> bool {
+        SIGNS.iter().any(|name| self.variable(name).is_some())
+            || self.variable("AWS_EXECUTION_ENV").is_some_and(|value| value.starts_with("AWS_ECS_"))
+    }
 }
 
 impl Local {
@@ -62,11 +71,16 @@ impl Local {
                 if !reading.is_ready {
                     self.unfinished_file = Some(place.to_owned());
                 }
-                let rejected = take(&mut self.identity, &mut self.warnings, reading.told);
-                self.warnings.extend(rejected);
+                let taken = take(&mut self.identity, &self.kernel, reading.findings, Source::MetadataFile);
+                if let Some(conflict) = taken.conflict {
+                    self.unfinished_file = None;
+                    self.warnings.push(format!("{METADATA_FILE}: {}", told_of_another(&conflict)));
+                }
+                self.warnings.extend(taken.warnings);
+                self.warnings.extend(taken.rejected);
             }
             Err(error) => {
-                let path: String = path.chars().take(200).flat_map(char::escape_debug).collect();
+                let path = Shown::new(path);
                 self.warnings.push(format!(
                     "{METADATA_FILE}={path}: {error}; the file is passed over, the other sources are used"
                 ));
@@ -82,15 +96,52 @@ impl Local {
     }
 }
 
-/// Adds what one answer told, with one line for each contradiction. Returns one line for all of the answer that has
-/// not the form it should have.
-pub(super) fn take(identity: &mut Identity, warnings: &mut Vec<String>, told: Told) -> Option<String> {
-    let contradictions = identity.merge(told.identity);
-    warnings.extend(contradictions.iter().map(Contradiction::to_string));
-    let first = told.rejected.first()?;
-    let more = match told.rejected.len() - 1 {
-        0 => String::new(),
-        more => format!(" (and {more} more)"),
-    };
-    Some(format!("{first}{more}"))
+/// What came of one answer.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    /// one line for each contradiction
+    pub warnings: Vec<String>,
+    /// one line for all of the answer that has not the form it should have
+    pub rejected: Option<String>,
+    /// the answer is about another container, and nothing of it was taken
+    pub conflict: Option<Conflict>,
+    /// the answer is about the container around this one
+    pub is_outer: bool,
+}
+
+/// Adds what `source` told of this container, unless the kernel shows that it told of another one.
+pub(super) fn take(identity: &mut Identity, kernel: &Kernel, findings: Findings, source: Source) -> Taken {
+    let mut taken = Taken { rejected: findings.rejected_line(), ..Taken::default() };
+    let mut told = findings.identity;
+    match kernel.judge(&told, source) {
+        Judgement::Ours => {}
+        Judgement::Outer => {
+            // The task is right, and all else is true of the container around this one. Its start is not ours.
+            for field in [Field::ContainerId, Field::CreatedAt, Field::StartedAt, Field::RestartCount] {
+                told.forget(field);
+            }
+            told.network_started = None;
+            taken.is_outer = true;
+        }
+        Judgement::Another(conflict) => {
+            identity.conflict.get_or_insert_with(|| conflict.clone());
+            taken.conflict = Some(conflict);
+            return taken;
+        }
+    }
+    let contradictions = identity.merge(told);
+    taken.warnings.extend(contradictions.iter().map(Contradiction::to_string));
+    taken
+}
+
+/// What is wrong with an answer that was not taken.
+pub(super) fn told_of_another(conflict: &Conflict) -> String {
+    let part = |what: &str, value: &Option<String>| value.as_ref().map(|value| format!("{what} {value}"));
+    let parts = [part("container", &conflict.container_id), part("task", &conflict.task_arn)];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    format!(
+        "it speaks of {}, but the kernel's cgroup path shows another container, so nothing of it is taken; was the \
+         variable copied from there?",
+        parts.join(" of ")
+    )
 }

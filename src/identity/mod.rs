@@ -7,33 +7,43 @@
 
 pub mod ask;
 pub mod cgroup;
+mod conflict;
 pub mod container_id;
 mod deadline;
 pub mod derive;
-mod document;
+pub(crate) mod document;
 mod export;
 mod field;
 pub mod file;
 pub mod http;
+mod instance;
 pub mod introspection;
 mod local;
+mod look_again;
 pub mod metadata;
 pub mod mountinfo;
 pub mod otel;
 mod resolve;
-mod surroundings;
+pub mod run;
+mod start;
+mod stopped_by;
+mod system;
 mod value;
 pub mod whoami;
 
+pub use conflict::{Conflict, Kernel};
 pub use deadline::Deadline;
 pub use export::{BadExport, ExportList, STANDARD};
 pub use field::Field;
 pub use local::{Local, local};
+pub use look_again::look_again;
 pub use resolve::{Outcome, resolve};
-pub use surroundings::Surroundings;
+pub use stopped_by::{EndedContainer, Health, StopLook, StoppedBy, judge as judge_stop, stopped_by};
+pub use system::System;
 pub use value::Rejected;
 
 use std::fmt;
+use std::time::SystemTime;
 
 /// Where a value came from, the most trusted first.
 ///
@@ -56,10 +66,14 @@ pub enum Source {
     Cgroup,
     /// the ECS agent's introspection API
     Introspection,
+    /// `/proc/self/mountinfo`, a mount that is made for each container alone
+    OwnMount,
     /// `/proc/self/mountinfo`: the owner of the network
     Mountinfo,
     /// the host name: the owner of the network, and often no ID at all
     Hostname,
+    /// epitaph's own clock
+    Computed,
 }
 
 impl Source {
@@ -73,14 +87,15 @@ impl Source {
             Source::Cpuset => "cpuset",
             Source::Cgroup => "cgroup",
             Source::Introspection => "introspection",
-            Source::Mountinfo => "mountinfo",
+            Source::OwnMount | Source::Mountinfo => "mountinfo",
             Source::Hostname => "hostname",
+            Source::Computed => "computed",
         }
     }
 
     /// Whether the source names the owner of the network rather than this container.
     pub fn is_weak(self) -> bool {
-        self >= Source::Mountinfo
+        matches!(self, Source::Mountinfo | Source::Hostname)
     }
 }
 
@@ -98,6 +113,12 @@ pub struct Identity {
     known: Box<[Option<Known>; Field::COUNT]>,
     /// The memory limit of the whole task in bytes, as the endpoint told it.
     pub task_memory_limit: Option<u64>,
+    /// When the container that owns this one's network was started, as the endpoint told it.
+    pub network_started: Option<SystemTime>,
+    /// What another source said of who this is, and was not believed.
+    pub conflict: Option<Conflict>,
+    /// The CPU limit of the whole task in thousandths of a CPU, as the endpoint told it.
+    pub task_cpu_limit: Option<u64>,
 }
 
 /// Two sources that told different values for one field.
@@ -180,6 +201,18 @@ impl Identity {
         Ok(())
     }
 
+    /// Takes `value`, which epitaph has found out itself, in place of what a source told of an earlier time.
+    pub(crate) fn replace(&mut self, field: Field, value: &str, source: Source) {
+        self.forget(field);
+        // It has the form of its field, so it cannot be rejected.
+        let _ = self.offer(field, value, source);
+    }
+
+    /// Knows nothing of `field` any more.
+    pub(crate) fn forget(&mut self, field: Field) {
+        self.known[field.index()] = None;
+    }
+
     /// Adds what `other` knows, field by field; the more trusted source wins.
     ///
     /// Returns the fields on which two sources that name this very container disagree.
@@ -208,6 +241,9 @@ impl Identity {
             *place = Some(kept);
         }
         self.task_memory_limit = self.task_memory_limit.or(other.task_memory_limit);
+        self.network_started = self.network_started.or(other.network_started);
+        self.conflict = self.conflict.take().or(other.conflict);
+        self.task_cpu_limit = self.task_cpu_limit.or(other.task_cpu_limit);
         contradictions
     }
 }

@@ -1,11 +1,16 @@
 //! What a value must look like before it may reach the environment or a record.
 
 use super::{Field, Source};
+use crate::shown::Shown;
 use std::fmt;
 
-/// The longest value that is taken, in bytes. The longest real one is an image reference (an ARN has at
-/// most 2,048 by its specification, but those of ECS stay below 400).
-const LONGEST: usize = 512;
+/// The longest value that is taken, in bytes. The longest real ones are the name that the agent gives a container at
+/// its runtime, made of a family and a container name of up to 255 characters each and some 60 more, and a log stream
+/// of up to 512.
+const LONGEST: usize = 1024;
+
+/// The same of an ARN and of all else. (An ARN has at most 2,048 by its specification, but those of ECS stay below 450.)
+const LONGEST_OTHER: usize = 512;
 
 /// A value that was told but not taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +21,7 @@ pub struct Rejected {
     pub source: Source,
     /// what is wrong with it
     pub reason: &'static str,
-    /// the first 40 characters of it, escaped
+    /// its start, escaped, at most 80 bytes
     pub excerpt: String,
 }
 
@@ -33,15 +38,17 @@ pub(super) fn check(field: Field, value: &str, source: Source) -> Result<(), Rej
     match defect(field, value) {
         None => Ok(()),
         Some(reason) => {
-            let excerpt = value.chars().take(40).flat_map(char::escape_debug).collect();
+            let excerpt = Shown::at_most(value, 80).to_string();
             Err(Rejected { field, source, reason, excerpt })
         }
     }
 }
 
 fn defect(field: Field, value: &str) -> Option<&'static str> {
-    if value.len() > LONGEST {
-        return Some("longer than 512 bytes");
+    match field {
+        Field::DockerName | Field::Image | Field::LogGroup | Field::LogStream if value.len() <= LONGEST => {}
+        _ if value.len() <= LONGEST_OTHER => {}
+        _ => return Some("it is too long"),
     }
     if value.chars().any(char::is_control) {
         return Some("it holds a control character");
@@ -55,7 +62,10 @@ fn defect(field: Field, value: &str) -> Option<&'static str> {
             (is_ecs_arn(value, "container-instance/"), "not the ARN of a container instance")
         }
         Field::Account => (value.len() == 12 && is_digits(value), "not an account ID of 12 digits"),
-        Field::Revision | Field::NetworkWaitMs => (is_digits(value) && value.len() <= 18, "not a number"),
+        Field::Revision | Field::NetworkWaitMs | Field::RestartCount | Field::PullMs => {
+            (is_digits(value) && value.len() <= 18, "not a number")
+        }
+        Field::FaultInjection => (value == "true", "not true"),
         Field::CreatedAt | Field::StartedAt => {
             (humantime::parse_rfc3339(value).is_ok(), "not an RFC 3339 time in UTC")
         }
@@ -94,6 +104,11 @@ fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+/// Whether all of it can stand in a name of ECS or of a container runtime.
+pub(super) fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(is_name_byte)
+}
+
 fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_./:~+@".contains(&byte)
 }
@@ -113,7 +128,8 @@ fn is_ecs_arn(text: &str, kind: &str) -> bool {
         && account.len() == 12
         && is_digits(account)
         && resource.strip_prefix(kind).is_some_and(|rest| {
-            !rest.is_empty() && rest.split('/').all(|part| !part.is_empty()) && rest.bytes().all(is_name_byte)
+            // A part goes into paths and queries, where `.` and `..` mean another one.
+            rest.split('/').all(|part| !["", ".", ".."].contains(&part)) && rest.bytes().all(is_name_byte)
         })
 }
 
@@ -137,6 +153,13 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_names_of_the_agent() {
+        let name = format!("ecs-{}-2147483647-{}-{}", "f".repeat(255), "c".repeat(255), "a".repeat(20));
+        assert_eq!(defect(Field::DockerName, &name), None);
+        assert!(defect(Field::DockerName, &"a".repeat(1025)).is_some());
+    }
+
+    #[test]
     fn arns() {
         for right in [
             "arn:aws:ecs:eu-west-1:123456789012:task/default/0123456789abcdef0123456789abcdef",
@@ -149,6 +172,11 @@ mod tests {
         for wrong in [
             "arn:aws:ecs:eu-west-1:123456789012:task/",
             "arn:aws:ecs:eu-west-1:123456789012:task//x",
+            "arn:aws:ecs:eu-west-1:123456789012:task/c/",
+            "arn:aws:ecs:eu-west-1:123456789012:task/.",
+            "arn:aws:ecs:eu-west-1:123456789012:task/../c/x",
+            "arn:aws:ecs:eu-west-1:123456789012:task/c/..",
+            "arn:aws:ecs:eu-west-1:123456789012:task/./x",
             "arn:aws:ecs:eu-west-1:123456789012:service/x",
             "arn:aws:ecs:eu-west-1:12345:task/c/x",
             "arn:aws:iam::123456789012:task/x",

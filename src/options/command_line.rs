@@ -1,7 +1,9 @@
 //! The command line.
 
-use super::{Command, Mode, Options, Persona, RecordFormat, Signal, Target, duration, level, usage};
+use super::{Command, Lifetime, Mode, Options, Persona, RecordFormat, Signal, StatsFormat, Target};
+use super::{duration, level, stats, usage};
 use crate::identity::{ExportList, whoami};
+use crate::shown::{self, LONGEST, Shown, cut_with_mark};
 use lexopt::Arg::{Long, Short, Value};
 use lexopt::ValueExt;
 use std::ffi::OsString;
@@ -17,12 +19,21 @@ pub(super) fn apply(options: Options, args: impl Iterator<Item = OsString>) -> C
 fn refuse(persona: Persona, option: &str, error: &lexopt::Error) -> Command {
     let name = persona.name();
     let what = match error {
-        lexopt::Error::ParsingFailed { value, error } => format!("{option} {value:?}: {error}"),
-        lexopt::Error::NonUnicodeValue(value) => format!("{option} {value:?}: not UTF-8"),
-        other => other.to_string(),
+        lexopt::Error::ParsingFailed { value, error } => {
+            format!("{option} \"{}\": {}", Shown::new(value), message(&error.to_string()))
+        }
+        lexopt::Error::NonUnicodeValue(value) => format!("{option} \"{}\": not UTF-8", Shown::new(value)),
+        other => message(&other.to_string()),
     };
     let text = format!("{name}: {what}; see {name} -h\n");
     Command::Print { text, to_stderr: true, code: 1 }
+}
+
+/// A message with a word in it that somebody wrote on the command line, and perhaps with a list of what could stand there.
+fn message(text: &str) -> String {
+    let mut line = shown::line(text);
+    cut_with_mark(&mut line, 4 * LONGEST);
+    line
 }
 
 fn print(text: impl Into<String>, to_stderr: bool) -> Command {
@@ -40,6 +51,8 @@ fn read(
     let mut saw_dashes = false;
     let mut whoami = false;
     let mut format = None;
+    let mut timeout = None;
+    let mut max_lifetime = None;
     loop {
         if parser.try_raw_args().is_some_and(|raw| raw.peek().is_some_and(|next| next == "--")) {
             saw_dashes = true;
@@ -87,9 +100,27 @@ fn read(
             Long("require-identity") => options.require_identity = true,
             Long("export") => options.export = parser.value()?.parse_with(ExportList::parse)?,
             Long("journal") => options.set_journal(parser.value()?),
+            Long("close-fds") => options.close_fds = true,
             Long("whoami") => whoami = true,
             Long("format") => format = Some(parser.value()?.parse_with(whoami_format)?),
             Long("kill-after") => options.set_kill_after(parser.value()?.parse_with(time)?),
+            Long("max-lifetime") => max_lifetime = Some(parser.value()?.parse_with(lifetime)?),
+            Long("stats") => {
+                options.stats.every = parser.value()?.parse_with(one_of(stats::every, stats::EVERY_FORMS))?;
+                options.stats.is_option = true;
+            }
+            Long("task-stats") => {
+                let every = parser.value()?.parse_with(one_of(stats::task_every, stats::TASK_FORMS))?;
+                options.mode = Mode::TaskStats(every);
+            }
+            Long("stats-format") => {
+                options.stats.format = parser.value()?.parse_with(one_of(stats::format, stats::FORMATS))?;
+            }
+            Long("health") => options.mode = Mode::Health,
+            Long("timeout") => {
+                timeout = Some(parser.value()?.parse_with(one_of(stats::timeout, stats::TIMEOUT_FORMS))?)
+            }
+            Long("stop-signal") => options.stop_signals = parser.value()?.parse_with(signals)?,
             Long("records") => options.records = Some(parser.value()?.parse_with(records)?),
             other => return Err(other.unexpected()),
         }
@@ -109,12 +140,39 @@ fn read(
     if format.is_some() {
         return Err(lexopt::Error::Custom("--format goes with --whoami".into()));
     }
-    if options.program.is_empty() && options.mode != Mode::Pause {
+    if options.mode == Mode::Health {
+        // Those variables are meant for PID 1, in whose environment a health check is run.
+        options.max_lifetime = None;
+        options.stats.every = options.stats.every.filter(|_| options.stats.is_option);
+        options.stats.health_timeout = timeout.unwrap_or(options.stats.health_timeout);
+    } else if timeout.is_some() {
+        return Err(lexopt::Error::Custom("--timeout goes with --health".into()));
+    }
+    if matches!(options.mode, Mode::TaskStats(_)) {
+        if !options.program.is_empty() {
+            return Err(lexopt::Error::Custom("--task-stats runs no PROGRAM".into()));
+        }
+        // It is the program itself, and has a name in the records.
+        options.program.push("epitaph".into());
+    }
+    if options.stats.format == StatsFormat::Emf
+        && let Some(RecordFormat::Text | RecordFormat::Off) = options.records
+    {
+        options.stats.format = StatsFormat::Record;
+        options
+            .warnings
+            .push("--stats-format emf needs --records json, so statistics are plain records".into());
+    }
+    options.max_lifetime = max_lifetime.or(options.max_lifetime);
+    // A health check without PROGRAM looks at the age of the container, or takes its statistics.
+    let looks = options.mode == Mode::Health && (options.max_lifetime.is_some() || options.stats.is_option);
+    let needs_program = options.mode.has_program() || options.mode == Mode::Health && !looks;
+    if options.program.is_empty() && needs_program {
         let text = format!("{}\n{}: there is no PROGRAM to run\n", usage::text(persona), persona.name());
         return Ok(Command::Print { text, to_stderr: true, code: 1 });
     }
     if options.mode == Mode::Exec {
-        let idle = without_effect(&options);
+        let idle = options.without_effect(&|_| false);
         if !idle.is_empty() {
             let idle = idle.join(", ");
             options.warnings.push(format!("--exec leaves no init behind, so this has no effect: {idle}"));
@@ -145,22 +203,12 @@ fn unabbreviated(persona: Persona, name: &str) -> &str {
     }
 }
 
-/// What was asked of an init that will not be there.
-fn without_effect(options: &Options) -> Vec<&'static str> {
-    let asked = [
-        (options.subreaper && options.persona != Persona::Catatonit, "-s"),
-        (options.target == Target::Group && options.persona != Persona::DumbInit, "-g"),
-        (options.parent_death_signal.is_some(), "-p"),
-        (options.warn_on_reap, "-w"),
-        (!options.success_codes.is_empty(), "-e"),
-        (!options.rewrites.is_empty(), "-r"),
-        (options.kill_after.is_some(), "--kill-after"),
-    ];
-    asked.into_iter().filter_map(|(is_asked, name)| is_asked.then_some(name)).collect()
-}
-
 fn signal(text: &str) -> Result<Signal, &'static str> {
     Signal::parse(text).ok_or("expected a signal, such as SIGTERM or 15")
+}
+
+fn signals(text: &str) -> Result<Vec<Signal>, &'static str> {
+    Signal::parse_list(text).ok_or("expected signals with commas between them, such as TERM,QUIT")
 }
 
 fn exit_code(text: &str) -> Result<u8, &'static str> {
@@ -180,12 +228,20 @@ fn time(text: &str) -> Result<std::time::Duration, String> {
     duration::parse(text).ok_or_else(|| format!("expected {}", usage::DURATION_FORMS))
 }
 
+fn lifetime(text: &str) -> Result<Lifetime, String> {
+    Lifetime::parse(text).ok_or_else(|| format!("expected {}", stats::LIFETIME_FORMS))
+}
+
+fn one_of<T>(read: fn(&str) -> Option<T>, expected: &'static str) -> impl Fn(&str) -> Result<T, String> {
+    move |text| read(text).ok_or_else(|| format!("expected {expected}"))
+}
+
 fn whoami_format(text: &str) -> Result<whoami::Format, &'static str> {
     whoami::Format::from_name(text).ok_or("expected text, json or env")
 }
 
 fn records(text: &str) -> Result<RecordFormat, &'static str> {
-    super::record_format(text).ok_or("expected json, text or off")
+    super::record_format(text).ok_or("expected json, json-compact, text or off")
 }
 
 #[cfg(test)]
@@ -250,6 +306,31 @@ mod tests {
     }
 
     #[test]
+    fn statistics_and_health_checks() {
+        let options = run("epitaph --stats 5s --stats-format emf --max-lifetime 6h+1h true");
+        assert_eq!(options.stats.every, Some(Duration::from_secs(5)));
+        assert_eq!(options.stats.format, super::super::StatsFormat::Emf);
+        assert_eq!(options.max_lifetime, Lifetime::parse("6h+1h"));
+        let options = run("epitaph --health --timeout 2s -- curl -f x");
+        assert_eq!((options.mode, options.stats.health_timeout), (Mode::Health, Duration::from_secs(2)));
+        assert_eq!(options.program, ["curl", "-f", "x"]);
+        assert_eq!(run("epitaph --health --max-lifetime 6h").program, [""; 0]);
+        assert_eq!(run("epitaph --task-stats 0").mode, Mode::TaskStats(Duration::ZERO));
+        for (wrong, why) in [
+            ("epitaph --health", "there is no PROGRAM"),
+            ("epitaph --timeout 2s true", "--timeout goes with --health"),
+            ("epitaph --task-stats 5s true", "--task-stats runs no PROGRAM"),
+            ("epitaph --task-stats 1s", "expected a duration of at least 5s, or 0 for once"),
+            ("epitaph --stats 10ms true", "expected a duration of at least 1s, or 0 for never"),
+            ("epitaph --stats-format x true", "expected record or emf"),
+            ("epitaph --health --timeout 0 true", "expected a duration, such as 4s or 500ms, and not 0"),
+        ] {
+            let (text, to_stderr, code) = printed(wrong);
+            assert!(text.contains(why) && to_stderr && code == 1, "{wrong}: {text}");
+        }
+    }
+
+    #[test]
     fn what_an_init_would_do_is_named_when_there_will_be_none() {
         assert_eq!(run("epitaph --exec true").warnings, [""; 0]);
         let warnings = run("epitaph -sg --exec -e 143 --kill-after 1s true").warnings;
@@ -271,6 +352,26 @@ mod tests {
         }
         assert_eq!(printed("epitaph").2, 1);
         assert!(printed("epitaph -p FOO true").0.contains("expected a signal, such as SIGTERM or 15"));
+    }
+
+    #[test]
+    fn a_refusal_is_one_line_whatever_was_written() {
+        let long = "x\u{1b}\n\u{202e}".repeat(1000);
+        for line in [
+            vec!["epitaph", &long[..1], "x"],
+            vec!["epitaph", "-e", &long],
+            vec!["epitaph", &format!("--{long}"), "x"],
+            vec!["epitaph", "--export", &long],
+            vec!["epitaph", &format!("-{long}")],
+            vec!["epitaph", &format!("--exec={long}")],
+            vec!["epitaph", "--format", &long],
+        ] {
+            let args: Vec<OsString> = line.iter().map(OsString::from).collect();
+            if let Command::Print { text, code: 1, .. } = parse(args, &|_| None) {
+                let text = text.strip_suffix('\n').expect("a line end");
+                assert!(text.len() < 1500 && !text.contains(crate::shown::is_forbidden), "{text}");
+            }
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The variables: `EPITAPH_*`, `TINI_*`, and those of the init that epitaph is called as.
 
-use super::{Mode, Options, Persona, RecordFormat, Target, duration, level};
+use super::{Lifetime, Mode, Options, Persona, RecordFormat, Signal, Target, duration, level, stats};
 use crate::identity::ExportList;
+use crate::shown::{Shown, line};
 use std::ffi::OsString;
 
 /// What a variable may hold.
@@ -11,12 +12,25 @@ struct Kind<T> {
 }
 
 const SWITCH: Kind<bool> = Kind { read: switch, expected: "1 or 0" };
+const SIGNALS: Kind<Vec<Signal>> =
+    Kind { read: Signal::parse_list, expected: "signals with commas between them, such as TERM,QUIT" };
 const DURATION: Kind<std::time::Duration> =
     Kind { read: duration::parse, expected: super::usage::DURATION_FORMS };
-const RECORDS: Kind<RecordFormat> = Kind { read: super::record_format, expected: "json, text or off" };
+const RECORDS: Kind<RecordFormat> =
+    Kind { read: super::record_format, expected: "json, json-compact, text or off" };
 // tini takes any number, and has nothing more to say above 3.
 const VERBOSITY: Kind<log::LevelFilter> =
     Kind { read: |text| text.parse().ok().map(level), expected: "a number, from 0 for errors alone to 4" };
+
+const LIFETIME: Kind<Lifetime> = Kind { read: Lifetime::parse, expected: stats::LIFETIME_FORMS };
+const EVERY: Kind<Option<std::time::Duration>> = Kind { read: stats::every, expected: stats::EVERY_FORMS };
+const TIMEOUT: Kind<std::time::Duration> = Kind { read: stats::timeout, expected: stats::TIMEOUT_FORMS };
+const STATS_FORMAT: Kind<super::StatsFormat> = Kind { read: stats::format, expected: stats::FORMATS };
+const NAMESPACE: Kind<String> = Kind { read: stats::namespace, expected: stats::NAMESPACE_FORMS };
+const DIMENSIONS: Kind<Vec<Vec<crate::identity::Field>>> =
+    Kind { read: stats::dimensions, expected: stats::DIMENSION_FORMS };
+/// Oftener would be a load, and tell no more.
+const SHORTEST_POLL: std::time::Duration = std::time::Duration::from_millis(100);
 
 struct Reader<'a> {
     env: &'a dyn Fn(&str) -> Option<OsString>,
@@ -38,8 +52,8 @@ impl Reader<'_> {
     }
 
     fn ignored(&mut self, name: &str, value: &str, why: &str) {
-        let short: String = value.chars().take(40).flat_map(char::escape_debug).collect();
-        self.warnings.push(format!("ignored {name}=\"{short}\": {why}"));
+        // A value that is wrong is mostly a short one, or none that anybody wants to read whole.
+        self.warnings.push(format!("ignored {name}=\"{}\": {why}", Shown::at_most(value, 80)));
     }
 
     fn is_set(&self, name: &str) -> bool {
@@ -52,6 +66,12 @@ fn switch(text: &str) -> Option<bool> {
         "1" | "true" | "yes" | "on" => Some(true),
         "0" | "false" | "no" | "off" => Some(false),
         _ => None,
+    }
+}
+
+fn put<T>(place: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *place = value;
     }
 }
 
@@ -93,19 +113,42 @@ pub(super) fn apply(options: &mut Options, env: &dyn Fn(&str) -> Option<OsString
         let list = list.to_string_lossy();
         match ExportList::parse(&list) {
             Ok(export) => options.export = export,
-            Err(bad) => reader.ignored("EPITAPH_EXPORT", &list, &bad.to_string()),
+            Err(bad) => reader.ignored("EPITAPH_EXPORT", &list, &line(&bad.to_string())),
         }
     }
     if let Some(directory) = env("EPITAPH_JOURNAL").filter(|directory| !directory.is_empty()) {
         options.set_journal(directory);
     }
+    if let Some(signals) = reader.read("EPITAPH_STOP_SIGNAL", &SIGNALS) {
+        options.stop_signals = signals;
+    }
     options.stuck_after = reader.read("EPITAPH_STUCK_AFTER", &DURATION);
     if let Some(duration) = reader.read("EPITAPH_OOM_POLL", &DURATION) {
         options.oom_poll = Some(duration).filter(|duration| !duration.is_zero());
+        if options.oom_poll.is_some_and(|poll| poll < SHORTEST_POLL) {
+            options.oom_poll = Some(SHORTEST_POLL);
+            reader.warnings.push("EPITAPH_OOM_POLL is 100ms at least, and so it is".to_owned());
+        }
     }
+    if let Some(duration) = reader.read("EPITAPH_LATE_LOOK", &DURATION) {
+        options.late_look = Some(duration).filter(|duration| !duration.is_zero());
+    }
+    options.stop_look = reader.read("EPITAPH_STOP_LOOK", &SWITCH) != Some(false);
     if let Some(duration) = reader.read("EPITAPH_KILL_AFTER", &DURATION) {
         options.set_kill_after(duration);
     }
+    options.max_lifetime = reader.read("EPITAPH_MAX_LIFETIME", &LIFETIME);
+    options.stats.every = reader.read("EPITAPH_STATS", &EVERY).flatten();
+    let stats = &mut options.stats;
+    put(&mut stats.format, reader.read("EPITAPH_STATS_FORMAT", &STATS_FORMAT));
+    put(&mut stats.namespace, reader.read("EPITAPH_EMF_NAMESPACE", &NAMESPACE));
+    put(&mut stats.dimensions, reader.read("EPITAPH_EMF_DIMENSIONS", &DIMENSIONS));
+    put(&mut stats.health_timeout, reader.read("EPITAPH_HEALTH_TIMEOUT", &TIMEOUT));
+    put(&mut stats.health_output, reader.read("EPITAPH_HEALTH_OUTPUT", &SWITCH));
+    if let Some(close) = reader.read("EPITAPH_CLOSE_FDS", &SWITCH) {
+        options.close_fds = close;
+    }
+    options.protect = reader.read("EPITAPH_PROTECT", &SWITCH) == Some(true);
     options.records = reader.read("EPITAPH_RECORDS", &RECORDS);
     options.log_filter = env("EPITAPH_LOG").map(|filter| filter.to_string_lossy().into_owned());
     options.warnings.append(&mut reader.warnings);
@@ -138,6 +181,17 @@ mod tests {
     }
 
     #[test]
+    fn looks_at_the_endpoint() {
+        let set = options("epitaph", &[]);
+        assert_eq!((set.late_look, set.stop_look), (Some(Duration::from_secs(10)), true));
+        let set = options("epitaph", &[("EPITAPH_LATE_LOOK", "0"), ("EPITAPH_STOP_LOOK", "off")]);
+        assert_eq!((set.late_look, set.stop_look), (None, false));
+        let set = options("epitaph", &[("EPITAPH_LATE_LOOK", "2s"), ("EPITAPH_STOP_LOOK", "maybe")]);
+        assert_eq!((set.late_look, set.stop_look), (Some(Duration::from_secs(2)), true));
+        assert_eq!(set.warnings.len(), 1, "{:?}", set.warnings);
+    }
+
+    #[test]
     fn a_wrong_value_is_one_warning_and_its_default() {
         let set = options("epitaph", &[("EPITAPH_IDENTITY_TIMEOUT", "soon\n"), ("TINI_VERBOSITY", "x")]);
         assert_eq!(set.identity_timeout, Duration::from_secs(1));
@@ -154,6 +208,14 @@ mod tests {
         assert!(options("catatonit", &[]).subreaper);
         assert!(options("/run/podman-init", &[]).subreaper);
         assert!(!options("tini", &[]).subreaper);
+    }
+
+    #[test]
+    fn catatonit_keeps_nothing_open() {
+        assert!(options("/run/podman-init", &[]).close_fds);
+        assert!(!options("catatonit", &[("EPITAPH_CLOSE_FDS", "0")]).close_fds);
+        assert!(!options("tini", &[]).close_fds);
+        assert!(options("tini", &[("EPITAPH_CLOSE_FDS", "1")]).close_fds);
     }
 
     #[test]

@@ -10,10 +10,12 @@ mod duration;
 mod environment;
 mod persona;
 mod signal;
+mod stats;
 mod usage;
 
 pub use persona::Persona;
 pub use signal::Signal;
+pub use stats::{Lifetime, Stats, StatsFormat};
 
 use crate::identity::{ExportList, whoami};
 use std::ffi::OsString;
@@ -59,15 +61,30 @@ pub struct Options {
     pub export: ExportList,
     /// `--journal`: the directory, absolute
     pub journal: Option<PathBuf>,
+    /// `--stop-signal`: the signals that stop this program
+    pub stop_signals: Vec<Signal>,
     /// `EPITAPH_STUCK_AFTER`: from the forwarded stop signal to the `stuck` record; zero is never, and
     /// where it is not set it is half of the grace: of `--kill-after`, or of the 10 s that Docker gives
     pub stuck_after: Option<Duration>,
     /// `EPITAPH_OOM_POLL`: how often cgroup v1 is looked at; `None` is at reaps alone
     pub oom_poll: Option<Duration>,
+    /// `EPITAPH_LATE_LOOK`: how long after the start the endpoint is asked once more for what it could not know by then;
+    /// `None` is never
+    pub late_look: Option<Duration>,
+    /// `EPITAPH_STOP_LOOK`: whether the endpoint is asked who stopped the task
+    pub stop_look: bool,
     /// `--kill-after`: from the forwarded stop signal to SIGKILL
     pub kill_after: Option<Duration>,
+    /// `--max-lifetime`: how old the container may become; `None` is as old as it wants
+    pub max_lifetime: Option<Lifetime>,
+    /// `--stats`, `--stats-format` and what belongs to a health check
+    pub stats: Stats,
     /// `--records`; `None` is the default, which depends on what stderr is
     pub records: Option<RecordFormat>,
+    /// `EPITAPH_PROTECT`: nobody without CAP_SYS_PTRACE may trace epitaph or open what it has open
+    pub protect: bool,
+    /// `--close-fds`: after the fork epitaph keeps nothing open that it was given but 0, 1 and 2; catatonit by itself
+    pub close_fds: bool,
     /// what was wrong in the environment, a line each
     pub warnings: Vec<String>,
 }
@@ -83,6 +100,17 @@ pub enum Mode {
     Pause,
     /// `--whoami`: there is none; tells who this container is
     WhoAmI(whoami::Format),
+    /// `--health`: runs it as a health check
+    Health,
+    /// `--task-stats`: there is none; writes the statistics of the whole task this often, or once where it is zero
+    TaskStats(Duration),
+}
+
+impl Mode {
+    /// Whether it needs a PROGRAM.
+    fn has_program(self) -> bool {
+        matches!(self, Mode::Supervise | Mode::Exec)
+    }
 }
 
 /// Who gets the signals that are forwarded.
@@ -108,12 +136,26 @@ pub enum Isolation {
 /// How records are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecordFormat {
-    /// one JSON object a line
+    /// one JSON object a line: `json-compact`, and the journal, which has its file for itself
     Json,
-    /// logfmt: `key=value` pairs
+    /// the same, on a line that it begins itself: `json`
+    JsonApart,
+    /// logfmt: `key=value` pairs, on a line that it begins itself
     Text,
     /// not at all
     Off,
+}
+
+impl RecordFormat {
+    /// Whether a record in it is a JSON object.
+    pub fn is_json(self) -> bool {
+        matches!(self, RecordFormat::Json | RecordFormat::JsonApart)
+    }
+
+    /// Whether a record in it begins with a line end, if the program may have left a line open before it.
+    pub fn begins_its_line(self) -> bool {
+        matches!(self, RecordFormat::JsonApart | RecordFormat::Text)
+    }
 }
 
 /// What a command line comes to.
@@ -157,12 +199,48 @@ impl Options {
             require_identity: false,
             export: ExportList::default(),
             journal: None,
+            stop_signals: vec![Signal::TERM, Signal::INT],
             stuck_after: None,
             oom_poll: Some(Duration::from_secs(10)),
+            late_look: Some(Duration::from_secs(10)),
+            stop_look: true,
             kill_after: None,
+            max_lifetime: None,
+            stats: Stats::default(),
             records: None,
+            protect: false,
+            close_fds: persona == Persona::Catatonit,
             warnings: Vec::new(),
         }
+    }
+
+    /// Whether `-s` was given: catatonit is a subreaper without being asked.
+    pub fn asks_for_subreaper(&self) -> bool {
+        self.subreaper && self.persona != Persona::Catatonit
+    }
+
+    /// What was asked of an init that will not be there; not what comes from a variable that `is_set` knows, where another
+    /// init has read it.
+    pub fn without_effect(&self, is_set: &dyn Fn(&str) -> bool) -> Vec<&'static str> {
+        let asked = [
+            (self.asks_for_subreaper(), "-s", "TINI_SUBREAPER"),
+            (
+                self.target == Target::Group && self.persona != Persona::DumbInit,
+                "-g",
+                "TINI_KILL_PROCESS_GROUP",
+            ),
+            (self.parent_death_signal.is_some(), "-p", ""),
+            (self.warn_on_reap, "-w", ""),
+            (!self.success_codes.is_empty(), "-e", ""),
+            (!self.rewrites.is_empty(), "-r", ""),
+            (self.kill_after.is_some(), "--kill-after", "EPITAPH_KILL_AFTER"),
+            (self.max_lifetime.is_some(), "--max-lifetime", "EPITAPH_MAX_LIFETIME"),
+            (self.stats.every.is_some(), "--stats", "EPITAPH_STATS"),
+            (self.close_fds && self.persona != Persona::Catatonit, "--close-fds", "EPITAPH_CLOSE_FDS"),
+            (self.stop_signals != [Signal::TERM, Signal::INT], "--stop-signal", "EPITAPH_STOP_SIGNAL"),
+        ];
+        let told = asked.into_iter().filter(|(is_asked, _, variable)| *is_asked && !is_set(variable));
+        told.map(|(_, name, _)| name).collect()
     }
 
     /// Sets `--kill-after`, where 0 is never.
@@ -176,8 +254,8 @@ impl Options {
         self.journal = std::path::absolute(&directory).ok();
         if self.journal.is_none() {
             self.warnings.push(format!(
-                "ignored the journal {:?}: it is relative to the working directory, which is not there",
-                directory.display().to_string()
+                "ignored the journal \"{}\": it is relative to the working directory, which is not there",
+                crate::shown::Shown::new(&directory)
             ));
         }
     }
@@ -209,7 +287,8 @@ fn level(verbosity: usize) -> log::LevelFilter {
 
 fn record_format(text: &str) -> Option<RecordFormat> {
     match text {
-        "json" => Some(RecordFormat::Json),
+        "json" => Some(RecordFormat::JsonApart),
+        "json-compact" => Some(RecordFormat::Json),
         "text" => Some(RecordFormat::Text),
         "off" => Some(RecordFormat::Off),
         _ => None,

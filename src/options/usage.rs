@@ -24,7 +24,7 @@ pub(super) fn text(persona: Persona) -> String {
         Persona::Epitaph | Persona::Tini | Persona::DockerInit => TINI,
     };
     format!(
-        "{version}Usage: {name} [OPTIONS] [--] PROGRAM [ARG]...\n       {name} --whoami [--format text|json|env]\n{ABOUT}{own}{EPITAPH}{VARIABLES}"
+        "{version}Usage: {name} [OPTIONS] [--] PROGRAM [ARG]...\n       {name} --whoami [--format text|json|env]\n       {name} --health [OPTIONS] [--] PROGRAM [ARG]...\n       {name} --task-stats DUR\n{ABOUT}{own}{EPITAPH}{VARIABLES}"
     )
 }
 
@@ -77,23 +77,43 @@ Options of epitaph:
   --identity-timeout DUR   How long the start may wait to learn the identity (default 1s).
   --require-identity       End with 78 when the task ARN is not known in time.
   --export LIST            Give PROGRAM more variables: all, otel, NAME=field, with commas between them.
+  --stop-signal LIST       The signals that stop PROGRAM, with commas between them (default TERM,INT).
+                           The image's STOPSIGNAL belongs here.
   --kill-after DUR         Send SIGKILL this long after a stop signal was forwarded (default and 0: never).
-  --records FORMAT         json, text or off (default json; text where stderr is a terminal).
+  --records FORMAT         json, json-compact, text or off (default json; text where stderr is a terminal).
   --journal DIR            Also append the records to DIR/YYYY-MM-DD/CONTAINER_ID.jsonl.
+  --close-fds              Keep nothing open in epitaph that it was given but 0, 1 and 2; PROGRAM keeps it.
   --whoami                 Run nothing, tell who this container is. Ends with 3 when it is not known.
+  --stats DUR              Write a stats record of this container this often, at least 1s (default and 0: never).
+  --stats-format FORMAT    record, or emf: from which CloudWatch makes metrics (default record).
+  --max-lifetime DUR[+DUR] Of --health: unhealthy when the container is this old, plus a part of the second.
+  --health                 Run PROGRAM as a health check: bounded, nothing left behind, changes recorded in the
+                           container's log. Ends with 0 or 1.
+  --timeout DUR            Of --health: shorter than the platform's own (default 4s).
+  --task-stats DUR         Run nothing, write the statistics of all containers of the ECS task this often, at least
+                           5s; 0: once. Ends with 3 where there is no endpoint.
   --format FORMAT          Of --whoami: text, json or env (for eval).
 ";
 
 const VARIABLES: &str = "
 Environment variables:
-  EPITAPH_EXEC, EPITAPH_IDENTITY_TIMEOUT, EPITAPH_REQUIRE_IDENTITY, EPITAPH_EXPORT, EPITAPH_KILL_AFTER,
-  EPITAPH_RECORDS, EPITAPH_JOURNAL
+  EPITAPH_EXEC, EPITAPH_IDENTITY_TIMEOUT, EPITAPH_REQUIRE_IDENTITY, EPITAPH_EXPORT, EPITAPH_STOP_SIGNAL,
+  EPITAPH_KILL_AFTER, EPITAPH_RECORDS, EPITAPH_JOURNAL, EPITAPH_CLOSE_FDS
                            The same as the options. An option wins.
+  EPITAPH_STATS, EPITAPH_STATS_FORMAT, EPITAPH_HEALTH_TIMEOUT
+                           As --stats and --stats-format, and --timeout of --health.
+  EPITAPH_HEALTH_OUTPUT    0: no output of a failed health check in its record.
+  EPITAPH_EMF_NAMESPACE    Of emf: the namespace of the metrics (default Epitaph).
+  EPITAPH_EMF_DIMENSIONS   Of emf: fields of the identity, with commas between them; sets with semicolons
+                           (default cluster,service,container_name). Each value of each costs money.
   EPITAPH_INTROSPECTION    Base URL of the ECS agent's introspection API, or off.
   EPITAPH_STUCK_AFTER      When a program that still runs after a stop signal is recorded as stuck
                            (default 5s or half of --kill-after, 0 never).
+  EPITAPH_LATE_LOOK        Ask the endpoint once more for what it could not know at the start (10s, 0 never).
+  EPITAPH_STOP_LOOK        off: do not ask the endpoint who stopped the task.
   EPITAPH_OOM_POLL         How often cgroup v1 is looked at for OOM kills (default 10s, 0 only at reaps).
   EPITAPH_LOG              Which diagnostics to show: error, warn, info, debug, trace. Stronger than -v.
+  EPITAPH_PROTECT          1: who has not CAP_SYS_PTRACE can neither trace epitaph nor open /proc/1/fd.
   TINI_SUBREAPER, TINI_KILL_PROCESS_GROUP, TINI_VERBOSITY
                            As -s, -g and the number of -v plus 1.
 

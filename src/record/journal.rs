@@ -1,12 +1,15 @@
 //! The journal: the records once more, in files that outlive the container.
 
+mod open;
+
+use crate::shown::Shown;
 use crate::sys::{self, Fork, reason};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -23,17 +26,24 @@ pub fn path(directory: &Path, started: SystemTime, container_id: Option<&str>, h
     directory.join(day).join(name)
 }
 
-/// Appends whole lines to the file, which is made with mode 0640 in directories of mode 0750 when it is not there.
+/// Appends whole lines to the file at `path`, which [`path`] has made. What is missing of it is made: the file with mode
+/// 0640, the journal's directory with 0750, and the day's as that is, so that whoever may write there may write here.
 /// A line that finds no room is not there in part either.
 /// With `sync` returns only when they are on the disk.
 ///
+/// Others may write to the same volume: what is not a plain file of ours is refused, see `journal/open.rs`. The umask is
+/// set meanwhile, so this is for a process with one thread.
+///
 /// # Errors
-/// Those of mkdir(2), open(2), write(2) and fdatasync(2). All of this can wait for a network volume without end.
+/// Those of mkdir(2), openat2(2), write(2) and fdatasync(2), and one in words where something else stands in the file's
+/// place. All of this can wait for a network volume without end.
 pub fn append(path: &Path, lines: &[u8], sync: bool) -> io::Result<()> {
-    if let Some(directory) = path.parent() {
-        DirBuilder::new().recursive(true).mode(0o750).create(directory)?;
-    }
-    let mut file = OpenOptions::new().append(true).create(true).mode(0o640).open(path)?;
+    let name = |path: &Path| path.file_name().and_then(OsStr::to_str).map(str::to_owned);
+    let day = path.parent().unwrap_or(path);
+    let (Some(directory), Some(day), Some(file)) = (day.parent(), name(day), name(path)) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let mut file = open::open(open::Place { directory, day: &day, file: &file })?;
     // One write for all: others may append to the same file, and O_APPEND keeps each write in one piece.
     let mut written = 0;
     while let Some(rest) = lines.get(written..).filter(|rest| !rest.is_empty()) {
@@ -79,7 +89,7 @@ pub fn append_bounded(path: &Path, line: &[u8]) -> io::Result<()> {
         Fork::Child => {
             let result = append(path, line, true);
             if let Err(error) = &result {
-                log::warn!("the journal {} cannot be written: {}", path.display(), reason(error));
+                log::warn!("the journal {} cannot be written: {}", Shown::new(path), reason(error));
             }
             sys::exit_now(i32::from(result.is_err()));
         }
@@ -118,7 +128,7 @@ mod tests {
     #[test]
     fn lines_are_appended_and_modes_are_kept_from_others() {
         let directory = tempfile::tempdir().expect("a directory");
-        let file = directory.path().join("2023-11-14/abc.jsonl");
+        let file = directory.path().join("journal/2023-11-14/abc.jsonl");
         append(&file, b"one\n", false).expect("written");
         append(&file, b"two\nthree\n", true).expect("written");
         assert_eq!(std::fs::read(&file).expect("read"), b"one\ntwo\nthree\n");

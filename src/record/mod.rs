@@ -1,23 +1,31 @@
 //! The lines that epitaph writes down: what they hold, how they look, and how they reach stderr.
 //!
 //! A [`Record`] is built where something happened and rendered as JSON or logfmt. The identity in it comes
-//! as bytes that were rendered where it was found, a [`Dossier`]: PID 1 never looks into them.
+//! as bytes that were rendered where it was found, a [`RenderedIdentity`]: PID 1 never looks into them.
 
-mod dossier;
+mod emf;
+mod form;
+mod frames;
+mod identity;
 pub mod journal;
+mod stats;
 mod stderr;
 mod value;
+pub mod writer;
 
-pub use dossier::{Dossier, Formats, Frame, Frames};
+pub use emf::Dimensions;
+pub use frames::{Frame, Frames};
+pub use identity::{Formats, RenderedIdentity};
 pub use stderr::{LogWriter, Stderr, stderr};
 pub use value::Value;
 
 use crate::options::RecordFormat;
 use std::time::SystemTime;
 
-/// The longest record in bytes, its line end included: PIPE_BUF on Linux, up to which a write to a pipe is
-/// not mixed with others (pipe(7)).
-pub const LONGEST: usize = 4096;
+/// The longest record in bytes, its line ends included. Up to PIPE_BUF, 4,096 bytes on Linux, a write to a pipe is not
+/// mixed with others (pipe(7)); and `journalctl -o json` shows a message of 4,088 bytes and more as `null`
+/// (`JSON_THRESHOLD` in systemd's src/shared/logs-show.c, which counts the name of the field too).
+pub const LONGEST: usize = 4088;
 
 /// What happened: the value of the key `epitaph`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,12 +38,20 @@ pub enum Kind {
     OomKill,
     /// the memory limit is being hit
     MemoryPressure,
-    /// a stop signal was forwarded
+    /// a stop signal arrived
     Stop,
+    /// another signal arrived from outside
+    Signal,
     /// the program still runs well after a stop signal
     Stuck,
     /// the program ended
     Exit,
+    /// what a container used since the last such record
+    Stats,
+    /// what all containers of an ECS task used together; or what the endpoint told after a stop signal
+    Task,
+    /// the outcome of a health check
+    Health,
 }
 
 impl Kind {
@@ -47,8 +63,12 @@ impl Kind {
             Kind::OomKill => "oom_kill",
             Kind::MemoryPressure => "memory_pressure",
             Kind::Stop => "stop",
+            Kind::Signal => "signal",
             Kind::Stuck => "stuck",
             Kind::Exit => "exit",
+            Kind::Stats => "stats",
+            Kind::Task => "task",
+            Kind::Health => "health",
         }
     }
 
@@ -72,20 +92,26 @@ pub struct Record {
 }
 
 impl Record {
-    /// The line in `format`, at most [`LONGEST`] bytes with its line end.
+    /// The line in `format`, at most [`LONGEST`] bytes with its line end, and with one before it in the formats that begin
+    /// their own line. A `start` record has none: it stands before all that the program writes.
     ///
     /// What does not fit is left out: first the last entries of lists, then the ends of long texts, then the
     /// identity beyond what identifies the container, then the last fields.
-    pub fn render(&self, format: RecordFormat, dossier: &Dossier) -> Vec<u8> {
+    pub fn render(&self, format: RecordFormat, identity: &RenderedIdentity) -> Vec<u8> {
+        self.render_within(format, identity, LONGEST)
+    }
+
+    /// The same, at most `longest` bytes.
+    fn render_within(&self, format: RecordFormat, identity: &RenderedIdentity, longest: usize) -> Vec<u8> {
         let mut whole = self.kind.holds_whole_identity();
-        let line = self.line(format, dossier, &self.fields, whole);
-        if line.len() <= LONGEST {
+        let line = self.line(format, identity, &self.fields, whole);
+        if line.len() <= longest {
             return line;
         }
         let mut fields = self.fields.clone();
         loop {
-            let line = self.line(format, dossier, &fields, whole);
-            if line.len() <= LONGEST || fields.is_empty() {
+            let line = self.line(format, identity, &fields, whole);
+            if line.len() <= longest || fields.is_empty() {
                 return line;
             }
             if fields.iter_mut().any(|(_, value)| value.shorten())
@@ -101,10 +127,23 @@ impl Record {
         }
     }
 
+    /// The frames that carry the record from a helper to PID 1, which writes it: in `format` to stderr, and to the journal
+    /// if there is one.
+    pub fn frames(&self, format: RecordFormat, has_journal: bool, identity: &RenderedIdentity) -> Vec<u8> {
+        let mut frames = Vec::new();
+        if format != RecordFormat::Off {
+            frames.extend(Frame::StderrLine.encode(&self.render(format, identity)));
+        }
+        if has_journal {
+            frames.extend(Frame::JournalLine.encode(&self.render(RecordFormat::Json, identity)));
+        }
+        frames
+    }
+
     fn line(
         &self,
         format: RecordFormat,
-        dossier: &Dossier,
+        identity: &RenderedIdentity,
         fields: &[(&'static str, Value)],
         whole: bool,
     ) -> Vec<u8> {
@@ -115,7 +154,7 @@ impl Record {
             ("time", Value::from(time.as_str())),
         ];
         let pid = self.pid.map(|pid| [("pid", Value::from(i64::from(pid)))]);
-        let (common, rest) = dossier.parts(format);
+        let (common, rest) = identity.parts(format);
         let mut parts = vec![value::render(format, &head), common.to_vec()];
         parts.extend(pid.map(|pid| value::render(format, &pid)));
         parts.push(value::render(format, fields));
@@ -123,11 +162,11 @@ impl Record {
             parts.push(rest.to_vec());
         }
         parts.retain(|part| !part.is_empty());
-        let (open, separator, close): (&[u8], &[u8], &[u8]) = match format {
-            RecordFormat::Json => (b"{", b",", b"}\n"),
-            RecordFormat::Text | RecordFormat::Off => (b"", b" ", b"\n"),
-        };
-        [open, &parts.join(separator), close].concat()
+        let (open, separator, close): (&[u8], &[u8], &[u8]) =
+            if format.is_json() { (b"{", b",", b"}\n") } else { (b"", b" ", b"\n") };
+        // What the program wrote last may be half a line: a progress bar, or what it was at when it died.
+        let begin: &[u8] = if self.kind != Kind::Start && format.begins_its_line() { b"\n" } else { b"" };
+        [begin, open, &parts.join(separator), close].concat()
     }
 }
 
@@ -138,11 +177,11 @@ mod tests {
 
     const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
-    fn dossier() -> Dossier {
+    fn identity() -> RenderedIdentity {
         let mut identity = Identity::default();
         identity.offer(Field::ContainerId, ID, Source::Cpuset).expect("an ID");
         identity.offer(Field::Image, "a \"b\"=c", Source::MetadataV4).expect("an image");
-        Dossier::of(&identity, Formats { json: true, text: true })
+        RenderedIdentity::of(&identity, Formats { json: true, text: true })
     }
 
     fn record(fields: Vec<(&'static str, Value)>) -> Record {
@@ -153,11 +192,11 @@ mod tests {
     #[test]
     fn json() {
         let exit = Value::Object(vec![("code", Value::from(3_u64)), ("why", Value::from("it \"said\" so"))]);
-        let line = record(vec![("exit", exit)]).render(RecordFormat::Json, &dossier());
+        let line = record(vec![("exit", exit)]).render(RecordFormat::Json, &identity());
         let expected = format!(
             "{{\"epitaph\":\"exit\",\"schema\":1,\"time\":\"1970-01-01T00:00:01.500Z\",\"container_id\":\"{ID}\",\
              \"pid\":7,\"exit\":{{\"code\":3,\"why\":\"it \\\"said\\\" so\"}},\"image\":\"a \\\"b\\\"=c\",\
-             \"sources\":{{\"container_id\":\"cpuset\",\"image\":\"metadata-v4\"}}}}\n"
+             \"source\":\"metadata-v4\",\"sources\":{{\"container_id\":\"cpuset\"}}}}\n"
         );
         assert_eq!(String::from_utf8_lossy(&line), expected);
     }
@@ -165,18 +204,31 @@ mod tests {
     #[test]
     fn logfmt() {
         let exit = Value::Object(vec![("code", Value::from(3_u64)), ("why", Value::from("it \"said\" so"))]);
-        let line = record(vec![("exit", exit)]).render(RecordFormat::Text, &dossier());
+        let line = record(vec![("exit", exit)]).render(RecordFormat::Text, &identity());
         let expected = format!(
-            "epitaph=exit schema=1 time=1970-01-01T00:00:01.500Z container_id={ID} pid=7 exit.code=3 \
-             exit.why=\"it \\\"said\\\" so\" image=\"a \\\"b\\\"=c\" sources.container_id=cpuset \
-             sources.image=metadata-v4\n"
+            "\nepitaph=exit schema=1 time=1970-01-01T00:00:01.500Z container_id={ID} pid=7 exit.code=3 \
+             exit.why=\"it \\\"said\\\" so\" image=\"a \\\"b\\\"=c\" source=metadata-v4 \
+             sources.container_id=cpuset\n"
         );
         assert_eq!(String::from_utf8_lossy(&line), expected);
     }
 
     #[test]
+    fn a_record_that_follows_output_begins_its_line_itself() {
+        for (format, begins) in
+            [(RecordFormat::Json, false), (RecordFormat::JsonApart, true), (RecordFormat::Text, true)]
+        {
+            for kind in [Kind::Start, Kind::Stop, Kind::Exit] {
+                let line = Record { kind, ..record(vec![]) }.render(format, &identity());
+                assert_eq!(line.starts_with(b"\n"), begins && kind != Kind::Start, "{format:?} {kind:?}");
+                assert_eq!(line.trim_ascii().iter().filter(|byte| **byte == b'\n').count(), 0);
+            }
+        }
+    }
+
+    #[test]
     fn nothing_known_is_a_record_all_the_same() {
-        let line = record(vec![]).render(RecordFormat::Json, &Dossier::default());
+        let line = record(vec![]).render(RecordFormat::Json, &RenderedIdentity::default());
         let value: serde_json::Value = serde_json::from_slice(&line).expect("JSON");
         assert_eq!(value["pid"], 7);
         assert_eq!(value.get("container_id"), None);
@@ -191,11 +243,11 @@ mod tests {
             ("processes", Value::List((1..500).map(process).collect())),
         ];
         for format in [RecordFormat::Json, RecordFormat::Text] {
-            let line = record(fields.clone()).render(format, &dossier());
+            let line = record(fields.clone()).render(format, &identity());
             assert!(line.len() <= LONGEST && line.len() > LONGEST - 200, "{}", line.len());
             assert!(line.ends_with(b"\n"));
         }
-        let line = record(fields).render(RecordFormat::Json, &dossier());
+        let line = record(fields).render(RecordFormat::Json, &identity());
         let value: serde_json::Value = serde_json::from_slice(&line).expect("JSON");
         assert_eq!(value["processes"][0]["pid"], 1);
         assert_eq!(value["container_id"], ID);
@@ -207,10 +259,10 @@ mod tests {
         let exit =
             Value::Object(vec![("code", 127_u64.into()), ("why", "é\u{1}".repeat(2000).as_str().into())]);
         for format in [RecordFormat::Json, RecordFormat::Text] {
-            let line = record(vec![("exit", exit.clone())]).render(format, &dossier());
+            let line = record(vec![("exit", exit.clone())]).render(format, &identity());
             assert!(line.len() <= LONGEST);
         }
-        let line = record(vec![("exit", exit)]).render(RecordFormat::Json, &dossier());
+        let line = record(vec![("exit", exit)]).render(RecordFormat::Json, &identity());
         let value: serde_json::Value = serde_json::from_slice(&line).expect("JSON");
         assert_eq!(value["exit"]["code"], 127);
         let why = value["exit"]["why"].as_str().expect("a text");
@@ -222,7 +274,7 @@ mod tests {
     fn a_giant_field_cannot_break_the_bound() {
         let fields =
             vec![("exit", Value::from(3_u64)), ("program", Value::from("\u{1}".repeat(5000).as_str()))];
-        let line = record(fields).render(RecordFormat::Json, &dossier());
+        let line = record(fields).render(RecordFormat::Json, &identity());
         assert!(line.len() <= LONGEST);
         let value: serde_json::Value = serde_json::from_slice(&line).expect("JSON");
         assert_eq!(value["exit"], 3);

@@ -1,10 +1,10 @@
 //! Values in a record, as JSON and as logfmt.
 
 use crate::options::RecordFormat;
+use crate::shown::{LONGEST as LONG_TEXT, cut_with_mark, is_forbidden};
 use serde::ser::{Serialize, SerializeMap, Serializer};
-
-/// The longest text, in bytes, that stays whole in a record that is too long. A program's name may have 128 KiB.
-const LONG_TEXT: usize = 256;
+use serde_json::ser::Formatter;
+use std::io;
 
 /// A value in a record. Keys of objects keep their order.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +15,8 @@ pub enum Value {
     Number(u64),
     /// a number that may be negative
     Signed(i64),
+    /// true or false
+    Flag(bool),
     /// keys with their values
     Object(Vec<(&'static str, Value)>),
     /// values, the most important first
@@ -51,6 +53,7 @@ impl Serialize for Value {
             Value::Text(text) => serializer.serialize_str(text),
             Value::Number(number) => serializer.serialize_u64(*number),
             Value::Signed(number) => serializer.serialize_i64(*number),
+            Value::Flag(flag) => serializer.serialize_bool(*flag),
             Value::Object(fields) => {
                 let mut map = serializer.serialize_map(Some(fields.len()))?;
                 for (key, value) in fields {
@@ -73,14 +76,11 @@ impl Value {
         }
     }
 
-    /// Cuts one text that is longer than [`LONG_TEXT`], and ends it in `…`; `false` when there is none.
+    /// Cuts one text that is longer than 256 bytes, and ends it in `…`; `false` when there is none.
     pub(super) fn cut(&mut self) -> bool {
         match self {
             Value::Text(text) if text.len() > LONG_TEXT => {
-                const MARK: char = '…';
-                let room = LONG_TEXT - MARK.len_utf8();
-                text.truncate((0..=room).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0));
-                text.push(MARK);
+                cut_with_mark(text, LONG_TEXT);
                 true
             }
             Value::Object(fields) => fields.iter_mut().any(|(_, value)| value.cut()),
@@ -93,7 +93,7 @@ impl Value {
 /// The pairs without anything around them.
 pub(super) fn render(format: RecordFormat, fields: &[(&'static str, Value)]) -> Vec<u8> {
     match format {
-        RecordFormat::Json => {
+        RecordFormat::Json | RecordFormat::JsonApart => {
             let mut line = Vec::new();
             for (key, value) in fields {
                 if !line.is_empty() {
@@ -115,9 +115,33 @@ pub(super) fn render(format: RecordFormat, fields: &[(&'static str, Value)]) -> 
     }
 }
 
+/// A value alone, as JSON.
+pub(super) fn render_value(value: &Value) -> Vec<u8> {
+    let mut text = Vec::new();
+    json(&mut text, value);
+    text
+}
+
 fn json(line: &mut Vec<u8>, value: impl Serialize) {
     // Neither a Vec nor a Value can fail to be written to or serialized.
-    let _ = serde_json::to_writer(line, &value);
+    let _ = value.serialize(&mut serde_json::Serializer::with_formatter(line, Escaping));
+}
+
+/// JSON in which everything that [`is_forbidden`] is escaped, not only the control characters below U+0020, as JSON asks
+/// (RFC 8259, 7): a record is also a line on a terminal.
+struct Escaping;
+
+impl Formatter for Escaping {
+    fn write_string_fragment<W: io::Write + ?Sized>(&mut self, to: &mut W, text: &str) -> io::Result<()> {
+        let mut plain = 0;
+        for (place, letter) in text.char_indices().filter(|(_, letter)| is_forbidden(*letter)) {
+            to.write_all(text.get(plain..place).unwrap_or_default().as_bytes())?;
+            // None of them is beyond U+FFFF, so one escape is enough.
+            write!(to, "\\u{:04x}", u32::from(letter))?;
+            plain = place + letter.len_utf8();
+        }
+        to.write_all(text.get(plain..).unwrap_or_default().as_bytes())
+    }
 }
 
 fn logfmt(line: &mut String, key: &str, value: &Value) {
@@ -137,6 +161,7 @@ fn logfmt(line: &mut String, key: &str, value: &Value) {
         Value::Text(text) => text.clone(),
         Value::Number(number) => number.to_string(),
         Value::Signed(number) => number.to_string(),
+        Value::Flag(flag) => flag.to_string(),
     };
     if !line.is_empty() {
         line.push(' ');
@@ -150,5 +175,22 @@ fn logfmt(line: &mut String, key: &str, value: &Value) {
         let mut quoted = Vec::new();
         json(&mut quoted, &text);
         line.push_str(&String::from_utf8_lossy(&quoted));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_be_turned_against_a_line_is_escaped_in_both_formats() {
+        let text = "a\u{7f}\u{85}\u{9b}1m\u{2028}\u{2029}\u{202e}\u{2066}\u{61c}\n\u{1b}é";
+        let escaped = r#""a\u007f\u0085\u009b1m\u2028\u2029\u202e\u2066\u061c\n\u001bé""#;
+        let fields = [("why", Value::from(text))];
+        let json = String::from_utf8(render(RecordFormat::Json, &fields)).expect("UTF-8");
+        assert_eq!(json, format!("\"why\":{escaped}"));
+        assert_eq!(serde_json::from_str::<String>(&json[6..]).expect("JSON"), text);
+        let text = String::from_utf8(render(RecordFormat::Text, &fields)).expect("UTF-8");
+        assert_eq!(text, format!("why={escaped}"));
     }
 }

@@ -1,105 +1,92 @@
 //! Short-lived processes for what PID 1 must not do itself: what is slow, large or may hang.
 //!
-//! A helper is a fork of PID 1. It dies with PID 1, is ended when its time is up, and is not the program's
-//! child nor counted among the orphans.
+//! A helper is a fork of PID 1. It dies with PID 1, is killed when its time is up, and is not the program's child nor
+//! counted among the orphans. What it has to say comes up a pipe, as the child's words do.
 
-use crate::record::stderr;
-use crate::sys::{self, Ended, Fork};
-use nix::unistd::{Pid, getpid, getppid};
+use super::core::Event;
+use super::core::helpers::Purpose;
+use crate::record::{Frames, stderr};
+use crate::sys::{self, Fork, reason};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::unistd::{getpid, getppid};
+use std::fs::File;
+use std::io;
 use std::time::{Duration, Instant};
 
-/// What a helper is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// writes a record; ends with the number of records that it has lost
-    Record,
-    /// appends to the journal; ends with 1 when that failed
-    Journal,
-    /// goes on looking for the identity
-    Identity,
-}
-
-/// The helpers that run.
-#[derive(Debug, Default)]
-pub struct Helpers(Vec<Helper>);
-
+/// A pipe up to PID 1, and what has come of the frame that is under way.
 #[derive(Debug)]
-struct Helper {
-    pid: Pid,
-    purpose: Purpose,
-    /// when it is ended, `None` once it was
-    deadline: Option<Instant>,
+pub struct Uplink {
+    /// the helper at its other end
+    pub pid: i32,
+    /// the end to read from
+    pub pipe: Option<File>,
+    /// the frames in it
+    pub frames: Frames,
 }
 
-impl Helpers {
-    /// Runs `work` in a helper for at most `time`; its result is the helper's exit code. Returns whether it runs.
-    pub fn spawn(&mut self, purpose: Purpose, time: Duration, work: impl FnOnce() -> u8) -> bool {
-        let parent = getpid();
-        match sys::fork() {
-            Ok(Fork::Child) => {
-                // Between the fork and this line the parent may have gone, which no signal tells then.
-                let dies = sys::set_parent_death_signal(libc::SIGKILL);
-                if dies.is_err() || getppid() != parent {
-                    sys::exit_now(0);
-                }
-                // What PID 1 has still to write is PID 1's to write.
-                stderr().wait_for_room();
-                sys::exit_now(i32::from(work()));
+/// The uplinks of the helpers that have one.
+#[derive(Debug, Default)]
+pub struct Uplinks(pub Vec<Uplink>);
+
+/// Whether a failed start was told: it is told once.
+static WAS_TOLD: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+
+/// Runs `work` in a helper for at most `time`; its result is the helper's exit code, 0 when it is done.
+pub fn start(purpose: Purpose, time: Duration, work: impl FnOnce() -> u8) -> Event {
+    match fork(work) {
+        Ok(pid) => started(purpose, pid, time),
+        Err(error) => missing(purpose, &error),
+    }
+}
+
+/// The same with a pipe up to PID 1, which `work` gets and which is kept in `uplinks`.
+pub fn start_with_uplink(
+    purpose: Purpose,
+    time: Duration,
+    uplinks: &mut Uplinks,
+    work: impl FnOnce(File) -> u8,
+) -> Event {
+    let (read, write) = match nix::unistd::pipe2(OFlag::O_CLOEXEC) {
+        Ok((read, write)) => (File::from(read), File::from(write)),
+        Err(errno) => return missing(purpose, &errno.into()),
+    };
+    // Of this end alone: the helper can wait for room. Fails only for a flag that does not exist.
+    let _ = fcntl(&read, FcntlArg::F_SETFL(OFlag::O_NONBLOCK));
+    match fork(|| work(write)) {
+        Ok(pid) => {
+            uplinks.0.push(Uplink { pid, pipe: Some(read), frames: Frames::default() });
+            started(purpose, pid, time)
+        }
+        Err(error) => missing(purpose, &error),
+    }
+}
+
+fn started(purpose: Purpose, pid: i32, time: Duration) -> Event {
+    Event::HelperStarted { purpose, pid, deadline: Instant::now().checked_add(time) }
+}
+
+fn missing(purpose: Purpose, error: &io::Error) -> Event {
+    if !WAS_TOLD.swap(true, std::sync::atomic::Ordering::Relaxed) {
+        log::warn!("cannot start a helper process: {}; is the process limit reached?", reason(error));
+    }
+    Event::HelperMissing(purpose)
+}
+
+fn fork(work: impl FnOnce() -> u8) -> io::Result<i32> {
+    let parent = getpid();
+    match sys::fork()? {
+        Fork::Child => {
+            // Where the kernel refuses it, the deadline and the end of the PID namespace are there still.
+            let _ = sys::set_parent_death_signal(libc::SIGKILL);
+            // Between the fork and that line the parent may have gone, which no signal tells then.
+            let now = getppid();
+            if now != parent && now.as_raw() >= 0 {
+                sys::exit_now(1);
             }
-            Ok(Fork::Parent(pid)) => {
-                self.0.push(Helper { pid, purpose, deadline: Instant::now().checked_add(time) });
-                true
-            }
-            Err(error) => {
-                log::warn!("cannot start a helper process: {error}");
-                false
-            }
+            // What PID 1 has still to write is PID 1's to write.
+            stderr().wait_for_room();
+            sys::exit_now(i32::from(work()));
         }
-    }
-
-    /// The process IDs of all.
-    pub fn pids(&self) -> Vec<i32> {
-        self.0.iter().map(|helper| helper.pid.as_raw()).collect()
-    }
-
-    /// Whether one of `purpose` runs.
-    pub fn any(&self, purpose: Purpose) -> bool {
-        self.0.iter().any(|helper| helper.purpose == purpose)
-    }
-
-    /// Takes note of a child that has ended. Returns what it was for, when it was a helper, and its exit code: 0 when
-    /// it did it, `None` when it was ended before.
-    pub fn ended(&mut self, ended: &Ended) -> Option<(Purpose, Option<i32>)> {
-        let place = self.0.iter().position(|helper| helper.pid == ended.pid)?;
-        let helper = self.0.swap_remove(place);
-        let code = ended.status.code();
-        if helper.purpose == Purpose::Record {
-            // Ended before its time, it has written nothing.
-            stderr().count_lost(code.map_or(1, |code| u64::try_from(code).unwrap_or(1)));
-        }
-        Some((helper.purpose, code))
-    }
-
-    /// When [`Helpers::on_time`] wants to be called next.
-    pub fn next_deadline(&self) -> Option<Instant> {
-        self.0.iter().filter_map(|helper| helper.deadline).min()
-    }
-
-    /// Ends those whose time is up.
-    pub fn on_time(&mut self, now: Instant) {
-        for helper in
-            self.0.iter_mut().filter(|helper| helper.deadline.is_some_and(|deadline| deadline <= now))
-        {
-            helper.deadline = None;
-            let _ = sys::kill(helper.pid, libc::SIGKILL);
-        }
-    }
-
-    /// Ends those of `purpose`.
-    pub fn end(&mut self, purpose: Purpose) {
-        for helper in self.0.iter_mut().filter(|helper| helper.purpose == purpose) {
-            helper.deadline = None;
-            let _ = sys::kill(helper.pid, libc::SIGKILL);
-        }
+        Fork::Parent(pid) => Ok(pid.as_raw()),
     }
 }

@@ -1,35 +1,39 @@
 //! PID 1: starts the program, and looks after it and all orphans until it ends.
 //!
-//! [`run`] is the sequence, `core` decides what is done about signals and time, and the rest carries it out.
-//! Nothing here parses what a network told, waits without a bound, or gives up once the program is started.
+//! [`run`] is the sequence. What is done about an event is decided in [`core`]; `wait` tells what has happened, `act`
+//! carries out, and `end` is all that comes after the program's end. Nothing here parses what a network told, waits
+//! without a bound, or gives up once the program is started.
 
-mod core;
-mod ending;
-mod evidence;
+pub mod core;
+
+mod act;
+mod end;
 mod helper;
 mod isolate;
+mod journal;
 mod late;
-mod observe;
+mod memory;
 mod signals;
 mod spawn;
+mod stats;
 mod table;
-mod write;
+mod wait;
+mod writer;
 
-use self::core::{Action, Core};
-use self::evidence::Evidence;
-use self::helper::{Helpers, Purpose};
-use self::signals::{Batch, Signals};
-use self::write::Journal;
-use crate::identity::Surroundings;
+use self::act::Hands;
+use self::core::helpers::Purpose;
+use self::core::{Child, Core, Ending, Event};
+use self::memory::MemoryReader;
+use self::signals::Batch;
+use self::spawn::Setup;
+use self::stats::Statistics;
+use self::wait::{Ears, Heard, Sources};
+use crate::identity::{StoppedBy, System};
 use crate::launch::{Inherited, NotStarted};
-use crate::options::{Mode, Options, RecordFormat, Signal, Target};
-use crate::record::{Dossier, Frame, Frames, stderr};
-use crate::sys::{self, Ended, reason};
-use arrayvec::ArrayVec;
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use crate::options::{Mode, Options, RecordFormat, Stats};
+use crate::record::{Frame, Frames, stderr};
+use crate::sys::{self, Ended};
 use nix::unistd::{Pid, getpid};
-use std::cell::Cell;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::mem::ManuallyDrop;
@@ -42,63 +46,48 @@ use std::time::{Duration, Instant};
 ///
 /// The order is a promise, see `docs/design.md`.
 pub fn run(options: &Options, inherited: &Inherited, format: RecordFormat) -> u8 {
-    let adopts = spawn::prepare(options);
-    let failed = |error: std::io::Error| {
-        // Nothing has been started yet, and nothing can be.
-        log::error!("cannot start a process: {error}");
-        1
-    };
-    let signals = match Signals::open() {
-        Ok(signals) => signals,
-        Err(error) => return failed(error),
-    };
+    let setup = spawn::prepare(options);
     // The process ends after it, and the kernel takes everything back faster than we could give it.
-    let mut supervisor = ManuallyDrop::new(Supervisor::new(options, format, signals, adopts));
+    let mut supervisor = ManuallyDrop::new(Supervisor::new(options, format, setup));
     if options.mode == Mode::Pause {
-        supervisor.settle_in();
+        supervisor.enter_supervision();
+        if options.close_fds {
+            sys::close_inherited_descriptors();
+        }
     } else if let Err(error) = spawn::start(&mut supervisor, options, inherited, format) {
-        return failed(error);
+        return end::without_program(&mut supervisor, &error);
     }
-    supervisor.supervise()
+    supervisor.supervise();
+    end::end(&mut supervisor)
 }
 
+/// What decides, what waits and what acts, and the child's pipe.
+#[derive(Debug)]
 struct Supervisor {
     core: Core,
-    signals: Signals,
-    report: Option<File>,
-    /// whether that can hold all that the child sends
-    report_is_roomy: bool,
-    frames: Frames,
-    dossier: Dossier,
-    /// whether nothing more can be learned of the identity
-    resolved: bool,
-    late: Option<File>,
-    late_frames: Frames,
-    evidence: Option<Evidence>,
-    helpers: Helpers,
-    journal: Option<Journal>,
-    program: Option<Pid>,
-    program_name: String,
-    ended: Option<(Ended, Instant)>,
-    pause_is_over: bool,
-    executed: bool,
-    /// whether a way to wait was refused, which is told once
-    cannot_wait: Cell<bool>,
-    not_started: Option<NotStarted>,
-    started: Instant,
-    /// whether orphans come to us: as PID 1, or as a subreaper
-    adopts: bool,
-    reaped: u64,
-    format: RecordFormat,
-    waits_for_identity: bool,
-    oom_poll: Option<Duration>,
+    ears: Option<Ears>,
+    hands: Hands,
+    report: Report,
+    setup: Setup,
     warn_on_reap: bool,
     terminates_rest: bool,
     success_codes: Vec<u8>,
+    stats: Stats,
 }
 
-/// How often to look where the kernel does not let us wait.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// The pipe from the child that becomes the program.
+#[derive(Debug, Default)]
+struct Report {
+    pipe: Option<File>,
+    /// whether there never was one
+    is_missing: bool,
+    /// whether it can hold all that the child sends
+    is_roomy: bool,
+    frames: Frames,
+}
+
+/// How many are reaped before signals and the program's end are looked at again.
+const REAP_ROUND: u64 = 256;
 
 /// From how many orphans at once on their usage is not asked for.
 const STORM: u64 = 8;
@@ -106,285 +95,250 @@ const STORM: u64 = 8;
 impl Supervisor {
     /// The state before there is a program.
     #[inline(never)]
-    fn new(options: &Options, format: RecordFormat, signals: Signals, adopts: bool) -> Supervisor {
+    fn new(options: &Options, format: RecordFormat, setup: Setup) -> Supervisor {
         Supervisor {
-            core: Core::new(options, options.mode != Mode::Pause, getpid().as_raw()),
-            signals,
-            report: None,
-            report_is_roomy: false,
-            frames: Frames::default(),
-            dossier: Dossier::default(),
-            resolved: false,
-            late: None,
-            late_frames: Frames::default(),
-            evidence: None,
-            helpers: Helpers::default(),
-            journal: options.journal.clone().map(Journal::new),
-            program: None,
-            program_name: options
-                .program
-                .first()
-                .map(|name| name.to_string_lossy().into_owned())
-                .unwrap_or_default(),
-            ended: None,
-            pause_is_over: false,
-            executed: false,
-            cannot_wait: Cell::new(false),
-            not_started: None,
-            started: Instant::now(),
-            adopts,
-            reaped: 0,
-            format,
-            waits_for_identity: !options.identity_timeout.is_zero(),
-            oom_poll: options.oom_poll,
+            core: Core::new(options, getpid().as_raw()),
+            ears: None,
+            hands: Hands::new(options, format),
+            report: Report::default(),
+            setup,
             warn_on_reap: options.warn_on_reap,
             terminates_rest: options.terminates_rest,
             success_codes: options.success_codes.clone(),
+            stats: options.stats.clone(),
         }
     }
 
     /// From here on PID 1 does not give up: whatever fails is logged and survived.
-    fn settle_in(&mut self) {
-        self.started = Instant::now();
+    fn enter_supervision(&mut self) {
+        self.hands.started = Instant::now();
         stderr().queue_what_does_not_fit();
         // A working directory keeps its file system from being unmounted.
         let _ = nix::unistd::chdir(c"/");
     }
 
+    /// Has lines written to a stderr that is a file, by a process of its own: see `record/writer.rs`.
+    fn write_to_file(&mut self) {
+        if stderr().wants_writer()
+            && !self.core.helpers.any(Purpose::Writer)
+            && let Some(event) = writer::start()
+        {
+            self.handle(Instant::now(), event);
+        }
+    }
+
+    /// The loop, until the program has ended.
     #[inline(never)]
-    fn supervise(&mut self) -> u8 {
-        while self.ended.is_none() && !self.pause_is_over {
-            // A child's end that comes after the signals were taken is another signal, so none is missed.
-            let (batch, memory_changed) = self.wait();
-            // The identity first, so that whatever is written next has it.
-            self.take_frames();
-            self.take_late_frames();
-            if batch.children {
-                self.reap(batch.killed, batch.at);
-            }
-            if self.ended.is_some() {
-                // Signals of this batch came too late to stop anything.
-                break;
-            }
-            self.act_on(&batch);
-            self.observe_memory(memory_changed, batch.at);
-            self.on_time(batch.at);
+    fn supervise(&mut self) {
+        let mut more_to_reap = false;
+        while self.core.over().is_none() {
+            self.write_to_file();
+            more_to_reap = self.round(more_to_reap, None);
             stderr().flush();
         }
-        self.end()
     }
 
-    /// Waits until something happens, without a time limit when there is nothing to time. Returns the signals, and
-    /// whether the memory has something to tell.
-    fn wait(&self) -> (Batch, bool) {
-        let evidence = self.evidence.as_ref();
-        let deadline = [self.core.next_deadline(), self.helpers.next_deadline()]
-            .into_iter()
-            .chain([evidence.and_then(Evidence::next_deadline)])
-            .flatten()
-            .min();
-        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-        let watch = evidence.and_then(Evidence::watch);
-        let has_pending = stderr().has_pending();
-        if watch.is_none() && self.report.is_none() && self.late.is_none() && !has_pending {
-            match self.signals.wait(left) {
-                Ok(batch) => return (batch, false),
-                Err(_) if self.cannot_wait.get() => {}
-                Err(error) => self.explain_refusal("sigtimedwait", &reason(&error)),
+    /// One round: waits, and decides and acts on what has happened. Returns whether more children wait to be reaped.
+    fn round(&mut self, more_to_reap: bool, deadline: Option<Instant>) -> bool {
+        let heard = self.wait(more_to_reap, deadline);
+        let now = heard.signals.at;
+        // The identity first, so that whatever is written next has it.
+        self.read_report(now);
+        self.read_uplinks(now);
+        let mut more = more_to_reap;
+        if heard.signals.children || more_to_reap {
+            more = self.reap(heard.signals.killed, now);
+        }
+        self.act_on(&heard.signals);
+        if heard.memory_changed {
+            self.handle(now, Event::MemoryChanged);
+        }
+        self.handle(now, Event::Time);
+        more
+    }
+
+    /// Waits to the next deadline at most; not at all where more children wait to be reaped.
+    fn wait(&mut self, more_to_reap: bool, deadline: Option<Instant>) -> Heard {
+        let now = more_to_reap.then(Instant::now);
+        let deadline = [self.core.next_deadline(), deadline, now].into_iter().flatten().min();
+        let memory = self.hands.memory.as_ref().and_then(MemoryReader::watch);
+        let mut sources = Sources { memory, ..Sources::default() };
+        // Of the child's pipe the end is waited for: the exec. What the child has sent by then fits into the pipe, and to
+        // wake up for it would be to take the CPU from the child, which is about to go on.
+        let report = self.report.pipe.as_ref().map(|pipe| (pipe.as_fd(), self.report.is_roomy));
+        let uplinks = self.hands.uplinks.0.iter();
+        let uplinks = uplinks.filter_map(|uplink| Some((uplink.pipe.as_ref()?.as_fd(), false)));
+        for pipe in report.into_iter().chain(uplinks) {
+            let _ = sources.pipes.try_push(pipe);
+        }
+        // A child's end that comes after the signals were taken is another signal, so none is missed.
+        let has_warned = self.report.is_missing;
+        self.ears.get_or_insert_with(|| Ears::new(!has_warned)).wait(&sources, deadline)
+    }
+
+    /// Decides on an event, acts, and decides on what came of it.
+    fn handle(&mut self, now: Instant, event: Event) {
+        for action in self.core.step(now, event) {
+            if let Some(result) = self.hands.act(action, &self.core) {
+                self.handle(now, result);
             }
         }
-        let mut fds = ArrayVec::<PollFd, 5>::new();
-        // There is room for all.
-        let mut add = |fd, events| drop(fds.try_push(PollFd::new(fd, events)));
-        add(self.signals.as_fd(), PollFlags::POLLIN);
-        if let Some(watch) = watch {
-            add(watch, PollFlags::POLLPRI);
-        }
-        // Its end is what is waited for: the exec. What the child has sent by then fits into the pipe, and to wake up
-        // for it would be to take the CPU from the child, which is about to go on.
-        if let Some(report) = &self.report {
-            let events = if self.report_is_roomy { PollFlags::empty() } else { PollFlags::POLLIN };
-            add(report.as_fd(), events);
-        }
-        if let Some(late) = &self.late {
-            add(late.as_fd(), PollFlags::POLLIN);
-        }
-        if has_pending {
-            add(sys::stderr_descriptor(), PollFlags::POLLOUT);
-        }
-        // poll(2) counts whole milliseconds; rounded down, the last one would be spent spinning.
-        let timeout = left.map_or(PollTimeout::NONE, |left| {
-            PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
-        });
-        match poll(&mut fds, timeout) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(error) => {
-                self.explain_refusal("poll", error.desc());
-                return (self.signals.look(left.map_or(LOOK_EVERY, |left| left.min(LOOK_EVERY))), false);
+    }
+
+    /// Decides and acts on signals.
+    fn act_on(&mut self, signals: &Batch) {
+        for arrival in &signals.arrivals {
+            if self.core.is_of_our_writing(arrival) {
+                continue;
             }
-        }
-        let has = |fd: &PollFd, flag| fd.revents().is_some_and(|events| events.contains(flag));
-        let has_signals = fds.first().is_some_and(|fd| has(fd, PollFlags::POLLIN));
-        let has_memory = fds.iter().any(|fd| has(fd, PollFlags::POLLPRI));
-        (if has_signals { self.signals.read() } else { Batch::empty() }, has_memory)
-    }
-
-    /// The kernel refuses to let us wait, and rather than spin or give up PID 1 goes on with what it has.
-    fn explain_refusal(&self, call: &str, reason: &str) {
-        if !self.cannot_wait.replace(true) {
-            log::warn!("{call} is refused ({reason}); does a seccomp profile forbid it? Going on with less");
+            log::debug!("received {} from {:?}", arrival.signal, arrival.sender);
+            self.handle(signals.at, Event::Signal(*arrival));
         }
     }
 
-    /// Reaps all that have ended. `killed` is one that SIGKILL has ended, and that can still be looked at before.
-    fn reap(&mut self, killed: Option<Pid>, now: Instant) {
+    /// Reaps those that have ended, but no more than a storm lets us and still see signals in time. `killed` is one
+    /// that SIGKILL has ended, and that can still be looked at before. Returns whether more may wait.
+    fn reap(&mut self, killed: Option<Pid>, now: Instant) -> bool {
         // Once it is reaped it has no name any more.
-        let named = killed
-            .zip(self.evidence.as_ref())
-            .and_then(|(pid, evidence)| Some((pid, evidence.name_of(pid)?)));
+        let named = killed.and_then(|pid| Some((pid, self.hands.memory.as_ref()?.name_of(pid.as_raw())?)));
         let mut reaped = 0;
         // What a process has used is worth knowing of the program alone, and costs time with each of a storm of
         // orphans. Should the program end in the middle of one, its usage is not known.
         while let Some(ended) = if reaped < STORM { sys::reap_with_usage() } else { sys::reap() } {
-            let pid = ended.pid;
-            let is_program = Some(pid) == self.program;
-            if !is_program && let Some((purpose, code)) = self.helpers.ended(&ended) {
-                self.helper_ended(purpose, code);
-                continue;
-            }
-            // Of several that have ended the signal tells of one alone, and not always of one that is still there.
-            if ended.status.signal() == Some(libc::SIGKILL)
-                && let Some(evidence) = &mut self.evidence
-            {
-                let name = named.as_ref().filter(|(named, _)| *named == pid).map(|(_, name)| *name);
-                evidence.killed(pid, is_program, name, now);
-            }
+            let name = named.as_ref().filter(|(pid, _)| *pid == ended.pid).map(|(_, name)| *name);
+            let child = Child { pid: ended.pid.as_raw(), ending: ending(&ended), name };
+            let is_program = Some(child.pid) == self.core.program();
             if is_program {
-                self.program = None;
-                self.ended = Some((ended, now));
-            } else {
-                reaped += 1;
+                self.hands.program = None;
+                self.hands.usage = ended.usage;
+            }
+            // What it has sent before its end.
+            self.close_uplink(now, child.pid);
+            if self.core.helpers.is(child.pid, Purpose::Writer) {
+                stderr().writer_ended(child.ending == Ending::Exited(0));
+            }
+            let before = self.core.reaped();
+            self.handle(now, Event::Reaped(child));
+            if self.core.reaped() > before {
                 let level = if self.warn_on_reap { log::Level::Warn } else { log::Level::Debug };
-                log::log!(level, "reaped process {pid}");
+                log::log!(level, "reaped process {}", child.pid);
+            }
+            reaped += 1;
+            if is_program || reaped >= REAP_ROUND {
+                return true;
             }
         }
-        self.reaped += reaped;
-        if reaped > 0
-            && self.ended.is_none()
-            && let Some(evidence) = &mut self.evidence
-        {
-            evidence.reaped(now);
-        }
+        false
     }
 
-    fn act_on(&mut self, batch: &Batch) {
-        for arrival in &batch.arrivals {
-            if self.core.is_of_our_writing(arrival) {
-                continue;
-            }
-            log::debug!("received {} from process {}", arrival.signal, arrival.sender);
-            for action in self.core.on_signal(*arrival) {
-                self.act(action);
-            }
-        }
-    }
-
-    fn act(&mut self, action: Action) {
-        match action {
-            Action::Send { signal, target } => self.send(signal, target),
-            Action::RecordStop(arrival) => self.record_stop(arrival),
-            Action::RecordStuck => self.record_stuck(),
-            Action::Suspend => {
-                // STOP is the one signal that suspends whoever blocks all; CONT wakes it, and is forwarded.
-                let _ = sys::kill(getpid(), Signal::STOP.number());
-            }
-            Action::EndPause => self.pause_is_over = true,
-        }
-    }
-
-    fn send(&self, signal: Signal, target: Target) {
-        // No program: it has been reaped, and its ID may be another process's by now.
-        let Some(program) = self.program else { return };
-        let group = Pid::from_raw(-program.as_raw());
-        let sent = match target {
-            Target::Program => sys::kill(program, signal.number()),
-            // Before the child has made its own session there is no such group, but the child is there.
-            Target::Group => {
-                sys::kill(group, signal.number()).or_else(|_| sys::kill(program, signal.number()))
-            }
-        };
-        match sent {
-            Ok(()) => log::debug!("forwarded {signal}"),
-            Err(error) => log::warn!("forwarding {signal} to process {program} failed: {error}"),
-        }
-    }
-
-    /// Takes what the child has sent up. The end of the pipe is the exec, or the child's end.
-    fn take_frames(&mut self) {
-        if self.report.is_none() {
+    /// Reads what the child has sent. The end of the pipe is the exec, or the child's end.
+    fn read_report(&mut self, now: Instant) {
+        if self.report.pipe.is_none() {
             return;
         }
-        while let Some(frames) = read_frames(&mut self.report, &mut self.frames) {
+        while let Some(frames) = read_frames(&mut self.report.pipe, &mut self.report.frames) {
             for (frame, bytes) in frames {
-                self.take_frame(frame, bytes);
+                self.on_frame(now, frame, bytes);
             }
         }
-        if self.report.is_none() {
-            self.frames = Frames::default();
-            self.look_for_late_identity();
+        if self.report.pipe.is_none() {
+            self.report.frames = Frames::default();
+            self.handle(now, Event::ReportClosed);
         }
     }
 
-    fn take_frame(&mut self, frame: Frame, bytes: Vec<u8>) {
+    /// Reads what helpers have sent.
+    fn read_uplinks(&mut self, now: Instant) {
+        for place in (0..self.hands.uplinks.0.len()).rev() {
+            self.read_uplink(now, place);
+        }
+        self.hands.uplinks.0.retain(|uplink| uplink.pipe.is_some());
+    }
+
+    fn read_uplink(&mut self, now: Instant, place: usize) {
+        while let Some(uplink) = self.hands.uplinks.0.get_mut(place)
+            && let Some(frames) = read_frames(&mut uplink.pipe, &mut uplink.frames)
+        {
+            for (frame, bytes) in frames {
+                self.on_frame(now, frame, bytes);
+            }
+        }
+    }
+
+    /// A helper has ended, so there is no more in its pipe than now.
+    fn close_uplink(&mut self, now: Instant, pid: i32) {
+        if let Some(place) = self.hands.uplinks.0.iter().position(|uplink| uplink.pid == pid) {
+            self.read_uplink(now, place);
+            self.hands.uplinks.0.swap_remove(place);
+        }
+    }
+
+    fn on_frame(&mut self, now: Instant, frame: Frame, bytes: Vec<u8>) {
         match frame {
-            Frame::Resolved => self.resolved = true,
+            Frame::Resolved => self.handle(now, Event::Resolved),
+            Frame::Endpoint => {
+                self.handle(now, Event::Endpoint { look_again: bytes.first() == Some(&1) });
+            }
+            Frame::StoppedBy => {
+                let is = |by: &StoppedBy| by.name().as_bytes() == bytes;
+                self.hands.stopped_by = StoppedBy::ALL.into_iter().find(is);
+            }
             Frame::Executing => {
-                self.executed = true;
-                self.settle_evidence();
+                self.handle(now, Event::Executing);
+                self.confirm_memory(now);
+                self.begin_statistics(now);
             }
             Frame::StderrLine => drop(stderr().write_record(bytes)),
-            Frame::JournalLine => self.write_journal(bytes),
-            Frame::NotStarted => self.not_started = Some(NotStarted::from_frame(&bytes)),
-            other => drop(self.dossier.absorb(other, bytes)),
-        }
-    }
-
-    /// The program is on its way, or has ended: PID 1 has time.
-    fn settle_evidence(&mut self) {
-        let Some(evidence) = &mut self.evidence else { return };
-        if !evidence.settle() {
-            let surroundings = Surroundings::of_process();
-            self.evidence = Evidence::search(Path::new("/"), surroundings.cgroup(), self.oom_poll);
-        }
-    }
-
-    fn on_time(&mut self, now: Instant) {
-        for action in self.core.on_time(now) {
-            self.act(action);
-        }
-        self.helpers.on_time(now);
-    }
-
-    /// The program has ended: what is left to do, and the exit code.
-    ///
-    /// Not inlined: the stack that it needs would be PID 1's for life.
-    #[inline(never)]
-    fn end(&mut self) -> u8 {
-        self.helpers.end(Purpose::Identity);
-        let Some((ended, at)) = self.ended.clone() else { return 0 };
-        self.take_frames();
-        if self.terminates_rest {
-            // Nobody waits for them: this is a request to those that will outlive us, and it is rewritten as one to the
-            // program would have been.
-            if let Some(signal) = self.core.rewritten(Signal::TERM) {
-                let _ = sys::kill(Pid::from_raw(-ended.pid.as_raw()), signal.number());
+            Frame::JournalLine => {
+                if let Some(event) = self.hands.queue_line(&bytes) {
+                    self.handle(now, event);
+                }
             }
+            Frame::NotStarted => {
+                self.hands.not_started = Some(NotStarted::from_frame(&bytes));
+                self.handle(now, Event::NotStarted);
+            }
+            other => drop(self.hands.identity.absorb(other, bytes)),
         }
-        isolate::take_terminal_back(ended.pid);
-        let code = ending::exit_code(&ended, self.not_started.as_ref());
-        self.try_identity_once_more(at);
-        self.record_exit(&ended, at, code);
-        if self.success_codes.contains(&code) { 0 } else { code }
+    }
+
+    /// Takes the first sample, where statistics are wanted.
+    fn begin_statistics(&mut self, now: Instant) {
+        if self.stats.every.is_some() {
+            let (system, started) = (System::of_process(), self.hands.started);
+            self.hands.stats = Statistics::begin(&self.stats, system.cgroup(), started, now);
+        }
+    }
+
+    /// The program is on its way, or has ended: PID 1 has time to make sure of the memory cgroup.
+    fn confirm_memory(&mut self, now: Instant) {
+        let Some(memory) = &mut self.hands.memory else { return };
+        if !memory.confirm() {
+            let system = System::of_process();
+            self.hands.memory = MemoryReader::search(Path::new("/"), system.cgroup());
+        }
+        if let Some(baseline) = self.hands.memory.as_ref().map(MemoryReader::baseline) {
+            self.handle(now, Event::MemoryFound(baseline));
+        }
+    }
+
+    /// Goes on with rounds, without a program, to the deadline or until `is_done`.
+    fn go_on_until(&mut self, deadline: Instant, pause: Duration, is_done: impl Fn(&Supervisor) -> bool) {
+        let mut more_to_reap = true;
+        while !is_done(self) {
+            let now = Instant::now();
+            if now >= deadline {
+                return;
+            }
+            more_to_reap = self.round(more_to_reap, Some(deadline.min(now + pause)));
+        }
+    }
+}
+
+fn ending(ended: &Ended) -> Ending {
+    match ended.status.signal() {
+        Some(signal) => Ending::Signaled(signal),
+        None => Ending::Exited(ended.status.code().unwrap_or(0)),
     }
 }
 
@@ -399,7 +353,7 @@ fn read_frames(pipe: &mut Option<File>, frames: &mut Frames) -> Option<Vec<(Fram
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
             Err(error) => {
-                log::warn!("the pipe from the child failed: {error}");
+                log::warn!("the pipe from the child failed: {}", sys::reason(&error));
                 *pipe = None;
             }
         }

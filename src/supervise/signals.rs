@@ -4,7 +4,7 @@
 //! All signals are blocked for good, so each waits in the kernel until it is taken, real-time signals with
 //! their queue. No handler runs, and none can run at a bad moment.
 
-use super::core::Arrival;
+use super::core::{Arrival, Sender};
 use crate::options::Signal;
 use crate::sys::{self, ALL_SIGNALS, Taken};
 use arrayvec::ArrayVec;
@@ -16,6 +16,11 @@ use std::time::{Duration, Instant};
 const SIZE: usize = 128;
 /// How many are read at once. More stay in the kernel's queue, where they take none of our memory.
 const BATCH: usize = 8;
+
+/// Codes of a signal, include/uapi/asm-generic/siginfo.h: sent by kill(2), by tgkill(2), by the kernel.
+const SI_USER: i32 = 0;
+const SI_TKILL: i32 = -6;
+const SI_KERNEL: i32 = 0x80;
 
 /// What one reading has brought.
 #[derive(Debug)]
@@ -36,8 +41,7 @@ impl Batch {
         Batch { at: Instant::now(), arrivals: ArrayVec::new(), children: false, killed: None }
     }
 
-    /// The kernel gives the signal with the lowest number first. One below SIGCHLD must not be forwarded to a program that
-    /// has ended by now, nor may many of them hide that.
+    /// The lowest signal comes first. So SIGCHLD is fetched too, or we might signal a program that has ended.
     fn with_news_of_children(mut self) -> Batch {
         if !self.children
             && !self.arrivals.is_empty()
@@ -57,29 +61,48 @@ impl Batch {
             }
         } else if let Some(signal) = Signal::new(taken.signo) {
             // There is room for as many as are read at once.
-            let _ = self.arrivals.try_push(Arrival { signal, sender: taken.pid, at: self.at });
+            let _ = self.arrivals.try_push(Arrival { signal, sender: sender(taken), at: self.at });
         }
+    }
+}
+
+/// Who sent it. Only with these codes does the kernel fill the sender in itself (kernel/signal.c); with any other, a
+/// process inside of the namespace can have chosen it.
+fn sender(taken: &Taken) -> Sender {
+    match (taken.code, taken.pid) {
+        (SI_USER | SI_TKILL, 0) => Sender::Outside,
+        (SI_USER | SI_TKILL, pid) => Sender::Inside(pid),
+        (SI_KERNEL, _) => Sender::Terminal,
+        _ => Sender::Unknown,
     }
 }
 
 /// Where signals are taken.
 #[derive(Debug)]
-pub struct Signals(OwnedFd);
+pub struct Signals(Option<OwnedFd>);
 
 impl Signals {
-    /// Opens the signalfd for every signal.
-    ///
-    /// # Errors
-    /// Those of signalfd(2): EMFILE, ENFILE, ENOMEM.
-    pub fn open() -> std::io::Result<Signals> {
-        Ok(Signals(sys::signal_descriptor(ALL_SIGNALS)?))
+    /// Opens the signalfd for every signal. Where the kernel refuses one, as without a descriptor left, signals are
+    /// taken without, and PID 1 looks for them where it waits for other things. `warns` where nothing was said yet.
+    pub fn open(warns: bool) -> Signals {
+        match sys::signal_descriptor(ALL_SIGNALS) {
+            Ok(descriptor) => Signals(Some(descriptor)),
+            Err(error) => {
+                let level = if warns { log::Level::Warn } else { log::Level::Debug };
+                log::log!(level, "no signalfd ({}); going on with sigtimedwait", sys::reason(&error));
+                Signals(None)
+            }
+        }
     }
 
     /// Takes what has arrived, up to 8 signals. Does not wait: what poll(2) has seen can be gone again, as a SIGCONT is
     /// when SIGSTOP follows.
     pub fn read(&self) -> Batch {
+        let Some(descriptor) = &self.0 else {
+            return self.wait(Some(Duration::ZERO)).unwrap_or(Batch::empty());
+        };
         let mut buffer = [0_u8; SIZE * BATCH];
-        let length = nix::unistd::read(&self.0, &mut buffer).unwrap_or(0);
+        let length = nix::unistd::read(descriptor, &mut buffer).unwrap_or(0);
         let mut batch = Batch::empty();
         for info in buffer.get(..length).unwrap_or_default().chunks_exact(SIZE) {
             // Offsets as in signalfd(2), the same on every architecture.
@@ -120,8 +143,9 @@ impl Signals {
     }
 }
 
-impl AsFd for Signals {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+impl Signals {
+    /// What to poll for, where there is a signalfd.
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.0.as_ref().map(AsFd::as_fd)
     }
 }

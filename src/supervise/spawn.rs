@@ -1,11 +1,12 @@
 //! From the options to the program: what epitaph itself is set to, the fork, and what each side does first.
 
-use super::evidence::Evidence;
-use super::{Supervisor, isolate};
-use crate::identity::Surroundings;
-use crate::launch::{Inherited, Report, launch};
-use crate::options::{Options, Persona, RecordFormat};
-use crate::sys::{self, Fork};
+use super::core::Event;
+use super::memory::MemoryReader;
+use super::{Report, Supervisor, isolate};
+use crate::identity::System;
+use crate::launch::{self, Inherited, launch};
+use crate::options::{Isolation, Options, Persona, RecordFormat};
+use crate::sys::{self, Fork, reason};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::getpid;
 use std::fs::File;
@@ -14,6 +15,15 @@ use std::path::Path;
 /// A pipe of this size, in bytes, holds all that a child sends: two identities of some 10 KB at most, and two records.
 /// It is the usual size; a user who has very many pipes gets smaller ones (pipe(7), pipe-user-pages-soft).
 const ROOMY: i32 = 1 << 16;
+
+/// What epitaph itself is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Setup {
+    /// whether orphans come to us: as PID 1, or as a subreaper
+    pub(super) adopts: bool,
+    /// what the program is put into
+    pub(super) isolation: Isolation,
+}
 
 /// Forks. The child finds out who it is and becomes the program.
 ///
@@ -30,49 +40,79 @@ pub(super) fn start(
     format: RecordFormat,
 ) -> std::io::Result<()> {
     // Before the files of the cgroup, of which there may be fewer where descriptors are scarce.
-    let (report, report_end) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
-    let surroundings = Surroundings::of_process();
-    supervisor.evidence = Evidence::gather(Path::new("/"), surroundings.cgroup(), options.oom_poll);
-    let plan = isolate::plan(options.isolation);
+    let (report, report_end) = match nix::unistd::pipe2(OFlag::O_CLOEXEC) {
+        Ok((report, report_end)) => (Some(report), Some(report_end)),
+        Err(errno) => {
+            log::warn!(
+                "no pipe from the program's start ({}); the exit record will lack the identity",
+                errno.desc()
+            );
+            (None, None)
+        }
+    };
+    let system = System::of_process();
+    let memory = MemoryReader::gather(Path::new("/"), system.cgroup());
+    let plan = isolate::plan(supervisor.setup.isolation);
     match sys::fork()? {
         Fork::Child => {
             isolate::in_child(plan);
             // They are PID 1's, and their descriptors may be the last ones.
-            drop((supervisor.evidence.take(), report));
-            let report = Report::to(File::from(report_end));
-            sys::exit_now(i32::from(launch(options, inherited, format, &surroundings, report)))
+            drop((memory, report));
+            let report = report_end
+                .map_or_else(launch::Report::without_pipe, |end| launch::Report::to(File::from(end)));
+            sys::exit_now(i32::from(launch(options, inherited, format, &system, report)))
         }
         Fork::Parent(child) => {
             // The pipe is to end with the child's exec.
             drop(report_end);
             isolate::in_parent(plan, child);
-            supervisor.settle_in();
-            // Fails only for a flag that does not exist.
-            let _ = fcntl(&report, FcntlArg::F_SETFL(OFlag::O_NONBLOCK));
-            supervisor.report_is_roomy =
-                fcntl(&report, FcntlArg::F_GETPIPE_SZ).is_ok_and(|size| size >= ROOMY);
-            supervisor.program = Some(child);
-            supervisor.report = Some(File::from(report));
+            if options.close_fds {
+                sys::close_inherited_descriptors();
+            }
+            supervisor.enter_supervision();
+            supervisor.report = open_report(report);
+            supervisor.hands.program = Some(child);
+            supervisor.hands.program_pid = Some(child.as_raw());
+            let now = supervisor.hands.started;
+            supervisor.handle(now, Event::Started { pid: child.as_raw() });
+            let baseline = memory.as_ref().map(MemoryReader::baseline);
+            supervisor.hands.memory = memory;
+            if let Some(baseline) = baseline {
+                supervisor.handle(now, Event::MemoryFound(baseline));
+            }
+            if supervisor.report.pipe.is_none() {
+                // Nobody will tell, and most programs can be executed. A helper could not tell of an identity either.
+                supervisor.handle(now, Event::Executing);
+                supervisor.handle(now, Event::Resolved);
+            }
             // A thousand bytes. To give them back is to write to their page, which would have to be copied for that.
-            std::mem::forget(surroundings);
-            log::info!("started {} as process {child}", supervisor.program_name);
+            std::mem::forget(system);
+            log::info!("started {} as process {child}", supervisor.hands.program_name);
             Ok(())
         }
     }
 }
 
-/// Sets what the process itself is to be; returns whether orphans come to us.
-pub(super) fn prepare(options: &Options) -> bool {
+fn open_report(pipe: Option<std::os::fd::OwnedFd>) -> Report {
+    let Some(pipe) = pipe else { return Report { is_missing: true, ..Report::default() } };
+    // Fails only for a flag that does not exist.
+    let _ = fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK));
+    let is_roomy = fcntl(&pipe, FcntlArg::F_GETPIPE_SZ).is_ok_and(|size| size >= ROOMY);
+    Report { pipe: Some(File::from(pipe)), is_roomy, ..Report::default() }
+}
+
+/// Sets what the process itself is to be.
+pub(super) fn prepare(options: &Options) -> Setup {
     if let Some(signal) = options.parent_death_signal
         && let Err(error) = sys::set_parent_death_signal(signal.number())
     {
-        log::warn!("-p: cannot ask for {signal} at the death of the parent: {error}");
+        log::warn!("-p: cannot ask for {signal} at the death of the parent: {}", reason(&error));
     }
     let is_pid_1 = getpid().as_raw() == 1;
     if options.subreaper
         && let Err(error) = nix::sys::prctl::set_child_subreaper(true)
     {
-        log::warn!("cannot become a child subreaper: {error}");
+        log::warn!("cannot become a child subreaper: {}", error.desc());
     }
     let adopts = is_pid_1 || nix::sys::prctl::get_child_subreaper().unwrap_or(false);
     if !adopts {
@@ -84,5 +124,5 @@ pub(super) fn prepare(options: &Options) -> bool {
              use -s or TINI_SUBREAPER, or run it as PID 1"
         );
     }
-    adopts
+    Setup { adopts, isolation: options.isolation }
 }

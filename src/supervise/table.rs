@@ -37,6 +37,20 @@ pub fn of_container(
     (table, count)
 }
 
+/// The same without those that are dead, or dying: they will not be there any more for whoever looks.
+pub fn living_of_container(
+    root: &Path,
+    init: i32,
+    exclude: &[i32],
+    time: Duration,
+) -> (Vec<Process>, Option<usize>) {
+    let (mut processes, count) = of_container(root, init, exclude, time);
+    let all = processes.len();
+    processes.retain(Process::is_alive);
+    let dead = all - processes.len();
+    (processes, count.map(|count| count.saturating_sub(dead)))
+}
+
 fn keep_descendants(table: &mut Vec<Process>, init: i32) {
     let mut ours = BTreeSet::from([init]);
     // A parent's ID is mostly the lower one, so one round finds nearly all.

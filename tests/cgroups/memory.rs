@@ -3,7 +3,7 @@
 use crate::cgroup::{MIB, RealCgroup};
 use crate::support::require::require;
 use crate::testing::Tree;
-use epitaph::forensics::{Facts, KillTally, Memory, MemoryCgroup, Outcome, Signal, Verdict, judge};
+use epitaph::forensics::{Facts, Kills, Memory, MemoryCgroup, Outcome, Signal, Verdict, judge};
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
@@ -33,13 +33,17 @@ fn judged(
         }
         None => Outcome::Exited(outcome.code().unwrap()),
     };
-    let kills = KillTally::new(before.oom_kills.unwrap()).at_end(started.elapsed(), after.oom_kills);
+    let (then, now) = (before.oom_kills.unwrap(), after.oom_kills.unwrap());
+    let rise = (now > then).then_some(std::time::Duration::ZERO);
+    let kills = Some(Kills { before: then, after: now, others: 0, helpers: 0, last: rise, earliest: rise });
     let judgement = judge(&Facts {
         executed: true,
         outcome,
         runtime: started.elapsed(),
         stop: None,
+        refused: None,
         kill_after: None,
+        other: None,
         before: Some(before),
         after: Some(after),
         kills,

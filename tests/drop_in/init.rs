@@ -2,6 +2,7 @@
 
 use crate::call::Call;
 use crate::runner::skip;
+use crate::support::binary;
 use crate::support::static_binary::static_binary;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -66,7 +67,7 @@ fn epitaph() -> PathBuf {
         Ok(path) => std::fs::canonicalize(path).unwrap(),
         Err(reason) => {
             skip(&format!("the static binary: {reason}; the one that is built for tests takes its place"));
-            env!("CARGO_BIN_EXE_epitaph").into()
+            binary::epitaph().into()
         }
     }
 }

@@ -103,10 +103,12 @@ fn statistics_are_those_of_docker() {
 }
 
 #[test]
-fn an_unknown_id_is_404_in_v4_and_500_in_v3_with_a_bare_string() {
+fn an_unknown_id_is_404_in_v4_and_500_or_400_in_v3_with_a_bare_string() {
     let endpoint = Endpoint::start(Task::default());
-    for (version, status) in [("v4", 404), ("v3", 500)] {
-        for path in ["", "/task", "/stats", "/task/stats"] {
+    for (version, status, of_stats) in [("v4", 404, 404), ("v3", 500, 400)] {
+        for (path, status) in
+            [("", status), ("/task", status), ("/stats", of_stats), ("/task/stats", of_stats)]
+        {
             let reply = get(&endpoint, &format!("/{version}/not-an-id{path}"));
             assert_eq!(reply.status, status);
             assert!(reply.json().is_string(), "{}", reply.text());
@@ -232,4 +234,49 @@ fn fargate_has_a_cluster_arn_and_an_id_made_of_the_task_id() {
     let (first, digits) = id.split_once('-').unwrap();
     assert_eq!(first, task_id(&endpoint.task()));
     assert!(digits.bytes().all(|byte| byte.is_ascii_digit()));
+}
+
+#[test]
+fn a_container_is_created_then_runs_then_has_ended() {
+    for (task, has_network) in [(Task::default(), true), (Task::ec2_bridge(), false)] {
+        let endpoint = Endpoint::start(task.just_created());
+        let container = || get(&endpoint, &path_v4(&endpoint)).json();
+        let created = container();
+        assert_eq!(created["KnownStatus"], "CREATED");
+        assert_eq!((created.get("StartedAt"), created.get("Networks").is_some()), (None, has_network));
+        assert!(created["CreatedAt"].is_string());
+
+        endpoint.start_subject();
+        let first = container();
+        assert_eq!(first["KnownStatus"], "RUNNING");
+        assert!(first["StartedAt"].is_string() && first["Networks"].is_array());
+        assert_eq!(first.get("RestartCount"), None);
+        // Its restart policy starts it again.
+        endpoint.start_subject();
+        let again = container();
+        assert_eq!((&again["StartedAt"], &again["RestartCount"]), (&first["StartedAt"], &json!(1)));
+
+        endpoint.update(|task| {
+            task.desired_status = "STOPPED".into();
+            task.subject_mut().unwrap().end(3, std::time::Duration::from_secs(1));
+        });
+        let ended = container();
+        assert_eq!((&ended["KnownStatus"], &ended["ExitCode"]), (&json!("STOPPED"), &json!(3)));
+        assert!(ended["FinishedAt"].is_string());
+        assert_eq!(get(&endpoint, &(path_v4(&endpoint) + "/task")).json()["DesiredStatus"], "STOPPED");
+    }
+}
+
+#[test]
+fn service_connect_in_bridge_mode_has_a_pause_container_for_each() {
+    let endpoint = Endpoint::start(Task::ec2_bridge_with_service_connect());
+    let task = get(&endpoint, &(path_v4(&endpoint) + "/task")).json();
+    let containers = task["Containers"].as_array().unwrap();
+    let pauses: Vec<&Value> =
+        containers.iter().filter(|one| one["Type"] == "CNI_PAUSE").map(|one| &one["Name"]).collect();
+    assert_eq!(
+        pauses,
+        [&json!("~internal~ecs~pause-ecs-service-connect-Ab1"), &json!("~internal~ecs~pause-server")]
+    );
+    assert_eq!(containers[2]["Networks"][0]["IPv4Addresses"], json!([""]));
 }

@@ -14,6 +14,8 @@ in_both_forms! {
     a_life_is_a_start_and_an_exit
     text_is_the_same_in_other_clothes
     off_says_nothing
+    half_a_line_of_the_program_does_not_take_the_record
+    a_compact_record_begins_no_line
     the_format_comes_from_the_environment_too_and_the_option_wins
     a_long_life_story_stays_one_line
     the_journal_holds_the_same_records
@@ -26,7 +28,8 @@ in_both_forms! {
 #[test]
 fn the_schema_refuses_what_is_no_record() {
     let stop = serde_json::json!({
-        "epitaph": "stop", "schema": 1, "time": "2026-01-15T09:30:03.418Z", "pid": 2, "signal": "SIGTERM"
+        "epitaph": "stop", "schema": 1, "time": "2026-01-15T09:30:03.418Z", "run": "5b1e-2c9f4a", "pid": 2,
+        "signal": "SIGTERM", "sender": "inside", "sender_pid": 9
     });
     assert!(records::schema().is_valid(&stop));
     let change = |key: &str, value: Value| {
@@ -40,6 +43,8 @@ fn the_schema_refuses_what_is_no_record() {
         change("time", "2026-01-15T09:30:03Z".into()),
         change("pid", "2".into()),
         change("signal", "15".into()),
+        change("sender", "outside".into()),
+        change("run", "1".into()),
         change("container_id", "abc".into()),
         change("task_arn", "arn:aws:ecs".into()),
         change("image", "only in the other records".into()),
@@ -146,7 +151,7 @@ fn text_is_the_same_in_other_clothes(form: Form) {
     };
     let json = records::records(&launch("json").stderr);
     let text = launch("text").stderr;
-    let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('[')).collect();
+    let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty() && !line.starts_with('[')).collect();
     assert_eq!(lines.len(), 2, "{text}");
     for (line, record) in lines.into_iter().zip(&json) {
         let pairs = pairs(line);
@@ -159,12 +164,35 @@ fn text_is_the_same_in_other_clothes(form: Form) {
         let value = |key: &str| pairs.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
         assert_eq!(value("epitaph"), record["epitaph"].as_str());
         assert_eq!(value("task_arn"), record["task_arn"].as_str());
-        assert_eq!(value("sources.task_arn"), Some("metadata-v4"));
+        assert_eq!(value("source"), Some("metadata-v4"));
         if record["epitaph"] == "exit" {
             assert_eq!(value("exit.code"), Some("3"));
             assert!(value("exit.why").unwrap().starts_with("The program ended with exit code 3 after "));
         }
     }
+}
+
+fn half_a_line_of_the_program_does_not_take_the_record(form: Form) {
+    for half in ["progress 50%\\r", "{\"epitaph\":\"exit\",\"a\":\""] {
+        for (format, first) in [("json", "{\"epitaph\":\"exit\",\"schema\""), ("text", "epitaph=exit ")] {
+            let program = ["sh", "-c", "printf \"$1\" >&2; exit 3", "sh", half];
+            let ended = Launch::new(form, program).options(["--records", format]).run();
+            let exits = ended.stderr.lines().filter(|line| line.starts_with(first));
+            assert_eq!(exits.count(), 1, "{format}: {:?}", ended.stderr);
+            assert!(!ended.stderr.starts_with('\n'), "nothing stands before the start record");
+        }
+    }
+}
+
+fn a_compact_record_begins_no_line(form: Form) {
+    let launch = || Launch::new(form, ["sh", "-c", "exit 3"]);
+    let ended = launch().options(["--records=json-compact"]).run();
+    assert_eq!(records::kinds(&ended.stderr), ["start", "exit"]);
+    assert!(!ended.stderr.contains("\n\n"), "{:?}", ended.stderr);
+    let ended = launch().env("EPITAPH_RECORDS", "json-compact").run();
+    assert!(!ended.stderr.contains("\n\n"), "{:?}", ended.stderr);
+    let ended = launch().run();
+    assert!(ended.stderr.contains("}\n\n{\"epitaph\":\"exit\""), "{:?}", ended.stderr);
 }
 
 fn off_says_nothing(form: Form) {
@@ -207,7 +235,7 @@ fn a_long_life_story_stays_one_line(form: Form) {
 }
 
 /// The lines of all files below a journal's directory.
-fn journal(directory: &Path) -> String {
+pub fn journal(directory: &Path) -> String {
     let days = std::fs::read_dir(directory).unwrap().flatten();
     let files = days.flat_map(|day| std::fs::read_dir(day.path()).unwrap().flatten());
     files.map(|file| std::fs::read_to_string(file.path()).unwrap()).collect()

@@ -4,6 +4,8 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, clippy::panic, missing_docs)]
 
+#[path = "../support/binary.rs"]
+mod binary;
 #[path = "../support/endpoint/mod.rs"]
 mod endpoint;
 #[path = "../support/init.rs"]
@@ -19,16 +21,25 @@ mod running;
 mod trace;
 
 mod becoming;
+mod close_fds;
 mod exits;
+mod frozen;
+mod hints;
+mod hostile;
 mod identity;
 mod lines;
+mod old_kernels;
 mod orphans;
 mod patience;
 mod probe;
 mod quiet;
 mod refused;
+mod scarce;
 mod settings;
 mod signals;
+mod socket_activation;
 mod state;
+mod statistics;
+mod stops;
 mod streams;
 mod verdicts;

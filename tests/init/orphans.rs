@@ -20,6 +20,7 @@ fn orphans_are_reaped_and_counted(form: Form) {
     let program = probe(&["orphans", &ORPHANS.to_string()]);
     let running = Launch::new(form, program).start().ready();
     let program = running.program();
+    wait_for("all orphans to be reaped", || (children(running.pid()).len() == 1).then_some(()));
     assert!(status(program, "State").is_some_and(|state| state.starts_with('S')));
     running.signal(libc::SIGTERM);
     let ended = running.finish();

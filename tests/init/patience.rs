@@ -62,7 +62,7 @@ fn sigterm_while_the_endpoint_is_silent(form: Form) {
     assert_eq!(record["exit"]["verdict"], "stopped");
     assert!(record["exit"]["why"].as_str().unwrap().contains("was to become the program"), "{record}");
     assert_eq!(record["container_id"].as_str(), Some(task.subject().unwrap().docker_id.as_str()));
-    assert_eq!(record["sources"]["container_id"], "cpuset");
+    assert_eq!(record["source"], "cpuset");
     assert_eq!(record["task_id"].as_str(), task.arn.rsplit('/').next(), "the cgroup names the task too");
 }
 
@@ -92,7 +92,7 @@ fn an_identity_that_comes_after_the_start(form: Form) {
     running.signal(libc::SIGUSR2);
     let ended = running.finish();
     assert_eq!(ended.code, Some(42), "the helper was not taken for the program");
-    assert_eq!(records::kinds(&ended.stderr), ["start", "identity", "exit"]);
+    assert_eq!(records::story(&ended.stderr), ["start", "identity", "exit"]);
     for kind in ["identity", "exit"] {
         let record = records::record(&ended.stderr, kind);
         assert_eq!(record["task_arn"].as_str(), Some(task.arn.as_str()), "{record}");

@@ -40,7 +40,9 @@ extern "C" fn before_main(argc: c_int, argv: *const *const c_char) {
             orphans(number(3));
             receive(number(4), number(5));
         }
+        "storm" => storm(number(3)),
         "linger" => linger(),
+        "calls" => calls(number(3)),
         other => fail(&format!("no probe is named {other:?}")),
     }
     exit(0);
@@ -61,6 +63,14 @@ fn arguments(_: c_int, _: *const *const c_char) -> Vec<CString> {
         .split_inclusive(|byte| *byte == 0)
         .filter_map(|arg| CString::from_vec_with_nul(arg.to_vec()).ok())
         .collect()
+}
+
+/// Makes the system call of this number without arguments, and tells whether there is one.
+fn calls(number: c_int) {
+    // SAFETY: it is one that a filter refuses.
+    unsafe { libc::syscall(libc::c_long::from(number)) };
+    let is_missing = std::io::Error::last_os_error().raw_os_error() == Some(libc::ENOSYS);
+    say(if is_missing { "ENOSYS\n" } else { "it is there\n" });
 }
 
 fn say(text: &str) {
@@ -84,6 +94,30 @@ fn pause() -> ! {
     loop {
         // SAFETY: only waits.
         unsafe { libc::pause() };
+    }
+}
+
+/// Has the kernel answer ENOSYS to system calls of higher numbers than `last`, as one does that is older than they are:
+/// seccomp(2). What is executed from here on inherits it.
+fn know_no_call_above(last: c_int) -> c_int {
+    const LOAD_WORD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+    const JUMP_IF_GREATER: u16 = (libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K) as u16;
+    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+    let instruction = |code, jf, k| libc::sock_filter { code, jt: 0, jf, k };
+    let mut program = [
+        // `nr` is the first word of struct seccomp_data.
+        instruction(LOAD_WORD, 0, 0),
+        instruction(JUMP_IF_GREATER, 1, last as u32),
+        instruction(RETURN, 0, libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32),
+        instruction(RETURN, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    // SAFETY: the filter lives as long as the calls.
+    unsafe {
+        if libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 {
+            return -1;
+        }
+        libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter)
     }
 }
 
@@ -122,6 +156,8 @@ fn with(args: &[CString]) {
                     crowd_with_pipes(number());
                     0
                 }
+                // The number of its last system call.
+                "kernel" => know_no_call_above(number()),
                 "proc" => {
                     let none = std::ptr::null();
                     let flags = libc::MS_BIND | libc::MS_REC;
@@ -273,6 +309,30 @@ fn orphans(count: c_int) {
             fail("not all of the children could be made");
         }
     }
+}
+
+/// `storm N`: has N children that leave ended children of their own behind as fast as they can, for five seconds at most;
+/// ends with 5 at SIGTERM.
+fn storm(children: c_int) {
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(5);
+    for _ in 0..children {
+        // SAFETY: one thread, and the children do nothing but fork and end.
+        unsafe {
+            if libc::fork() != 0 {
+                continue;
+            }
+            while std::time::Instant::now() < end {
+                let between = libc::fork();
+                if between == 0 {
+                    libc::fork();
+                    exit(0);
+                }
+                libc::waitpid(between, std::ptr::null_mut(), 0);
+            }
+            exit(0);
+        }
+    }
+    receive(libc::SIGTERM, 5);
 }
 
 /// `linger`: ends with 0 and leaves a child that lives until stdin ends.

@@ -82,7 +82,7 @@ fn records_outlast_a_full_stderr_and_a_storm_of_diagnostics(form: Form) {
     assert_eq!(ended.code, Some(42));
     let text = stderr.to_the_end();
     let text = &text[filled..];
-    assert_eq!(records::kinds(text), ["start", "stop", "exit"], "{text}");
+    assert_eq!(records::story(text), ["start", "stop", "exit"], "{text}");
     assert_eq!(records::exit(text)["records_lost"], 0);
 }
 

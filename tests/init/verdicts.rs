@@ -126,7 +126,7 @@ fn what_a_stuck_program_waits_for(form: Form) {
     running.stderr.wait_for("\"epitaph\":\"stuck\"");
     running.signal(libc::SIGUSR2);
     let ended = running.finish();
-    assert_eq!(records::kinds(&ended.stderr), ["start", "stop", "stuck", "exit"]);
+    assert_eq!(records::story(&ended.stderr), ["start", "stop", "stuck", "exit"]);
     let stuck = records::record(&ended.stderr, "stuck");
     let processes = stuck["processes"].as_array().unwrap();
     assert_eq!(processes.len(), 1, "neither epitaph nor its helper: {stuck}");
@@ -143,7 +143,7 @@ fn nobody_is_stuck_who_was_not_asked_to(form: Form) {
         running.signal(libc::SIGTERM);
         running.stdout.wait_for(&format!("signal {}\n", libc::SIGTERM));
         running.signal(libc::SIGUSR2);
-        assert_eq!(records::kinds(&running.finish().stderr), ["start", "stop", "exit"]);
+        assert_eq!(records::story(&running.finish().stderr), ["start", "stop", "exit"]);
     }
 }
 

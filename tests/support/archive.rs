@@ -76,16 +76,42 @@ impl Tree {
     /// # Errors
     ///
     /// When this machine has no static busybox.
-    pub fn busybox(mut self) -> Result<Self, String> {
-        let busybox = process::find_program("busybox", "busybox-static")?;
-        if !is_static(&busybox)? {
-            return Err("busybox is not the static one (apt-get install busybox-static)".to_owned());
-        }
+    pub fn busybox(self) -> Result<Self, String> {
+        let busybox = static_busybox()?;
+        Ok(self.applets()?.file("bin/busybox", EXECUTABLE, read(&busybox)?))
+    }
+
+    /// The links to `bin/busybox` alone, where that is one for another processor. It must have the applets of this
+    /// machine's.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tree::busybox`].
+    pub fn applets(mut self) -> Result<Self, String> {
+        let busybox = static_busybox()?;
         let applets = process::stdout(Command::new(&busybox).arg("--list"), Duration::from_secs(10))?;
         for applet in applets.lines().filter(|applet| *applet != "busybox") {
             self = self.symlink(&format!("bin/{applet}"), "busybox");
         }
-        Ok(self.file("bin/busybox", EXECUTABLE, read(&busybox)?))
+        Ok(self)
+    }
+
+    /// All files of a folder of this machine at `path`, as programs; links as what they lead to.
+    ///
+    /// # Errors
+    ///
+    /// When one cannot be read.
+    pub fn folder(mut self, path: &str, host: &Path) -> Result<Self, String> {
+        let entries = std::fs::read_dir(host).map_err(|error| format!("{}: {error}", host.display()))?;
+        for entry in entries.flatten() {
+            let path = format!("{path}/{}", entry.file_name().to_string_lossy());
+            self = if entry.path().is_dir() {
+                self.folder(&path, &entry.path())?
+            } else {
+                self.file(&path, EXECUTABLE, read(&entry.path())?)
+            };
+        }
+        Ok(self)
     }
 
     /// The tree as a tar archive in the ustar format of POSIX.1-2017, `pax`.
@@ -189,6 +215,14 @@ fn cpio_entry(archive: &mut Vec<u8>, inode: u32, mode: u32, path: &str, content:
 
 fn pad(archive: &mut Vec<u8>, to: usize) {
     archive.resize(archive.len().next_multiple_of(to), 0);
+}
+
+fn static_busybox() -> Result<PathBuf, String> {
+    let busybox = process::find_program("busybox", "busybox-static")?;
+    if !is_static(&busybox)? {
+        return Err("busybox is not the static one (apt-get install busybox-static)".to_owned());
+    }
+    Ok(busybox)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {

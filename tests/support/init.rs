@@ -1,6 +1,7 @@
 //! The built binary, started as PID 1 of its own PID namespace or as a subreaper.
 #![allow(dead_code, unsafe_code)]
 
+use crate::binary;
 use crate::probe;
 use crate::require::require;
 use crate::running::{Finished, Running};
@@ -8,9 +9,6 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
-
-/// What is built.
-pub const EPITAPH: &str = env!("CARGO_BIN_EXE_epitaph");
 
 /// How epitaph comes to see orphans.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +44,7 @@ pub fn has_namespaces() -> bool {
 pub struct Launch {
     form: Form,
     before: Vec<OsString>,
+    within: Vec<OsString>,
     settings: Vec<OsString>,
     fake_proc: bool,
     no_network: bool,
@@ -67,10 +66,11 @@ impl Launch {
         Launch {
             form,
             before: Vec::new(),
+            within: Vec::new(),
             settings: Vec::new(),
             fake_proc: false,
             no_network: false,
-            epitaph: Some(EPITAPH.into()),
+            epitaph: Some(binary::epitaph().clone()),
             options: Vec::new(),
             program: words(program),
             environment: Vec::new(),
@@ -94,6 +94,12 @@ impl Launch {
     /// Words before the whole command, such as `strace -f`.
     pub fn under(mut self, before: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Launch {
         self.before = words(before);
+        self
+    }
+
+    /// Words just before epitaph, inside of its namespaces, such as `setpriv …`.
+    pub fn within(mut self, within: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Launch {
+        self.within = words(within);
         self
     }
 
@@ -159,6 +165,7 @@ impl Launch {
             line.extend_from_slice(&self.settings);
             line.push("--".into());
         }
+        line.extend_from_slice(&self.within);
         if let Some(epitaph) = &self.epitaph {
             line.push(epitaph.clone());
             if !pid_one {

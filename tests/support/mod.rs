@@ -12,6 +12,7 @@
 #![allow(unsafe_code)]
 
 pub mod archive;
+pub mod binary;
 pub mod docker;
 pub mod endpoint;
 pub mod measure;

@@ -15,15 +15,18 @@ pub fn schema() -> &'static jsonschema::Validator {
     })
 }
 
-/// The records in `stderr`, in order. Other lines are diagnostics, which begin with `[`.
+/// The records in `stderr`, in order. Other lines are diagnostics, which begin with `[`, and empty ones, since a record
+/// begins its line itself.
 ///
 /// # Panics
 /// When a line is neither, is too long, or does not fit the schema.
 pub fn records(stderr: &str) -> Vec<Value> {
     let mut found = Vec::new();
-    for line in stderr.lines().filter(|line| !line.starts_with('[')) {
+    for line in stderr.lines().filter(|line| !line.is_empty() && !line.starts_with('[')) {
         let record: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
-        assert!(line.len() < 4096, "{} bytes: {line}", line.len());
+        // With its line end, and one before it.
+        assert!(line.len() <= 4086, "{} bytes: {line}", line.len());
+        assert!(!line.contains(epitaph::shown::is_forbidden), "{line:?}");
         let wrong: Vec<String> = schema().iter_errors(&record).map(|error| error.to_string()).collect();
         assert!(wrong.is_empty(), "{line}: {wrong:#?}");
         found.push(record);
@@ -40,6 +43,12 @@ pub fn diagnostics(stderr: &str) -> Vec<&str> {
 pub fn kinds(stderr: &str) -> Vec<String> {
     let kind = |record: &Value| record["epitaph"].as_str().unwrap_or_default().to_owned();
     records(stderr).iter().map(kind).collect()
+}
+
+/// The same without `signal` records: signals that tests send to have a program go on come from outside of the
+/// namespace of an init that is PID 1, and from inside of that of any other.
+pub fn story(stderr: &str) -> Vec<String> {
+    kinds(stderr).into_iter().filter(|kind| kind != "signal").collect()
 }
 
 /// The one record of a kind.

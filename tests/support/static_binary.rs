@@ -5,15 +5,12 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use super::{archive, process};
-
-/// The variable that gives a ready-made static binary, in place of one that the tests build.
-pub const STATIC_BINARY: &str = "EPITAPH_TEST_STATIC_BINARY";
+use super::{archive, binary, process};
 
 /// A release build with fat LTO takes about a minute on two cores.
 const BUILD_BOUND: Duration = Duration::from_secs(600);
 
-/// The path of the static epitaph, which the first call builds with the documented command into
+/// The path of the static epitaph: the binary under test where [`binary::BINARY`] names one, else what the first call builds with the documented command into
 /// `target/static`. A further build is a look by cargo that nothing changed, and cargo's own lock keeps two test
 /// binaries from building at once.
 ///
@@ -51,8 +48,8 @@ pub fn target_directory() -> &'static Path {
 }
 
 fn get() -> Result<PathBuf, String> {
-    let binary = match std::env::var_os(STATIC_BINARY) {
-        Some(ready) => PathBuf::from(ready),
+    let binary = match binary::given() {
+        Some(ready) => ready,
         None => build()?,
     };
     match archive::is_static(&binary) {

@@ -1,8 +1,8 @@
 //! The journal: many that write to one directory at once, and directories that cannot be written to.
 
 use crate::records;
-use crate::support::process;
 use crate::support::require::require;
+use crate::support::{binary, process};
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,6 @@ use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-const EPITAPH: &str = env!("CARGO_BIN_EXE_epitaph");
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// How long the end may take at most, whatever the journal is on: the second that an append may take, and the rest.
@@ -18,7 +17,7 @@ const END: Duration = Duration::from_millis(1500);
 
 /// epitaph with a journal, as a subreaper in an environment of its own.
 fn epitaph(journal: &Path, program: &[&str]) -> Command {
-    let mut command = Command::new(EPITAPH);
+    let mut command = Command::new(binary::epitaph());
     command.args(["-s", "--journal"]).arg(journal).arg("--").args(program);
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command.env("EPITAPH_INTROSPECTION", "off").env("EPITAPH_OOM_POLL", "0").stdin(Stdio::null());

@@ -3,7 +3,7 @@
 use crate::case::{Case, LARGE, Step};
 use crate::cases::CASES;
 use crate::found::{Found, hog};
-use crate::support::qemu::{Boot, Machine};
+use crate::support::qemu::{Boot, Machine, arm64_folder};
 use crate::support::require::require;
 use crate::support::static_binary::static_binary;
 use std::fmt::Write;
@@ -37,10 +37,9 @@ pub fn run(namespace: Namespace) -> Option<&'static Run> {
     static RUNS: OnceLock<Option<[Run; 2]>> = OnceLock::new();
     let runs = RUNS.get_or_init(|| {
         let epitaph = require("static binary", static_binary())?;
-        let machine = require("qemu", Machine::new())?.bound(Duration::from_secs(300));
+        let machine = require("qemu", Machine::new())?;
         let machine = machine.program("epitaph", epitaph).unwrap().program("bin/hog", hog()).unwrap();
-        let machine = machine.file("plain-file", 0o644, "nothing to execute\n");
-        let boot = |namespace| read(&machine.boot(&script(namespace)));
+        let boot = |namespace| boot(&machine, namespace);
         std::thread::scope(|scope| {
             let private = scope.spawn(|| boot(Namespace::Private));
             let host = boot(Namespace::Host);
@@ -49,6 +48,22 @@ pub fn run(namespace: Namespace) -> Option<&'static Run> {
         })
     });
     runs.as_ref().map(|runs| &runs[namespace as usize])
+}
+
+/// The boot of an arm64 machine, with a private namespace.
+pub fn run_on_arm64() -> Option<Run> {
+    let machine = require("qemu for arm64", Machine::arm64())?;
+    let with = |machine: Machine, path: &str, file: &str| {
+        let file = arm64_folder().join(file);
+        machine.program(path, &file).map_err(|error| format!("{error} (packaging/arm64-tests.sh builds it)"))
+    };
+    let machine = with(machine, "epitaph", "epitaph").and_then(|machine| with(machine, "bin/hog", "hog"));
+    Some(boot(&require("arm64 programs", machine)?, Namespace::Private))
+}
+
+fn boot(machine: &Machine, namespace: Namespace) -> Run {
+    let machine = machine.clone().bound(Duration::from_secs(300));
+    read(&machine.file("plain-file", 0o644, "nothing to execute\n").boot(&script(namespace)))
 }
 
 /// What the guest's script is made of. Every wait has a bound; a mark in the output tells what did not come.

@@ -54,6 +54,16 @@ fn no_wrong_verdict_on_v2_in_the_hosts_namespace() {
     check_all(&run.found, Place::V2Host);
 }
 
+/// On the other processor: the file for it, and a kernel for it.
+#[test]
+fn no_wrong_verdict_on_arm64() {
+    let Some(run) = machine::run_on_arm64() else { return };
+    check_all(&run.found, Place::V2Private);
+    assert!(run.found.iter().flatten().count() > 10, "{} cases", run.found.len());
+    assert!(run.askers.iter().all(|name| name != "epitaph"), "{:?}", run.askers);
+    assert_eq!(run.wake_ups, 0, "wake-ups in 5 s");
+}
+
 /// `docs/verdicts.md` says what was found. With `EPITAPH_TEST_WRITE_DOCS=1` it is written.
 #[test]
 fn the_document_is_what_was_found() {

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use super::{Memory, MemoryCgroup, parse_keyed, parse_limit, parse_number};
+use super::super::figures::{Memory, parse_keyed, parse_limit, parse_number};
+use super::MemoryCgroup;
 use crate::forensics::testing::Tree;
 use std::fs;
 

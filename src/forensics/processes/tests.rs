@@ -1,8 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use super::{
-    Limits, PF_EXITING, Stat, is_ending, largest, largest_listed, name_of, page_size, parse_stat,
-    parse_statm, parse_wait_channel, snapshot,
+    Limits, PF_EXITING, PF_SIGNALED, Stat, is_ending, largest, largest_listed, name_of, page_size,
+    parse_stat, parse_statm, parse_wait_channel, snapshot,
 };
 use crate::forensics::ShortName;
 use crate::forensics::testing::{Tree, wait_for};
@@ -64,7 +64,10 @@ fn a_process_that_is_about_to_end() {
     assert_eq!(as_told('D', 0x40_0000, &(1 << 14 | 1 << 9).to_string()), Some(false));
     assert_eq!(as_told('D', 0x40_0000, "256"), Some(true));
     assert_eq!(as_told('R', 0x40_0000 | PF_EXITING, "0"), Some(true));
+    assert_eq!(as_told('R', 0x40_0000 | PF_SIGNALED, "0"), Some(true));
+    // The first thread has ended: by itself, others may go on; by a signal, all do end.
     assert_eq!(as_told('Z', 0x40_0000 | PF_EXITING, "0"), None);
+    assert_eq!(as_told('Z', 0x40_0000 | PF_EXITING | PF_SIGNALED, "0"), Some(true));
 
     let root = Path::new("/");
     let mut child = Command::new("sleep").arg("60").spawn().unwrap();

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::task::{Container, Task};
+use super::task::{Container, Health, Task};
 
 /// The version of the task metadata endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,17 +23,18 @@ pub fn task(task: &Task, version: Version) -> Value {
     object.put("TaskARN", json!(task.arn));
     object.put("Family", json!(task.family));
     object.put("Revision", json!(task.revision));
-    object.put("DesiredStatus", json!("RUNNING"));
-    // So it is in the answers of real agents: a container that asks is running, and its task not yet.
-    object.put("KnownStatus", json!("NONE"));
+    object.put("DesiredStatus", json!(task.desired_status));
+    object.put("KnownStatus", json!(task.known_status));
     if task.cpu_limit.is_some() || task.memory_limit.is_some() {
         let mut limits = Object::default();
         limits.put_some("CPU", task.cpu_limit.map(|limit| json!(limit)));
         limits.put_some("Memory", task.memory_limit.map(|limit| json!(limit)));
         object.put("Limits", limits.value());
     }
-    object.put("PullStartedAt", json!("2026-01-15T09:30:02.014273806Z"));
-    object.put("PullStoppedAt", json!("2026-01-15T09:30:03.229511064Z"));
+    if let Some((began, ended)) = &task.pulled {
+        object.put("PullStartedAt", json!(began));
+        object.put("PullStoppedAt", json!(ended));
+    }
     object.put("AvailabilityZone", json!(task.availability_zone));
     if !containers.is_empty() {
         object.put("Containers", json!(containers));
@@ -42,7 +43,7 @@ pub fn task(task: &Task, version: Version) -> Value {
         object.put("LaunchType", json!(task.launch_type));
         object.put_some("ServiceName", task.service.as_ref().map(|name| json!(name)));
         object.put_some("VPCID", task.vpc_id.as_ref().map(|id| json!(id)));
-        object.put("FaultInjectionEnabled", json!(false));
+        object.put("FaultInjectionEnabled", json!(task.fault_injection));
         if task.launch_type == "FARGATE" {
             object.put("EphemeralStorageMetrics", json!({"Utilized": 319, "Reserved": 21_010}));
             object.put(
@@ -67,8 +68,7 @@ pub fn container(task: &Task, container: &Container, version: Version) -> Value 
     object.put("Image", json!(container.image));
     object.put("ImageID", json!(container.image_id));
     object.put("Labels", labels(task, container));
-    object
-        .put("DesiredStatus", json!(if container.is_pause() { "RESOURCES_PROVISIONED" } else { "RUNNING" }));
+    object.put("DesiredStatus", json!(task.desired_status));
     object.put("KnownStatus", json!(container.known_status));
     object.put(
         "Limits",
@@ -76,8 +76,25 @@ pub fn container(task: &Task, container: &Container, version: Version) -> Value 
     );
     object.put_some("CreatedAt", container.created_at.as_ref().map(|time| json!(time)));
     object.put_some("StartedAt", container.started_at.as_ref().map(|time| json!(time)));
+    object.put_some("FinishedAt", container.finished_at.as_ref().map(|time| json!(time)));
+    object.put_some("ExitCode", container.exit_code.map(|code| json!(code)));
+    object.put_some("Health", container.health.as_ref().map(health));
     object.put("Type", json!(container.kind));
-    object.put("Networks", json!([network(task, container, version)]));
+    if container.has_network {
+        object.put("Networks", json!([network(task, container, version)]));
+    }
+    if container.exit_code.is_none() {
+        object.put_some("ExitCode", container.scripted.exit_code.map(|code| json!(code)));
+    }
+    // Version 2 has no health.
+    let health = container.scripted.health.as_ref().filter(|_| version != Version::V2);
+    object.put_some(
+        "Health",
+        health.map(|(status, output)| {
+            let code = u8::from(status == "UNHEALTHY");
+            json!({"status": status, "statusSince": "2026-01-15T09:31:00.317897105Z", "exitCode": code, "output": output})
+        }),
+    );
     if version == Version::V4 {
         object.put_some("ContainerARN", container.arn.as_ref().map(|arn| json!(arn)));
         object.put_some("LogDriver", container.log_driver.as_ref().map(|driver| json!(driver)));
@@ -89,6 +106,15 @@ pub fn container(task: &Task, container: &Container, version: Version) -> Value 
             object.put("Snapshotter", json!("overlayfs"));
         }
     }
+    object.value()
+}
+
+fn health(health: &Health) -> Value {
+    let mut object = Object::default();
+    object.put("status", json!(health.status));
+    object.put_some("statusSince", health.since.as_ref().map(|time| json!(time)));
+    object.put_some("exitCode", health.exit_code.map(|code| json!(code)));
+    object.put_some("output", health.output.as_ref().map(|text| json!(text)));
     object.value()
 }
 
@@ -109,7 +135,10 @@ fn labels(task: &Task, container: &Container) -> Value {
 fn network(task: &Task, container: &Container, version: Version) -> Value {
     let mut network = Object::default();
     network.put("NetworkMode", json!(task.network_mode));
-    network.put("IPv4Addresses", json!([container.ip]));
+    if !container.ip.is_empty() || container.ipv6.is_none() {
+        network.put("IPv4Addresses", json!([container.ip]));
+    }
+    network.put_some("IPv6Addresses", container.ipv6.as_ref().map(|ip| json!([ip])));
     if version == Version::V4 && task.network_mode == "awsvpc" {
         network.put("AttachmentIndex", json!(0));
         network.put("MACAddress", json!("0e:9e:32:c7:48:85"));
@@ -118,32 +147,6 @@ fn network(task: &Task, container: &Container, version: Version) -> Value {
         network.put("SubnetGatewayIpv4Address", json!("10.0.2.1/24"));
     }
     network.value()
-}
-
-/// `/stats`: Docker's statistics of one container, in figures that stay the same.
-pub fn stats(container: &Container) -> Value {
-    json!({
-        "read": "2026-01-15T09:31:00.000000001Z",
-        "preread": "2026-01-15T09:30:59.000000001Z",
-        "num_procs": 0,
-        "pids_stats": {"current": 3},
-        "cpu_stats": {"cpu_usage": {"total_usage": 360_968_065}, "system_cpu_usage": 1_808_910_000_000_u64, "online_cpus": 2},
-        "memory_stats": {
-            "usage": 6_500_352,
-            "max_usage": 8_986_624,
-            "limit": container.memory_limit.map_or(4_134_825_984, |limit| limit * 1024 * 1024),
-            "stats": {"cache": 0, "rss": 3_756_032},
-        },
-        "name": format!("/{}", container.docker_name),
-        "id": container.docker_id,
-        "network_rate_stats": {"rx_bytes_per_sec": 0, "tx_bytes_per_sec": 0},
-    })
-}
-
-/// `/task/stats` and `/v2/stats`: the statistics of each container by its ID.
-pub fn task_stats(task: &Task) -> Value {
-    let all = task.containers.iter().filter(|container| !container.docker_id.is_empty());
-    Value::Object(all.map(|container| (container.docker_id.clone(), stats(container))).collect())
 }
 
 /// `/v1/metadata`.

@@ -15,6 +15,7 @@
 //! | --- | --- |
 //! | `task` | what the agent knows: a task and its containers |
 //! | `json` | the documents made from it, in each version |
+//! | `stats` | the statistics, which move by a script |
 //! | `route` | from a path to an answer, the agent's errors included |
 //! | `limit` | the rate limit |
 //! | `fault` | the known ways to go wrong |
@@ -33,6 +34,7 @@ mod limit;
 mod route;
 mod server;
 mod socket;
+mod stats;
 mod task;
 mod wire;
 
@@ -44,7 +46,8 @@ use std::time::Duration;
 pub use alter::{HUGE, INJECTED};
 pub use fault::{Fault, Rule};
 pub use limit::RateLimit;
-pub use task::{Container, PAUSE, Task};
+pub use stats::{Figures, Scripted, Usage};
+pub use task::{Container, Health, PAUSE, Task};
 
 use limit::Buckets;
 use server::Shared;
@@ -158,6 +161,15 @@ impl Endpoint {
     /// Changes what the endpoint knows.
     pub fn update(&self, change: impl FnOnce(&mut Task)) {
         change(&mut self.shared.lock().task);
+    }
+
+    /// Docker's start call for the container under test has returned; see [`Container::start`].
+    pub fn start_subject(&self) {
+        self.update(|task| {
+            if let Some(container) = task.subject_mut() {
+                container.start();
+            }
+        });
     }
 
     /// Sets the ID of the container under test, which is known only once Docker has created it.

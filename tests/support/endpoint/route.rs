@@ -6,6 +6,7 @@
 use serde_json::{Value, json};
 
 use super::json::{self, Version};
+use super::stats;
 use super::task::{Container, Task};
 
 /// A whole answer, before it goes onto the wire.
@@ -82,8 +83,16 @@ fn by_endpoint_id(task: &Task, version: Version, rest: &[&str]) -> Answer {
         _ => return not_found(),
     };
     let Some(container) = task.containers.iter().find(|container| container.endpoint_id == *id) else {
-        let status = if version == Version::V4 { 404 } else { 500 };
-        return Answer::json(status, &json!(format!("unable to find a container for endpoint ID: {id}")));
+        let (status, name) = match (version, what) {
+            (Version::V4, _) => (404, "V4"),
+            (_, Document::Stats | Document::TaskStats) => (400, "V3"),
+            _ => (500, "V3"),
+        };
+        let why = format!(
+            "{name} container metadata handler: unable to get container ID from request: unable to get docker ID from \
+             v3 endpoint ID: {id}"
+        );
+        return Answer::json(status, &json!(why));
     };
     Answer::json(200, &what.of(task, container, version))
 }
@@ -122,8 +131,8 @@ impl Document {
         match self {
             Document::Container => json::container(task, container, version),
             Document::Task => json::task(task, version),
-            Document::Stats => json::stats(container),
-            Document::TaskStats => json::task_stats(task),
+            Document::Stats => stats::stats(task, container, version),
+            Document::TaskStats => stats::task_stats(task, version),
         }
     }
 }

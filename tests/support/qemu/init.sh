@@ -6,16 +6,19 @@ mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
 mount -t tmpfs tmpfs /tmp
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
+mkdir -p /dev/pts
+mount -t devpts devpts /dev/pts
 ip link set lo up
 for controller in $(cat /sys/fs/cgroup/cgroup.controllers); do
     echo "+$controller"
 done >/sys/fs/cgroup/cgroup.subtree_control
 
-# The second serial port carries what the script writes, byte by byte as it was written.
-stty -F /dev/ttyS1 raw -echo
-(exec sh /script) </dev/null >/dev/ttyS1 2>&1
+# The second serial port, which the kernel's command line names, carries what the script writes, byte by byte as it was written.
+port=/dev/$(sed -n 's/.*output=\([^ ]*\).*/\1/p' /proc/cmdline)
+stty -F "$port" raw -echo
+(exec sh /script) </dev/null >"$port" 2>&1
 code=$?
-printf '\nepitaph-test-end %s\n' "$code" >/dev/ttyS1
+printf '\nepitaph-test-end %s\n' "$code" >"$port"
 # Not before the last byte left the port.
-stty -F /dev/ttyS1 sane
+stty -F "$port" sane
 poweroff -f

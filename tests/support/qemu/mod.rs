@@ -1,34 +1,25 @@
 //! A virtual machine with Debian's kernel and cgroup v2, for what the machine that runs the tests cannot show:
-//! its own cgroups may be v1, and a test may not change them.
+//! its own cgroups may be v1, and a test may not change them; and it has one kind of processor, where epitaph is for two.
 //!
 //! The guest is an initramfs with a static busybox and what the test adds. It runs one shell script as root, with
 //! every controller of cgroup v2 at hand, and powers off. `contain` (see `contain.sh`) is on its path: it runs a
 //! program as PID 1 of a container, in a cgroup, with either kind of cgroup namespace.
 
+mod processor;
+
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use super::archive::Tree;
 use super::process;
-use super::static_binary::target_directory;
 
-/// The variable that gives the kernel to boot, in place of Debian's: a bzImage with cgroup v2, devtmpfs and two
-/// 8250 serial ports built in.
-pub const KERNEL: &str = "EPITAPH_TEST_KERNEL";
-
-/// The variable that says how QEMU runs the guest: `kvm` or `tcg` (software emulation).
-pub const ACCELERATOR: &str = "EPITAPH_TEST_QEMU_ACCEL";
+use processor::Processor;
+pub use processor::arm64_folder;
 
 /// From QEMU's start to the power-off. An empty script takes about 3 s under software emulation.
 pub const BOOT_BOUND: Duration = Duration::from_secs(180);
-
-/// Under software emulation the guest's clock counts its instructions, 2² ns each, and skips the time in which it
-/// would idle. So what the guest measures does not depend on what else this machine does, and the guest is slower than
-/// any machine that containers run on: 250 million instructions a second.
-const GUEST_CLOCK: &str = "shift=2,sleep=off";
 
 /// The last line of the guest's output: that the script came to its end, and its exit code.
 const END_MARK: &str = "epitaph-test-end ";
@@ -36,6 +27,7 @@ const END_MARK: &str = "epitaph-test-end ";
 /// A machine to boot: its memory and what it holds.
 #[derive(Clone, Debug)]
 pub struct Machine {
+    processor: Processor,
     qemu: PathBuf,
     kernel: PathBuf,
     tree: Tree,
@@ -59,18 +51,35 @@ pub struct Boot {
 }
 
 impl Machine {
-    /// A machine with 256 MiB of memory and one processor.
+    /// An x86-64 machine with 256 MiB of memory and one processor.
     ///
     /// # Errors
     ///
     /// When this machine has no QEMU, no static busybox, or no kernel and no way to get one.
     pub fn new() -> Result<Self, String> {
         if !cfg!(target_arch = "x86_64") {
-            return Err("only x86-64 kernels are booted".to_owned());
+            return Err("this machine's own programs go into the virtual one, which is x86-64".to_owned());
         }
         let tree = Tree::default()
             .busybox()?
-            .program("usr/bin/unshare", &process::find_program("unshare", "util-linux")?)?
+            .program("usr/bin/unshare", &process::find_program("unshare", "util-linux")?)?;
+        Self::of(Processor::X86_64, tree)
+    }
+
+    /// A 64-bit Arm machine, else the same. What is added to it must be for that processor, and need no library that is
+    /// not there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Machine::new`].
+    pub fn arm64() -> Result<Self, String> {
+        let kernel = Processor::Arm64.kernel()?;
+        let root = kernel.with_file_name("root");
+        Self::of(Processor::Arm64, Tree::default().folder("", &root)?.applets()?)
+    }
+
+    fn of(processor: Processor, tree: Tree) -> Result<Self, String> {
+        let tree = tree
             .directory("dev", 0o755)
             .directory("proc", 0o755)
             .directory("sys", 0o755)
@@ -80,8 +89,9 @@ impl Machine {
             .file("init", 0o755, include_str!("init.sh"))
             .file("bin/contain", 0o755, include_str!("contain.sh"));
         Ok(Self {
-            qemu: process::find_program("qemu-system-x86_64", "qemu-system-x86")?,
-            kernel: kernel()?.to_owned(),
+            processor,
+            qemu: processor.qemu()?,
+            kernel: processor.kernel()?,
             tree,
             memory: 256,
             bound: BOOT_BOUND,
@@ -103,6 +113,13 @@ impl Machine {
     #[must_use]
     pub fn file(mut self, path: &str, mode: u32, content: impl Into<Vec<u8>>) -> Self {
         self.tree = self.tree.file(path, mode, content);
+        self
+    }
+
+    /// Adds a symbolic link at `path` in the guest.
+    #[must_use]
+    pub fn link(mut self, path: &str, target: &str) -> Self {
+        self.tree = self.tree.symlink(path, target);
         self
     }
 
@@ -133,7 +150,7 @@ impl Machine {
         let initramfs = self.tree.clone().file("script", 0o755, script).to_cpio();
         std::fs::write(at("initramfs"), initramfs).unwrap_or_else(|error| panic!("{error}"));
 
-        let accelerator = accelerator();
+        let accelerator = self.processor.accelerator();
         let begun = Instant::now();
         let ran = self.run(accelerator, directory.path());
         let took = begun.elapsed();
@@ -158,19 +175,16 @@ impl Machine {
         let errors = File::create(at("qemu.log")).map_err(|error| error.to_string())?;
         let mut qemu = Command::new(&self.qemu)
             .args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"])
-            .args(match accelerator {
-                "kvm" => &["-accel", "kvm", "-cpu", "host"][..],
-                _ => &["-accel", "tcg", "-cpu", "max", "-icount", GUEST_CLOCK],
-            })
+            .args(self.processor.arguments(accelerator))
             .args(["-m", &self.memory.to_string()])
             .arg("-kernel")
             .arg(&self.kernel)
             .arg("-initrd")
             .arg(at("initramfs"))
-            // `no_timer_check`: a busy machine may be too slow for the kernel's test of the emulated timer.
-            .args(["-append", "console=ttyS0 quiet panic=-1 no_timer_check random.trust_cpu=on"])
+            .args(["-append", self.processor.command_line()])
             // The kernel's messages and the script's output on a port each, so that neither cuts into the other.
-            .args(["-serial", &serial("kernel.log"), "-serial", &serial("output")])
+            .args(["-serial", &serial("kernel.log")])
+            .args(self.processor.second_port(&serial("output")))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(errors)
@@ -186,42 +200,5 @@ impl Machine {
             return Ok(());
         }
         Err(format!("QEMU ended with {status}: {}", process::tail(&at("qemu.log"), 5)))
-    }
-}
-
-/// KVM where the processor has it and the user may use it, software emulation otherwise. A virtual machine may
-/// have a `/dev/kvm` and no processor for it; guests hang there, so the device alone is not enough.
-fn accelerator() -> &'static str {
-    match std::env::var(ACCELERATOR).as_deref() {
-        Ok("kvm") => return "kvm",
-        Ok("tcg") => return "tcg",
-        Ok(other) => panic!("{ACCELERATOR}={other}: neither kvm nor tcg"),
-        Err(_) => {}
-    }
-    let processors = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let has_it = processors
-        .lines()
-        .filter(|line| line.starts_with("flags"))
-        .any(|line| line.split_whitespace().any(|flag| flag == "vmx" || flag == "svm"));
-    let is_allowed = || File::options().read(true).write(true).open("/dev/kvm").is_ok();
-    if has_it && is_allowed() { "kvm" } else { "tcg" }
-}
-
-/// The kernel: the one that [`KERNEL`] names, the one in the cache, or Debian's, fetched into the cache.
-fn kernel() -> Result<&'static Path, String> {
-    static PATH: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let found = PATH.get_or_init(|| match std::env::var_os(KERNEL) {
-        Some(kernel) => Ok(PathBuf::from(kernel)),
-        None => {
-            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/qemu/fetch-kernel.sh");
-            let mut fetch = Command::new(script);
-            fetch.arg(target_directory().join("kernel")).stdin(Stdio::null());
-            process::stdout(&mut fetch, Duration::from_secs(180)).map(PathBuf::from)
-        }
-    });
-    let kernel = found.as_deref().map_err(|error| format!("no kernel to boot ({KERNEL}): {error}"))?;
-    match File::open(kernel) {
-        Ok(_) => Ok(kernel),
-        Err(error) => Err(format!("{}: {error}", kernel.display())),
     }
 }

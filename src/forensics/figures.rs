@@ -1,0 +1,77 @@
+//! What a memory cgroup tells, and how its files are read as text.
+
+/// From here on a limit is none. Version 1 says 9223372036854771712 (with pages of 4 KiB) where there is no limit.
+pub(super) const UNLIMITED: u64 = 1 << 62;
+
+/// What a memory cgroup tells at one moment. What it does not tell is `None`, never zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Memory {
+    /// the version of the cgroup: 1 or 2
+    pub cgroup: u8,
+    /// the smallest limit that applies, in bytes
+    pub limit: Option<u64>,
+    /// charged now, in bytes; the page cache counts too
+    pub usage: Option<u64>,
+    /// the most that was ever charged, in bytes, since the cgroup was made: this may be before the program's start
+    pub peak: Option<u64>,
+    /// processes of the cgroup that the OOM killer took, whosever limit was hit
+    pub oom_kills: Option<u64>,
+    /// how often a charge met the limit; most such charges succeed, after memory was reclaimed
+    pub limit_hits: Option<u64>,
+}
+
+impl Memory {
+    /// The same with `oom_kills` and `limit_hits` counted from an earlier reading.
+    ///
+    /// A counter whose earlier value is not known is not known either: it may be of an earlier container in the
+    /// same cgroup.
+    pub fn since(&self, baseline: &Memory) -> Memory {
+        let count = |now: Option<u64>, then: Option<u64>| Some(now?.saturating_sub(then?));
+        Memory {
+            oom_kills: count(self.oom_kills, baseline.oom_kills),
+            limit_hits: count(self.limit_hits, baseline.limit_hits),
+            ..*self
+        }
+    }
+
+    /// The same with the limit of the whole task taken into account, in bytes.
+    ///
+    /// The task's cgroup is above the container's and mostly not visible from inside.
+    pub fn limited_to(self, task_limit: Option<u64>) -> Memory {
+        let task_limit = task_limit.filter(|limit| (1..UNLIMITED).contains(limit));
+        Memory { limit: smallest(self.limit, task_limit), ..self }
+    }
+}
+
+/// The two counters that tell of a shortage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// as in [`Memory`]
+    pub oom_kills: Option<u64>,
+    /// as in [`Memory`]
+    pub limit_hits: Option<u64>,
+}
+
+/// A single number of bytes; `None` for `max`, for the huge numbers that mean no limit, and for anything else.
+pub(super) fn parse_limit(text: &str) -> Option<u64> {
+    parse_number(text).filter(|limit| *limit < UNLIMITED)
+}
+
+/// A single number: nothing but digits, and white space around them.
+pub(super) fn parse_number(text: &str) -> Option<u64> {
+    let digits = text.trim();
+    // `parse` alone would take a sign as well.
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
+}
+
+/// The number beside a name in a file of `name number` lines (a flat keyed file in the terms of cgroup-v2.rst).
+pub(super) fn parse_keyed(text: &str, name: &str) -> Option<u64> {
+    text.lines().find_map(|line| parse_number(line.strip_prefix(name)?.strip_prefix(' ')?))
+}
+
+pub(super) fn smallest(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}

@@ -1,0 +1,482 @@
+//! Whose OOM kills they were, and when a kill is told.
+//!
+//! The kernel counts the kills of a cgroup and tells nobody who was killed. A program that SIGKILL has ended may have
+//! been the victim, or the counter rose for one of its workers and the program was killed by somebody else. These facts
+//! tell them apart:
+//!
+//! 1. a process that died of SIGKILL was reaped after the counter rose, while the program was not being killed: the
+//!    kill was that process's. While the program is being killed, or after its end, a process that dies of SIGKILL may
+//!    die with it (`PR_SET_PDEATHSIG`, prctl(2)), and proves nothing;
+//! 2. a helper of ours died of a SIGKILL that we had not sent: the kill was the helper's;
+//! 3. the program, 1 s after the rise, has no SIGKILL pending and is not exiting: the kill was another's.
+//!
+//! Where none is known, the time in which the rise can have been says how much the rest is worth.
+
+use super::helpers::Finished;
+use super::{Action, Actions, Child, Ending, LATE, put};
+use crate::forensics::{self, Counters, SPARED, ShortName};
+use std::time::{Duration, Instant};
+
+/// How long an `oom_kill` record waits for the victim to be reaped, so that it can name it.
+const VICTIM_WAIT: Duration = Duration::from_millis(50);
+
+/// How often at most the counter is read because of reaping, where nothing watches it.
+const REAP_LOOK: Duration = Duration::from_millis(100);
+
+/// How long a record of memory pressure waits, from the limit hit or the last kill on.
+///
+/// Reading of processes takes the kernel a little memory, and in a cgroup that is full any may make it look for a
+/// victim. Where it would find one anyway it does so meanwhile; where it finds memory to take back, there is room then.
+const PRESSURE_WAIT: Duration = Duration::from_millis(50);
+
+/// The pause between two records of memory pressure: the first, and the longest.
+const PRESSURE_PAUSE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3600));
+
+/// A program that lives on for this long after the counter rose was not the victim, unless it is seen being killed.
+///
+/// Within some three seconds after the kill the kernel's OOM reaper has taken a victim's memory or given up on it
+/// (mm/oom_kill.c).
+const OUTLIVED: Duration = Duration::from_secs(5);
+
+/// The state before the program's start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Baseline {
+    /// the counters then
+    pub counters: Counters,
+    /// whether the kernel tells of each change (cgroup v2)
+    pub watched: bool,
+    /// whether there is a limit; without one nothing is likely to be killed, and nobody looks by the clock
+    pub limited: bool,
+}
+
+/// A reading of the counters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// as they are now; `None` in them where they cannot be read
+    pub counters: Counters,
+    /// the kernel does not tell of changes any more: the cgroup is out of sight
+    pub watch_is_gone: bool,
+}
+
+/// A process that the OOM killer took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Victim {
+    /// its process ID
+    pub pid: i32,
+    /// what it called itself, where that was known before it was reaped
+    pub name: Option<ShortName>,
+    /// whether it was a helper of ours
+    pub is_helper: bool,
+}
+
+/// A process that died of SIGKILL, of which it is being found out whether the OOM killer took it.
+#[derive(Debug, Clone, Copy)]
+struct Candidate {
+    victim: Victim,
+    is_program: bool,
+}
+
+/// The kills of a life.
+#[derive(Debug)]
+pub struct Kills {
+    watched: bool,
+    /// how often to look where nothing tells of changes and there is a limit
+    poll: Option<Duration>,
+    next_look: Option<Instant>,
+    last_look: Instant,
+    tally: Option<Tally>,
+    candidate: Option<Candidate>,
+    /// kills that have no record yet, and until when the record waits
+    unrecorded: Option<(u64, Instant)>,
+    /// when to see whether the program was spared by the kills up to now
+    spared_at: Option<Instant>,
+    /// the victim that the next record can name
+    victim: Option<Victim>,
+    last_other: Option<Victim>,
+    limit_hits: Option<u64>,
+    pressure: Pressure,
+    program_is_gone: bool,
+}
+
+#[derive(Debug)]
+struct Pressure {
+    /// when the record of a limit hit is due
+    due: Option<Instant>,
+    quiet_until: Option<Instant>,
+    pause: Duration,
+    /// whether a last look is under way, since a kill meanwhile puts the record off
+    looking: bool,
+}
+
+impl Kills {
+    /// Counts from `baseline`; where nothing tells of changes looks every `poll`.
+    pub fn new(now: Instant, baseline: Baseline, poll: Option<Duration>) -> Kills {
+        let poll = poll.filter(|_| !baseline.watched && baseline.limited);
+        Kills {
+            watched: baseline.watched,
+            poll,
+            next_look: poll.and_then(|poll| now.checked_add(poll)),
+            last_look: now,
+            tally: baseline.counters.oom_kills.map(|kills| Tally::new(now, kills)),
+            candidate: None,
+            unrecorded: None,
+            spared_at: None,
+            victim: None,
+            last_other: None,
+            limit_hits: baseline.counters.limit_hits,
+            pressure: Pressure { due: None, quiet_until: None, pause: PRESSURE_PAUSE.0, looking: false },
+            program_is_gone: false,
+        }
+    }
+
+    /// Whether it counts from that value of the kill counter.
+    pub(super) fn counts_from(&self, baseline: &Baseline) -> bool {
+        self.tally.map(|tally| tally.baseline) == baseline.counters.oom_kills
+    }
+
+    /// The cgroup is certainly ours, and the rest of the baseline is known.
+    pub(super) fn confirm(&mut self, baseline: Baseline) {
+        self.limit_hits = baseline.counters.limit_hits;
+        if !baseline.limited {
+            self.poll = None;
+            self.next_look = None;
+        }
+    }
+
+    /// Whether nobody tells of a kill (cgroup v1).
+    pub(super) fn is_blind(&self) -> bool {
+        !self.watched
+    }
+
+    /// The last victim that was not the program.
+    pub fn last_other(&self) -> Option<Victim> {
+        self.last_other
+    }
+
+    /// What is known of the kills at the program's end, after a last [`Counted`]. `None` where nobody knows.
+    pub fn at_end(&self, end: Instant) -> Option<forensics::Kills> {
+        self.tally?.at_end(end)
+    }
+
+    /// The record of kills that have none yet, when there will be no better moment.
+    pub fn record_now(&mut self) -> Option<Action> {
+        let (new, _) = self.unrecorded.take()?;
+        Some(Action::RecordKill { new, victim: self.victim.take() })
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let unrecorded = self.unrecorded.map(|(_, due)| due);
+        [unrecorded, self.next_look, self.pressure.due, self.spared_at].into_iter().flatten().min()
+    }
+
+    pub(super) fn on_counted(&mut self, now: Instant, counted: Counted, to: &mut Actions) {
+        if counted.watch_is_gone {
+            self.watched = false;
+        }
+        self.last_look = now;
+        self.next_look = self.poll.and_then(|poll| now.checked_add(poll));
+        self.observe(now, counted.counters);
+        if std::mem::take(&mut self.pressure.looking) && self.pressure.due.is_some_and(|due| due <= now) {
+            self.pressure.due = None;
+            put(to, Some(Action::RecordPressure));
+        }
+        self.on_candidate(now, to);
+        put(to, self.record_when_due(now));
+    }
+
+    /// Nobody outlives anything while the machine stands still.
+    fn notice_a_freeze(&mut self, now: Instant) {
+        if let Some((at, tally)) = self.spared_at.zip(self.tally.as_mut()) {
+            let late = now.saturating_duration_since(at);
+            tally.not_lived = if late >= LATE { late.max(tally.not_lived) } else { tally.not_lived };
+        }
+    }
+
+    fn observe(&mut self, now: Instant, counters: Counters) {
+        self.notice_a_freeze(now);
+        if let Some((tally, counter)) = self.tally.as_mut().zip(counters.oom_kills) {
+            if self.watched {
+                // The kernel would have told of a rise before this moment.
+                tally.unchanged(now);
+            }
+            let new = tally.observe(now, counter);
+            if new > 0 {
+                let (waiting, due) = self.unrecorded.unwrap_or((0, now + VICTIM_WAIT));
+                self.unrecorded = Some((waiting + new, due));
+                self.spared_at = now.checked_add(SPARED).filter(|_| !self.program_is_gone);
+                self.pressure.due = self.pressure.due.and(now.checked_add(PRESSURE_WAIT));
+            }
+        } else if let Some(tally) = &mut self.tally {
+            tally.is_known = false;
+        }
+        if let Some(hits) = counters.limit_hits
+            && self.limit_hits.replace(hits).is_some_and(|before| before < hits)
+            && self.pressure.quiet_until.is_none_or(|until| until <= now)
+            && !self.program_is_gone
+        {
+            self.pressure.due = now.checked_add(PRESSURE_WAIT);
+            self.pressure.quiet_until = now.checked_add(self.pressure.pause);
+            self.pressure.pause = (self.pressure.pause * 2).min(PRESSURE_PAUSE.1);
+        }
+    }
+
+    /// The program was reaped. A last look follows at the end; this one is for the name of a victim.
+    pub(super) fn on_program_reaped(&mut self, now: Instant, child: Child, to: &mut Actions) {
+        self.notice_a_freeze(now);
+        self.program_is_gone = true;
+        self.spared_at = None;
+        self.next_look = None;
+        self.poll = None;
+        self.pressure.due = None;
+        if child.ending == Ending::Signaled(libc::SIGKILL) {
+            let victim = Victim { pid: child.pid, name: child.name, is_helper: false };
+            self.candidate = Some(Candidate { victim, is_program: true });
+            put(to, Some(Action::CountKills));
+        }
+    }
+
+    /// Another child than the program was reaped while the program lives.
+    pub(super) fn on_other_reaped(
+        &mut self,
+        now: Instant,
+        child: Child,
+        helper: Option<Finished>,
+        to: &mut Actions,
+    ) {
+        let was_killed = match helper {
+            Some(helper) => helper.was_killed_by_another(),
+            None => child.ending == Ending::Signaled(libc::SIGKILL),
+        };
+        if was_killed && self.tally.is_some() {
+            let victim = Victim { pid: child.pid, name: child.name, is_helper: helper.is_some() };
+            self.candidate = Some(Candidate { victim, is_program: false });
+            put(to, Some(Action::CountKills));
+        } else if helper.is_none() && !self.watched {
+            // A look is due, but not for each of thousands.
+            let due = self.last_look + REAP_LOOK;
+            if due <= now {
+                put(to, Some(Action::CountKills));
+            } else {
+                self.next_look = Some(self.next_look.map_or(due, |next| next.min(due)));
+            }
+        }
+    }
+
+    fn on_candidate(&mut self, now: Instant, to: &mut Actions) {
+        let Some((candidate, tally)) = self.candidate.zip(self.tally.as_mut()) else { return };
+        if candidate.victim.is_helper {
+            self.candidate = None;
+            if tally.took_helper(now, self.program_is_gone) {
+                self.explain(candidate.victim);
+            }
+        } else if tally.unexplained() == 0 {
+            // No kill is left that it can have been the victim of.
+            self.candidate = None;
+        } else if candidate.is_program {
+            self.candidate = None;
+            // Whether the kill was the program's is for the verdict to say; the record of a fresh one can name it.
+            self.victim = self.unrecorded.map(|_| candidate.victim);
+        } else {
+            put(to, Some(Action::LookAtProgram));
+        }
+    }
+
+    /// A kill was another's.
+    fn explain(&mut self, victim: Victim) {
+        if let Some(tally) = &mut self.tally {
+            tally.others += 1;
+            if tally.unexplained() == 0 {
+                tally.unsure = None;
+            }
+        }
+        // The record of this kill may have been written already, and the next one is not of this victim.
+        self.victim = self.unrecorded.map(|_| victim);
+        self.last_other = Some(victim);
+    }
+
+    pub(super) fn on_program_seen(&mut self, now: Instant, is_ending: Option<bool>, to: &mut Actions) {
+        let Some(tally) = &mut self.tally else { return };
+        let candidate = self.candidate.take();
+        match (candidate, is_ending) {
+            (Some(candidate), Some(false)) => self.explain(candidate.victim),
+            (None, Some(false)) => tally.spared(now),
+            (_, Some(true)) => tally.doomed = true,
+            (Some(_), None) => {
+                let (count, since) = tally.unsure.unwrap_or((0, now));
+                tally.unsure = Some((count + 1, since));
+            }
+            (None, None) => {}
+        }
+        put(to, self.record_when_due(now));
+    }
+
+    pub(super) fn on_time(&mut self, now: Instant, runs: bool, to: &mut Actions) {
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        self.notice_a_freeze(now);
+        if is_due(self.spared_at) {
+            self.spared_at = None;
+            put(to, runs.then_some(Action::LookAtProgram));
+        }
+        if is_due(self.pressure.due) {
+            self.pressure.looking = true;
+        }
+        if is_due(self.next_look) || self.pressure.looking {
+            self.next_look = None;
+            put(to, Some(Action::CountKills));
+        }
+        put(to, self.record_when_due(now));
+    }
+
+    fn record_when_due(&mut self, now: Instant) -> Option<Action> {
+        let (_, due) = self.unrecorded?;
+        if self.victim.is_some() || due <= now { self.record_now() } else { None }
+    }
+}
+
+/// The count of the kills, and whose they can have been.
+#[derive(Debug, Clone, Copy)]
+struct Tally {
+    baseline: u64,
+    seen: u64,
+    /// whether the last reading told the counter
+    is_known: bool,
+    risen_at: Option<Instant>,
+    /// the last rise that was not for a helper of ours alone
+    child_risen_at: Option<Instant>,
+    /// of the last rise: the kills that were not a helper's as far as is known, and the rise before that was another's
+    last_rise: (u64, Option<Instant>),
+    /// the last reading that still showed `seen`
+    unchanged_at: Instant,
+    /// the last reading before the first of the kills that are not explained
+    before_unexplained: Instant,
+    /// kills that were certainly not the program's
+    others: u64,
+    /// those of them that were our helpers'
+    helpers: u64,
+    /// kills that spared the program, of which nobody knew whose they were, and when that was found
+    anonymous: Option<(u64, Instant)>,
+    /// processes that died of SIGKILL while it could not be seen whether the program was being killed, and since when
+    unsure: Option<(u64, Instant)>,
+    /// whether the program was seen being killed after a rise
+    doomed: bool,
+    /// how long the machine stood still since the last rise
+    not_lived: Duration,
+}
+
+impl Tally {
+    fn new(now: Instant, baseline: u64) -> Tally {
+        Tally {
+            baseline,
+            seen: baseline,
+            is_known: true,
+            risen_at: None,
+            child_risen_at: None,
+            last_rise: (0, None),
+            unchanged_at: now,
+            before_unexplained: now,
+            others: 0,
+            helpers: 0,
+            anonymous: None,
+            unsure: None,
+            doomed: false,
+            not_lived: Duration::ZERO,
+        }
+    }
+
+    fn total(&self) -> u64 {
+        self.seen.saturating_sub(self.baseline)
+    }
+
+    fn unexplained(&self) -> u64 {
+        self.total().saturating_sub(self.others)
+    }
+
+    fn unchanged(&mut self, now: Instant) {
+        self.unchanged_at = now;
+    }
+
+    /// Takes note of the counter, and returns how many kills are new since the last reading.
+    fn observe(&mut self, now: Instant, counter: u64) -> u64 {
+        self.is_known = true;
+        self.outlive(now);
+        let new = counter.saturating_sub(self.seen);
+        if new > 0 {
+            if self.unexplained() == 0 {
+                self.before_unexplained = self.unchanged_at;
+            }
+            self.seen = counter;
+            self.risen_at = Some(now);
+            self.not_lived = Duration::ZERO;
+            self.last_rise = (new, self.child_risen_at);
+            self.child_risen_at = Some(now);
+        }
+        self.unchanged_at = now;
+        new
+    }
+
+    /// A helper died of a SIGKILL that was not ours. `true` where it is the victim of a kill that was not explained yet.
+    ///
+    /// Reaped after the program, or where all kills are explained, it may be the victim of an older one, of which nobody
+    /// knew whose it was.
+    fn took_helper(&mut self, now: Instant, program_is_gone: bool) -> bool {
+        let is_near = |at: Instant| now.saturating_duration_since(at) < OUTLIVED + self.not_lived;
+        let older = self.anonymous.filter(|(count, at)| *count > 0 && is_near(*at));
+        let is_new = match older {
+            Some((count, at)) if program_is_gone || self.unexplained() == 0 => {
+                self.anonymous = Some((count - 1, at));
+                false
+            }
+            _ if self.unexplained() > 0 => true,
+            _ => return false,
+        };
+        self.helpers += 1;
+        self.last_rise.0 = self.last_rise.0.saturating_sub(1);
+        if self.last_rise.0 == 0 {
+            self.child_risen_at = self.last_rise.1;
+        }
+        is_new
+    }
+
+    /// The program is not being killed: all kills up to now were of others.
+    fn spared(&mut self, now: Instant) {
+        if self.unexplained() > 0 {
+            self.anonymous = Some((self.unexplained(), now));
+        }
+        self.others = self.total();
+        self.unsure = None;
+    }
+
+    fn outlive(&mut self, now: Instant) {
+        let time = OUTLIVED + self.not_lived;
+        let is_over = |risen: Instant| now.saturating_duration_since(risen) >= time && !self.doomed;
+        if self.risen_at.is_some_and(is_over) {
+            self.spared(now);
+        }
+    }
+
+    /// `None` where the last reading failed and no rise was seen before: then nobody knows.
+    fn at_end(mut self, end: Instant) -> Option<forensics::Kills> {
+        if !self.is_known && self.total() == 0 {
+            return None;
+        }
+        self.outlive(end);
+        // Whoever could not be seen to die with the program and died well before it did not.
+        if let Some((count, since)) = self.unsure
+            && end.saturating_duration_since(since) > SPARED + self.not_lived
+        {
+            self.others += count.min(self.unexplained());
+        }
+        let before = |moment: Instant| end.saturating_duration_since(moment);
+        Some(forensics::Kills {
+            before: self.baseline,
+            after: self.seen,
+            others: self.others,
+            helpers: self.helpers,
+            last: self.child_risen_at.or(self.risen_at).map(before),
+            earliest: self.risen_at.map(|_| before(self.before_unexplained)),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

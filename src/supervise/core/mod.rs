@@ -1,0 +1,542 @@
+//! What PID 1 decides. Events in, actions out: no system call, no clock, no file, no log.
+//!
+//! [`Core::step`] takes what has happened and returns what is to be done. Some actions ask a question; the answer comes
+//! back as the next event. So every decision is a line in a table that a test can play, and `tests/histories` plays
+//! random lives against it.
+//!
+//! - [`stop`]: what a stop is, from the first stop signal to SIGKILL;
+//! - [`kills`]: whose kill an OOM kill was, and when it is told;
+//! - [`helpers`]: the short-lived processes that work for PID 1, and until when;
+//! - [`journal`]: when lines are appended to the journal, and which are lost;
+//! - [`late`]: an identity that comes after the start.
+
+pub mod helpers;
+pub mod journal;
+pub mod kills;
+pub mod late;
+pub mod stop;
+
+#[cfg(test)]
+mod tests;
+
+use self::helpers::{Finished, Helpers, Purpose};
+use self::journal::Journal;
+use self::kills::{Counted, Kills, Victim};
+use self::late::Late;
+use self::stop::{Stops, Told};
+use crate::forensics::{Counters, ShortName};
+use crate::options::{Isolation, Mode, Options, Signal, Target};
+use arrayvec::ArrayVec;
+use std::time::{Duration, Instant};
+
+/// A deadline that is noticed later than this was missed: the container or the machine stood still.
+const LATE: Duration = Duration::from_millis(250);
+
+/// Who sent a signal, as far as the kernel vouches for it: `si_code` and `si_pid`, sigaction(2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sender {
+    /// a process outside of our PID namespace, such as the container engine
+    Outside,
+    /// the kernel, for a terminal
+    Terminal,
+    /// a process with this ID
+    Inside(i32),
+    /// a process that filled these fields in itself (rt_sigqueueinfo(2)), so they say nothing
+    Unknown,
+}
+
+/// A signal that arrived at epitaph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrival {
+    /// which
+    pub signal: Signal,
+    /// from whom
+    pub sender: Sender,
+    /// when
+    pub at: Instant,
+}
+
+/// How a child ended: wait(2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// by itself, with this exit code, 0 to 255
+    Exited(i32),
+    /// by this signal
+    Signaled(i32),
+}
+
+/// A child that was reaped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Child {
+    /// its process ID, which may be another process's from now on
+    pub pid: i32,
+    /// how it ended
+    pub ending: Ending,
+    /// what it called itself, where that was asked before it was reaped
+    pub name: Option<ShortName>,
+}
+
+/// What has happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// the child that is to become the program was started
+    Started {
+        /// its process ID
+        pid: i32,
+    },
+    /// a signal arrived
+    Signal(Arrival),
+    /// the answer to [`Action::Send`]
+    Sent {
+        /// what was sent
+        order: Order,
+        /// the errno, where the kernel refused it
+        refused: Option<i32>,
+    },
+    /// a child was reaped
+    Reaped(Child),
+    /// the memory cgroup was found, or found anew, or is certain now
+    MemoryFound(kills::Baseline),
+    /// the kernel tells that a counter of the memory cgroup has changed
+    MemoryChanged,
+    /// the answer to [`Action::CountKills`]
+    Counted(Counted),
+    /// the answer to [`Action::LookAtProgram`]: whether the program is being killed or ends; `None` where that cannot
+    /// be seen
+    ProgramSeen(Option<bool>),
+    /// the child is about to execute the program
+    Executing,
+    /// the child could not execute the program
+    NotStarted,
+    /// nothing more can be learned of the identity
+    Resolved,
+    /// a task metadata endpoint has answered
+    Endpoint {
+        /// whether it will know more in a moment
+        look_again: bool,
+    },
+    /// the child's pipe was closed: by the exec, or by its end
+    ReportClosed,
+    /// a helper runs
+    HelperStarted {
+        /// what for
+        purpose: Purpose,
+        /// its process ID
+        pid: i32,
+        /// when it is to be killed
+        deadline: Option<Instant>,
+    },
+    /// a helper could not be started
+    HelperMissing(Purpose),
+    /// a helper that we have just killed was being killed already
+    HelperWasEnding {
+        /// its process ID
+        pid: i32,
+    },
+    /// a line waits for the journal
+    LineQueued,
+    /// time has passed
+    Time,
+}
+
+/// Why a signal is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// it is forwarded: what arrived, and what it was rewritten to
+    Forward(Arrival, Signal),
+    /// SIGKILL of `--kill-after`
+    Kill,
+}
+
+/// What is to be done, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// send a signal to the program, or to its process group
+    Send {
+        /// which
+        signal: Signal,
+        /// to whom
+        target: Target,
+        /// why; comes back with the answer
+        order: Order,
+    },
+    /// write a `stop` or a `signal` record
+    RecordSignal(Told),
+    /// write a `stuck` record, with the help of a helper
+    RecordStuck {
+        /// how much later than it was due, where that is worth telling
+        late: Option<Duration>,
+    },
+    /// write a `stuck` record without a helper
+    RecordStuckAlone {
+        /// as above
+        late: Option<Duration>,
+    },
+    /// write an `oom_kill` record
+    RecordKill {
+        /// how many kills it tells of
+        new: u64,
+        /// one of the victims, where one is known
+        victim: Option<Victim>,
+    },
+    /// write a `memory_pressure` record
+    RecordPressure,
+    /// write an `identity` record
+    RecordIdentity,
+    /// write a `stats` record
+    RecordStats,
+    /// read the counters of the memory cgroup
+    CountKills,
+    /// look whether the program is being killed
+    LookAtProgram,
+    /// start a helper that goes on looking for the identity
+    SearchIdentity,
+    /// start a helper that asks the agent for what it could not know at the start
+    LookAgain,
+    /// start a helper that asks the agent who stopped the task
+    LookAtStop,
+    /// start a helper that appends the lines that wait to the journal
+    Append,
+    /// put the lines of the last append back: it did not happen
+    TakeLinesBack,
+    /// forget the lines of the last append
+    AppendEnded {
+        /// whether they were written
+        is_done: bool,
+        /// whether it ended by itself
+        in_time: bool,
+    },
+    /// kill a helper: its time is up, or it is of no use any more
+    EndHelper {
+        /// its process ID
+        pid: i32,
+    },
+    /// warn that SIGKILL was refused
+    WarnKillRefused {
+        /// the errno
+        errno: i32,
+    },
+    /// suspend ourselves, as the program is
+    Suspend,
+}
+
+/// The actions for one event.
+pub type Actions = ArrayVec<Action, 8>;
+
+/// Why the loop is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Over {
+    /// the program has ended
+    Ended(Child),
+    /// epitaph had no program to wait for and was asked to end
+    PauseEnded,
+    /// the program cannot be killed by us: PID 1's own end is what kills it
+    KillRefused {
+        /// the errno
+        errno: i32,
+    },
+}
+
+/// All that is decided, and what the decisions rest on.
+#[derive(Debug)]
+pub struct Core {
+    forwarding: Forwarding,
+    has_program: bool,
+    is_pid_1: bool,
+    program: Option<i32>,
+    over: Option<(Over, Instant)>,
+    /// what a stop is
+    pub stops: Stops,
+    /// whose kills
+    pub kills: Option<Kills>,
+    /// the identity after the start
+    pub late: Late,
+    /// the helpers that run
+    pub helpers: Helpers,
+    /// the lines for the journal
+    pub journal: Journal,
+    oom_poll: Option<Duration>,
+    /// how often a `stats` record is written, and when the next one is due
+    stats: (Option<Duration>, Option<Instant>),
+    late_look: Option<Duration>,
+    stop_look: bool,
+    /// orphans reaped
+    reaped: u64,
+}
+
+/// What becomes of a signal.
+#[derive(Debug)]
+struct Forwarding {
+    target: Target,
+    rewrites: Vec<(Signal, Option<Signal>)>,
+    suspends_itself: bool,
+    has_own_session: bool,
+    own_pid: i32,
+}
+
+impl Core {
+    /// The state at the start. `own_pid` is epitaph's.
+    pub fn new(options: &Options, own_pid: i32) -> Core {
+        Core {
+            forwarding: Forwarding {
+                target: options.target,
+                rewrites: options.rewrites.clone(),
+                suspends_itself: options.suspends_itself || options.isolation == Isolation::None,
+                has_own_session: options.isolation == Isolation::Session,
+                own_pid,
+            },
+            has_program: options.mode != Mode::Pause,
+            is_pid_1: own_pid == 1,
+            program: None,
+            over: None,
+            stops: Stops::new(stop::Settings::of(options)),
+            kills: None,
+            late: Late::default(),
+            helpers: Helpers::default(),
+            journal: Journal::default(),
+            // A look for statistics serves for kills too.
+            oom_poll: options.oom_poll.filter(|poll| options.stats.every.is_none_or(|every| every > *poll)),
+            stats: (options.stats.every, None),
+            late_look: options.late_look,
+            stop_look: options.stop_look,
+            reaped: 0,
+        }
+    }
+
+    /// The program's process ID, until it is reaped.
+    pub fn program(&self) -> Option<i32> {
+        self.program
+    }
+
+    /// Orphans reaped so far.
+    pub fn reaped(&self) -> u64 {
+        self.reaped
+    }
+
+    /// Why and when the loop was over.
+    pub fn over(&self) -> Option<(Over, Instant)> {
+        self.over
+    }
+
+    /// When [`Event::Time`] is wanted next. There is no other timer.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        [
+            self.stops.next_deadline(),
+            self.kills.as_ref().and_then(Kills::next_deadline),
+            self.late.next_deadline(),
+            self.helpers.next_deadline(),
+            self.journal.next_deadline(),
+            self.stats.1,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// What to do about an event at `now`.
+    pub fn step(&mut self, now: Instant, event: Event) -> Actions {
+        let mut actions = Actions::new();
+        let to = &mut actions;
+        match event {
+            Event::Started { pid } => self.program = Some(pid),
+            Event::Signal(arrival) => self.on_signal(arrival, to),
+            Event::Sent { order, refused } => self.on_sent(now, order, refused, to),
+            Event::Reaped(child) => self.on_reaped(now, child, to),
+            Event::MemoryFound(baseline) => match &mut self.kills {
+                Some(kills) if kills.counts_from(&baseline) => kills.confirm(baseline),
+                _ => self.kills = Some(Kills::new(now, baseline, self.oom_poll)),
+            },
+            Event::MemoryChanged => put(to, self.kills.is_some().then_some(Action::CountKills)),
+            Event::Counted(counted) => {
+                if let Some(kills) = &mut self.kills {
+                    kills.on_counted(now, counted, to);
+                }
+            }
+            Event::ProgramSeen(is_ending) => {
+                if let Some(kills) = &mut self.kills {
+                    kills.on_program_seen(now, is_ending, to);
+                }
+            }
+            Event::Executing => {
+                self.late.executed = true;
+                self.stats.1 = self.stats.0.and_then(|every| now.checked_add(every));
+            }
+            Event::NotStarted => self.late.not_started = true,
+            Event::Endpoint { look_again } => {
+                self.late.on_endpoint(now, self.late_look.filter(|_| look_again));
+            }
+            Event::Resolved => put(to, self.late.on_resolved()),
+            Event::ReportClosed => put(to, self.late.on_report_closed(self.program.is_some())),
+            Event::HelperStarted { purpose, pid, deadline } => {
+                self.helpers.add(pid, purpose, deadline);
+                match purpose {
+                    Purpose::Journal => self.journal.on_started(),
+                    Purpose::Identity => self.late.on_started(),
+                    Purpose::Record | Purpose::Look | Purpose::Writer => {}
+                }
+            }
+            Event::HelperMissing(purpose) => match purpose {
+                Purpose::Journal => self.journal.on_missing(now),
+                Purpose::Identity => self.late.on_missing(now),
+                Purpose::Record => put(to, Some(self.stops.stuck_alone())),
+                Purpose::Look | Purpose::Writer => {}
+            },
+            Event::HelperWasEnding { pid } => self.helpers.on_was_ending(pid),
+            Event::LineQueued => self.journal.on_queued(),
+            Event::Time => self.on_time(now, to),
+        }
+        // Lines that wait are tried again with each event: it may have made room for a process.
+        if !matches!(event, Event::HelperMissing(Purpose::Journal)) {
+            put(to, self.journal.append(now));
+        }
+        actions
+    }
+
+    fn on_signal(&mut self, arrival: Arrival, to: &mut Actions) {
+        let signal = arrival.signal;
+        if signal.number() == libc::SIGCHLD || self.is_of_our_writing(&arrival) {
+            // About our own children, or about our own write.
+            return;
+        }
+        if !self.has_program {
+            if matches!(signal.number(), libc::SIGTERM | libc::SIGINT) && self.over.is_none() {
+                self.over = Some((Over::PauseEnded, arrival.at));
+            }
+            return;
+        }
+        let is_rewritten = self.forwarding.rewrites.iter().any(|(from, _)| *from == signal);
+        // A fault signal is about its sender's own instructions, and a program that got it would be reported as crashed.
+        // A rewriting is somebody's choice.
+        if signal.is_fault() && !is_rewritten {
+            return;
+        }
+        let Some(sent) = self.rewritten(signal) else { return put(to, self.suspend(signal)) };
+        if let Some((Over::Ended(child), _)) = self.over {
+            return put(to, self.stops.on_arrival_after_end(arrival, sent, child.ending));
+        }
+        if self.over.is_some() {
+            return;
+        }
+        // A session of its own has no parent that could continue it, so the kernel would discard the terminal's own
+        // stop signals there. It does not discard SIGSTOP.
+        let is_discarded = self.forwarding.suspends_itself
+            && self.forwarding.has_own_session
+            && signal.is_terminal_stop()
+            && !is_rewritten;
+        let sent = if is_discarded { Signal::STOP } else { sent };
+        let order = Order::Forward(arrival, sent);
+        put(to, Some(Action::Send { signal: sent, target: self.forwarding.target, order }));
+        put(to, self.suspend(signal));
+    }
+
+    fn on_sent(&mut self, now: Instant, order: Order, refused: Option<i32>, to: &mut Actions) {
+        match order {
+            Order::Forward(arrival, sent) => {
+                let before = self.stops.begun();
+                put(to, self.stops.on_forwarded(arrival, sent, refused));
+                let asks = self.stop_look && self.late.heard_endpoint && self.stops.begun() > before;
+                put(to, asks.then_some(Action::LookAtStop));
+            }
+            Order::Kill => {
+                self.stops.on_kill_sent(refused);
+                let Some(errno) = refused else { return };
+                if self.is_pid_1 {
+                    self.over = self.over.or(Some((Over::KillRefused { errno }, now)));
+                } else {
+                    put(to, Some(Action::WarnKillRefused { errno }));
+                }
+            }
+        }
+    }
+
+    fn on_reaped(&mut self, now: Instant, child: Child, to: &mut Actions) {
+        if Some(child.pid) == self.program {
+            self.program = None;
+            self.stats.1 = None;
+            self.over = self.over.or(Some((Over::Ended(child), now)));
+            self.stops.on_program_ended(now, child.ending);
+            if let Some(kills) = &mut self.kills {
+                kills.on_program_reaped(now, child, to);
+            }
+            return;
+        }
+        let finished = self.helpers.on_reaped(&child);
+        if let Some(finished) = finished {
+            match finished.purpose {
+                Purpose::Journal => put(to, Some(self.journal.on_ended(finished))),
+                Purpose::Identity => self.late.on_ended(now, finished),
+                Purpose::Record | Purpose::Look | Purpose::Writer => {}
+            }
+        } else {
+            self.reaped += 1;
+        }
+        // After the program's end only a helper proves anything: all others may have died with it.
+        if let Some(kills) = &mut self.kills
+            && (self.over.is_none() || finished.is_some())
+        {
+            kills.on_other_reaped(now, child, finished, to);
+        }
+    }
+
+    fn on_time(&mut self, now: Instant, to: &mut Actions) {
+        self.stops.on_time(now, self.forwarding.target, self.program.is_some(), to);
+        if let Some(kills) = &mut self.kills {
+            kills.on_time(now, self.program.is_some(), to);
+        }
+        self.late.on_time(now, self.program.is_some(), to);
+        self.helpers.on_time(now, to);
+        if let (Some(every), Some(at)) = self.stats
+            && at <= now
+        {
+            // In step, unless one was missed.
+            let next = at.checked_add(every).filter(|next| *next > now);
+            self.stats.1 = next.or_else(|| now.checked_add(every));
+            put(to, Some(Action::RecordStats));
+            let looks = self.kills.as_ref().is_some_and(Kills::is_blind);
+            put(to, looks.then_some(Action::CountKills));
+        }
+    }
+
+    /// Whether a signal is the kernel's answer to our own write, to a stderr that is gone or to a file that may not
+    /// grow. Whoever wrote about it would bring the next one about.
+    pub fn is_of_our_writing(&self, arrival: &Arrival) -> bool {
+        matches!(arrival.signal.number(), libc::SIGPIPE | libc::SIGXFSZ)
+            && arrival.sender == Sender::Inside(self.forwarding.own_pid)
+    }
+
+    /// What is sent in place of a signal; `None` when it is dropped.
+    pub fn rewritten(&self, signal: Signal) -> Option<Signal> {
+        match self.forwarding.rewrites.iter().rev().find(|(from, _)| *from == signal) {
+            Some((_, to)) => *to,
+            None => Some(signal),
+        }
+    }
+
+    /// The shell that started us waits for us to stop, not for the program: after a stop signal from the terminal we
+    /// stop as well, unless the terminal has the program's group in the foreground and not ours.
+    fn suspend(&self, signal: Signal) -> Option<Action> {
+        (self.forwarding.suspends_itself && signal.is_terminal_stop()).then_some(Action::Suspend)
+    }
+}
+
+/// There is room for all that one event can ask for; the tests and the histories would see it overflow.
+fn put(actions: &mut Actions, action: Option<Action>) {
+    if let Some(action) = action {
+        let result = actions.try_push(action);
+        debug_assert!(result.is_ok(), "too many actions for one event");
+    }
+}
+
+/// The counters as they stand in an event.
+impl From<Counters> for Counted {
+    fn from(counters: Counters) -> Counted {
+        Counted { counters, watch_is_gone: false }
+    }
+}
+
+impl Finished {
+    /// Whether somebody else than we ended it with SIGKILL: the OOM killer, most likely.
+    fn was_killed_by_another(&self) -> bool {
+        self.ending == Ending::Signaled(libc::SIGKILL) && !self.ended_by_us
+    }
+}

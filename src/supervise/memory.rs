@@ -1,0 +1,179 @@
+//! Reads the memory cgroup of the container. Decides nothing.
+
+use super::core::kills::{Baseline, Counted};
+use crate::forensics::{Counters, Memory, MemoryCgroup, Process, Watch, largest_listed};
+use crate::forensics::{Limits, ShortName, is_ending, name_of};
+use crate::record::Value;
+use nix::unistd::getpid;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long PID 1 itself may look for the largest processes.
+const LARGEST_TIME: Duration = Duration::from_millis(20);
+
+/// The memory cgroup, and the state in it before the program.
+#[derive(Debug)]
+pub struct MemoryReader {
+    root: PathBuf,
+    cgroup: MemoryCgroup,
+    /// whether that is certainly ours
+    is_certain: bool,
+    before: Memory,
+    watch: Option<Watch>,
+}
+
+impl MemoryReader {
+    /// Finds the memory cgroup by the content of `/proc/self/cgroup`, and reads the state before the program. `None`
+    /// where there is none to be seen.
+    ///
+    /// The program's start waits for this. So where the cgroup is as good as certain the last doubt is left to
+    /// [`confirm`](Self::confirm), and so is all but the kills.
+    pub fn gather(root: &Path, membership: &[u8]) -> Option<MemoryReader> {
+        if let Some((cgroup, before)) = MemoryCgroup::presume(root, membership) {
+            return Some(MemoryReader::of(root, cgroup, before));
+        }
+        MemoryReader::search(root, membership)
+    }
+
+    /// Finds the memory cgroup whatever it takes.
+    pub fn search(root: &Path, membership: &[u8]) -> Option<MemoryReader> {
+        let cgroup = MemoryCgroup::find(root, membership)?;
+        let before = cgroup.read_kills();
+        let mut reader = MemoryReader::of(root, cgroup, before);
+        reader.read_baseline();
+        Some(reader)
+    }
+
+    fn of(root: &Path, cgroup: MemoryCgroup, before: Memory) -> MemoryReader {
+        let watch = cgroup.watch();
+        MemoryReader { root: root.to_owned(), cgroup, is_certain: false, before, watch }
+    }
+
+    /// Makes sure of the cgroup, when nobody waits for us any more. `false` where it is another's: then only
+    /// [`search`](Self::search) can tell. Called again it does nothing.
+    ///
+    /// Takes down the rest of the state, which is that of the program's first moment, and opens what will be read at
+    /// the end.
+    pub fn confirm(&mut self) -> bool {
+        if self.is_certain {
+            return true;
+        }
+        if !self.cgroup.is_ours() {
+            return false;
+        }
+        self.read_baseline();
+        true
+    }
+
+    fn read_baseline(&mut self) {
+        let now = self.cgroup.read();
+        self.before = Memory { oom_kills: self.before.oom_kills, ..now };
+        self.is_certain = true;
+    }
+
+    /// The baseline for who counts the kills.
+    pub fn baseline(&self) -> Baseline {
+        Baseline {
+            counters: Counters { oom_kills: self.before.oom_kills, limit_hits: self.before.limit_hits },
+            watched: self.watch.is_some(),
+            // As long as it is not certain whose cgroup it is, a limit is likely.
+            limited: !self.is_certain || self.before.limit.is_some(),
+        }
+    }
+
+    /// What to poll for POLLPRI, on cgroup v2.
+    pub fn watch(&self) -> Option<BorrowedFd<'_>> {
+        self.watch.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Reads the counters, and arms the watch again.
+    pub fn count(&mut self) -> Counted {
+        let Some(watch) = &self.watch else { return self.cgroup.counters().into() };
+        match watch.read() {
+            Some(counters) => counters.into(),
+            None => {
+                // The cgroup is gone from sight, and poll(2) would return at once for ever.
+                self.watch = None;
+                Counted { counters: Counters::default(), watch_is_gone: true }
+            }
+        }
+    }
+
+    /// Whether the process is being killed or ends; `None` where that cannot be seen.
+    pub fn is_ending(&self, pid: i32) -> Option<bool> {
+        is_ending(&self.root, pid)
+    }
+
+    /// What a process calls itself that is not reaped yet.
+    pub fn name_of(&self, pid: i32) -> Option<ShortName> {
+        name_of(&self.root, pid)
+    }
+
+    /// The `count` largest processes of the container but ourselves.
+    pub fn largest(&self, count: usize) -> Vec<Process> {
+        let own = [getpid().as_raw()];
+        let limits = Limits { processes: 1000, time: LARGEST_TIME, exclude: &own };
+        largest_listed(&self.root, &self.cgroup.procs_path(), count, limits)
+    }
+
+    /// The state before the program's start.
+    pub fn before(&self) -> Memory {
+        self.before
+    }
+
+    /// The state now, the counters as the kernel has them.
+    pub fn read(&self) -> Memory {
+        self.cgroup.read()
+    }
+
+    /// The state now, the counters since the start, the limit no larger than the task's.
+    pub fn since_start(&self, task_limit: Option<u64>) -> Memory {
+        self.cgroup.read().since(&self.before).limited_to(task_limit)
+    }
+}
+
+/// `memory` as it stands in a record. What is not known is left out.
+pub fn memory_value(memory: &Memory) -> Value {
+    let keys = [
+        ("limit", memory.limit),
+        ("usage", memory.usage),
+        ("peak", memory.peak),
+        ("oom_kills", memory.oom_kills),
+        ("limit_hits", memory.limit_hits),
+    ];
+    let mut fields = vec![("cgroup", Value::from(u64::from(memory.cgroup)))];
+    fields.extend(keys.into_iter().filter_map(|(key, value)| Some((key, Value::from(value?)))));
+    Value::Object(fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn another_ones_cgroup_in_the_usual_place_is_given_up() {
+        let tree = tempfile::tempdir().expect("a directory");
+        let file = |path: &str, content: &str| {
+            let path = tree.path().join(path);
+            fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+            fs::write(path, content).expect("a file");
+        };
+        let membership = b"0::/own\n";
+        file("sys/fs/cgroup/own/memory.events", "max 0\noom_kill 7\n");
+        file("sys/fs/cgroup/own/cgroup.procs", "4000000\n");
+        file("proc/self/mountinfo", "9 1 0:33 / /elsewhere rw - cgroup2 cgroup rw\n");
+        file("elsewhere/own/memory.events", "max 0\noom_kill 2\n");
+        let kills = |reader: &MemoryReader| reader.before.oom_kills;
+
+        let mut reader = MemoryReader::gather(tree.path(), membership).expect("a cgroup");
+        assert_eq!((kills(&reader), reader.is_certain), (Some(7), false));
+        assert!(!reader.confirm());
+        let mut found = MemoryReader::search(tree.path(), membership).expect("a cgroup");
+        assert_eq!((kills(&found), found.is_certain, found.confirm()), (Some(2), true, true));
+
+        file("sys/fs/cgroup/own/cgroup.procs", &format!("{}\n", std::process::id()));
+        assert!(reader.confirm() && reader.is_certain);
+    }
+}

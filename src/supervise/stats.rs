@@ -1,0 +1,61 @@
+//! The statistics of this container, from its own cgroups.
+
+use crate::forensics::{MemoryTrend, Resources, Sample, Window};
+use crate::options::{Stats, StatsFormat};
+use crate::record::RenderedIdentity;
+use std::path::Path;
+use std::time::Instant;
+
+/// What is sampled, and the samples that the next window begins with.
+#[derive(Debug)]
+pub struct Statistics {
+    /// in which format, and the metrics' namespace
+    pub settings: Stats,
+    resources: Resources,
+    started: Instant,
+    first: Sample,
+    last: (Sample, Instant),
+    trend: MemoryTrend,
+}
+
+impl Statistics {
+    /// Takes the first sample: nothing was used before it. `None` where nothing is to be seen, with one warning.
+    pub fn begin(settings: &Stats, membership: &[u8], started: Instant, now: Instant) -> Option<Statistics> {
+        let resources = Resources::open(Path::new("/"), membership);
+        if !resources.is_known() {
+            log::warn!("--stats: no cgroup is visible that tells what this container uses");
+            return None;
+        }
+        let first = resources.sample();
+        Some(Statistics {
+            settings: settings.clone(),
+            resources,
+            started,
+            first,
+            last: (first, now),
+            trend: MemoryTrend::default(),
+        })
+    }
+
+    /// What was used since the last time.
+    pub fn window(&mut self, now: Instant, identity: &RenderedIdentity) -> Window {
+        let limits = (identity.task_cpu_limit(), identity.task_memory_limit());
+        let sample = self.resources.sample().limited_to(limits.0, limits.1);
+        let (before, at) = std::mem::replace(&mut self.last, (sample, now));
+        self.trend.push(&sample);
+        let mut window = sample.window(&before, now.saturating_duration_since(at));
+        window.now = sample.since(&self.first);
+        window.uptime = Some(now.saturating_duration_since(self.started));
+        window
+    }
+
+    /// The memory used at the last ticks.
+    pub fn trend(&self) -> &MemoryTrend {
+        &self.trend
+    }
+
+    /// Whether the records are in the embedded metric format.
+    pub fn is_emf(&self) -> bool {
+        self.settings.format == StatsFormat::Emf
+    }
+}

@@ -1,0 +1,44 @@
+//! The calls that need `unsafe`: those that `nix` does not cover, or not for real-time signals.
+//!
+//! Everything else in the crate is safe code on top of `nix`, `std` and this module.
+#![allow(unsafe_code)]
+
+mod clock;
+mod descriptors;
+mod file;
+mod process;
+mod signal;
+mod terminal;
+mod time;
+mod xattr;
+
+pub use clock::since_boot;
+pub use descriptors::{close_inherited_descriptors, own_pidfd_inode, protect, unread};
+pub use file::{
+    has_room, is_mount_root, reserve_standard_descriptors, stderr_descriptor, stdin_descriptor, write,
+    write_nowait,
+};
+pub use process::{
+    Ended, Environment, Fork, Usage, args, execve, exit_now, fork, has_children, is_anybody_else_here, reap,
+    reap_with_usage,
+};
+pub use signal::{
+    ALL_SIGNALS, Taken, ignores, kill, set_ignored, set_parent_death_signal, signal_descriptor,
+    swap_signal_mask, wait_for_signal,
+};
+pub use terminal::{give_up_terminal, take_terminal};
+pub use time::time_since_boot;
+pub use xattr::{attribute, is_in_bounding_set};
+
+use std::io;
+
+fn check(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+/// The text of an error without the standard library's `(os error 2)`, which tells nobody more.
+pub fn reason(error: &io::Error) -> String {
+    error
+        .raw_os_error()
+        .map_or_else(|| error.to_string(), |errno| nix::Error::from_raw(errno).desc().to_owned())
+}

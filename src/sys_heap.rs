@@ -1,0 +1,236 @@
+//! The heap of the init: a small arena in its own data, with lists of free blocks by size.
+//!
+//! musl's malloc gives a page of its own to a size that is asked for seldom, and gives it back when it is freed: for a start
+//! of some ten such sizes that is a mmap(2), two page faults and a munmap(2) each, a tenth of the whole start. The arena takes
+//! a page from the kernel when it is first written to, and keeps it; what is large, or has no room here, is the C library's.
+#![allow(unsafe_code)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::UnsafeCell;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Blocks have 16, 32, … 4,096 bytes.
+const CLASSES: usize = 9;
+const SMALLEST: usize = 16;
+
+/// An allocator with `SIZE` bytes of its own.
+#[derive(Debug)]
+pub struct Heap<const SIZE: usize> {
+    arena: UnsafeCell<Arena<SIZE>>,
+    state: UnsafeCell<State>,
+    /// The process has one thread. Whoever comes here in the midst of a call, from a second one or a signal's handler, is
+    /// served by the C library.
+    taken: AtomicBool,
+}
+
+#[repr(align(16))]
+#[derive(Debug)]
+struct Arena<const SIZE: usize>([u8; SIZE]);
+
+#[derive(Debug)]
+struct State {
+    /// the first free block of each class, which holds the address of the next one
+    free: [*mut u8; CLASSES],
+    /// how much of the arena was ever given out
+    used: usize,
+}
+
+// SAFETY: `taken` lets one in at a time.
+unsafe impl<const SIZE: usize> Sync for Heap<SIZE> {}
+
+impl<const SIZE: usize> Heap<SIZE> {
+    /// An empty one.
+    pub const fn new() -> Self {
+        Heap {
+            arena: UnsafeCell::new(Arena([0; SIZE])),
+            state: UnsafeCell::new(State { free: [ptr::null_mut(); CLASSES], used: 0 }),
+            taken: AtomicBool::new(false),
+        }
+    }
+
+    /// Runs `change` on the state, unless somebody is at it.
+    fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> Option<T> {
+        if self.taken.swap(true, Ordering::Acquire) {
+            return None;
+        }
+        // SAFETY: the flag was free, and is ours until it is put back.
+        let result = change(unsafe { &mut *self.state.get() });
+        self.taken.store(false, Ordering::Release);
+        Some(result)
+    }
+
+    fn take(&self, class: usize) -> Option<*mut u8> {
+        self.with(|state| {
+            let first = state.free.get_mut(class)?;
+            if !first.is_null() {
+                let block = *first;
+                // SAFETY: a free block holds the address of the next one, or null.
+                *first = unsafe { block.cast::<*mut u8>().read() };
+                return Some(block);
+            }
+            let end = state.used.checked_add(SMALLEST << class).filter(|end| *end <= SIZE)?;
+            // SAFETY: inside the arena, as `end` is.
+            let block = unsafe { self.arena.get().cast::<u8>().add(state.used) };
+            state.used = end;
+            Some(block)
+        })
+        .flatten()
+    }
+
+    fn owns(&self, block: *mut u8) -> bool {
+        (block as usize).wrapping_sub(self.arena.get() as usize) < SIZE
+    }
+}
+
+impl<const SIZE: usize> Default for Heap<SIZE> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The class of blocks that have room for it; `None` for what is too large, or wants a rarer alignment.
+fn class_of(layout: Layout) -> Option<usize> {
+    let blocks = layout.size().max(1).div_ceil(SMALLEST).next_power_of_two();
+    let class = blocks.trailing_zeros() as usize;
+    (class < CLASSES && layout.align() <= SMALLEST).then_some(class)
+}
+
+// SAFETY: a block is given out once until it is given back, is as large as its class, and is aligned to 16 bytes, as the arena
+// and all sizes of blocks are. What is not in the arena came from `System` and goes back there.
+unsafe impl<const SIZE: usize> GlobalAlloc for Heap<SIZE> {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        match class_of(layout).and_then(|class| self.take(class)) {
+            Some(block) => block,
+            // SAFETY: the caller's promise.
+            None => unsafe { System.alloc(layout) },
+        }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        match class_of(layout).and_then(|class| self.take(class)) {
+            Some(block) => {
+                // SAFETY: the block has at least this size.
+                unsafe { block.write_bytes(0, layout.size()) };
+                block
+            }
+            // SAFETY: the caller's promise.
+            None => unsafe { System.alloc_zeroed(layout) },
+        }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        if !self.owns(block) {
+            // SAFETY: it came from there.
+            return unsafe { System.dealloc(block, layout) };
+        }
+        // Where somebody is at the lists, the block is lost to them: some bytes, in what does not happen with one thread.
+        self.with(|state| {
+            if let Some(first) = class_of(layout).and_then(|class| state.free.get_mut(class)) {
+                // SAFETY: the block is free now, and has room for an address.
+                unsafe { block.cast::<*mut u8>().write(*first) };
+                *first = block;
+            }
+        });
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        if !self.owns(block) {
+            // SAFETY: it came from there.
+            return unsafe { System.realloc(block, layout, size) };
+        }
+        // SAFETY: the caller's promise: not too large with this alignment.
+        let wanted = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
+        if class_of(wanted) == class_of(layout) {
+            return block;
+        }
+        // SAFETY: both blocks have as many bytes as are copied, and are not the same one.
+        unsafe {
+            let new = self.alloc(wanted);
+            if !new.is_null() {
+                ptr::copy_nonoverlapping(block, new, layout.size().min(size));
+                self.dealloc(block, layout);
+            }
+            new
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn layout(size: usize) -> Layout {
+        Layout::from_size_align(size, 8).unwrap()
+    }
+
+    #[test]
+    fn classes() {
+        for (size, class) in [(0, Some(0)), (16, Some(0)), (17, Some(1)), (4096, Some(8)), (4097, None)] {
+            assert_eq!(class_of(layout(size)), class, "{size}");
+        }
+        assert_eq!(class_of(Layout::from_size_align(16, 32).unwrap()), None);
+    }
+
+    /// Blocks of all sizes, filled, grown and given back in no order: none of them ever has another's bytes.
+    #[test]
+    fn blocks_keep_what_is_in_them() {
+        static HEAP: Heap<20_000> = Heap::new();
+        let mut blocks: Vec<(*mut u8, usize, u8)> = Vec::new();
+        let check = |block: &(*mut u8, usize, u8)| {
+            // SAFETY: it is ours, and filled.
+            let bytes = unsafe { std::slice::from_raw_parts(block.0, block.1) };
+            assert!(bytes.iter().all(|byte| *byte == block.2), "{block:?}");
+            assert_eq!(block.0 as usize % 8, 0);
+        };
+        let mut random = 1_u32;
+        for round in 0..20_000_u32 {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let (size, mark) = (1 + (random >> 8) as usize % 6000, round as u8);
+            // SAFETY: each block is used by its size, and given back once with its layout.
+            unsafe {
+                match random >> 30 {
+                    0 | 1 if blocks.len() < 40 => {
+                        let block = HEAP.alloc(layout(size));
+                        block.write_bytes(mark, size);
+                        blocks.push((block, size, mark));
+                    }
+                    2 if !blocks.is_empty() => {
+                        let place = random as usize % blocks.len();
+                        let (block, old, mark) = blocks[place];
+                        let new = HEAP.realloc(block, layout(old), size);
+                        check(&(new, old.min(size), mark));
+                        new.write_bytes(mark, size);
+                        blocks[place] = (new, size, mark);
+                    }
+                    _ if !blocks.is_empty() => {
+                        let block = blocks.swap_remove(random as usize % blocks.len());
+                        check(&block);
+                        HEAP.dealloc(block.0, layout(block.1));
+                    }
+                    _ => {}
+                }
+            }
+            blocks.iter().for_each(check);
+        }
+        assert!(HEAP.with(|state| state.used).is_some_and(|used| used > 10_000), "the arena was used");
+    }
+
+    #[test]
+    fn freed_memory_is_used_again_and_a_full_arena_is_no_end() {
+        static HEAP: Heap<64> = Heap::new();
+        // SAFETY: as above.
+        unsafe {
+            let first = HEAP.alloc(layout(20));
+            HEAP.dealloc(first, layout(20));
+            assert_eq!(HEAP.alloc_zeroed(layout(30)), first);
+            assert_eq!(std::slice::from_raw_parts(first, 30), [0; 30]);
+            let second = HEAP.alloc(layout(32));
+            assert!(HEAP.owns(first) && HEAP.owns(second) && first != second);
+            let third = HEAP.alloc(layout(32));
+            assert!(!third.is_null() && !HEAP.owns(third));
+            HEAP.dealloc(third, layout(32));
+        }
+    }
+}

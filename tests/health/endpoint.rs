@@ -1,0 +1,41 @@
+//! Who the container is: asked once, and kept.
+
+use crate::machine::{IMAGE, engine, exec, health_records};
+use crate::support::docker::TaskNetwork;
+use crate::support::endpoint::{Endpoint, Fault, Task};
+use crate::support::require::require;
+
+#[test]
+fn the_endpoint_is_asked_in_the_first_check_alone() {
+    let Some(engine) = engine() else { return };
+    let Some(network) = require("busybox", TaskNetwork::new(engine)) else { return };
+    let endpoint = Endpoint::serve(network.listen(), Task::default());
+    let uri = format!("--env=ECS_CONTAINER_METADATA_URI_V4={}", endpoint.uri_v4());
+    let container = engine.run(IMAGE, &[&network.option(), &uri], &["/bin/sleep", "infinity"]);
+    endpoint.set_docker_id(container.id());
+    let arn = endpoint.task().arn;
+    for check in ["true", "false", "true"] {
+        exec(engine, &container, &[], &["--", check]);
+    }
+    assert_eq!(endpoint.requests().len(), 2, "{:?}", endpoint.requests());
+    let records = health_records(&container);
+    assert_eq!(records.len(), 3);
+    assert!(records.iter().all(|record| record["task_arn"] == arn.as_str()), "{records:#?}");
+}
+
+#[test]
+fn an_endpoint_that_is_silent_costs_half_of_the_time_and_not_the_check() {
+    let Some(engine) = engine() else { return };
+    let Some(network) = require("busybox", TaskNetwork::new(engine)) else { return };
+    let endpoint = Endpoint::serve(network.listen(), Task::default());
+    endpoint.set_fault(Some(Fault::Silent));
+    let uri = format!("--env=ECS_CONTAINER_METADATA_URI_V4={}", endpoint.uri_v4());
+    let container = engine.run(IMAGE, &[&network.option(), &uri], &["/bin/sleep", "infinity"]);
+    let (code, _) = exec(engine, &container, &[], &["--timeout", "1s", "--", "true"]);
+    assert_eq!(code, 0);
+    let record = &health_records(&container)[0];
+    assert_eq!(
+        (record["outcome"].as_str(), record["container_id"].as_str()),
+        (Some("passed"), Some(container.id()))
+    );
+}
