@@ -17,12 +17,12 @@ static HEAP: epitaph::sys_heap::Heap<{ 96 << 10 }> = epitaph::sys_heap::Heap::ne
 /// Does what the command line asks for, and returns the exit code.
 fn run(args: Vec<OsString>, inherited: &Inherited) -> u8 {
     match options::parse(args, &|name| std::env::var_os(name)) {
-        Command::Run(options) => run_program(&options, inherited),
+        Command::Run(mut options) => run_program(&mut options, inherited),
         Command::Print { text, to_stderr, code } => print(&text, to_stderr, code),
     }
 }
 
-fn run_program(options: &Options, inherited: &Inherited) -> u8 {
+fn run_program(options: &mut Options, inherited: &Inherited) -> u8 {
     if !matches!(options.mode, Mode::WhoAmI(_)) {
         run::begin();
     }
@@ -41,7 +41,10 @@ fn run_program(options: &Options, inherited: &Inherited) -> u8 {
             let (text, code) = launch::whoami(options, format);
             print(&text, false, code)
         }
-        Mode::Exec => launch::exec_mode(options, inherited, format),
+        Mode::Exec => {
+            options.max_lifetime = None;
+            launch::exec_mode(options, inherited, format)
+        }
         Mode::TaskStats(every) if every.is_zero() => {
             inherited.unblock();
             let (text, code) = task::once(options);
@@ -58,9 +61,13 @@ fn run_program(options: &Options, inherited: &Inherited) -> u8 {
                      set it by the EPITAPH_ variables, which that one reads too"
                 );
             }
+            // There is no init of ours that would see to it.
+            options.max_lifetime = None;
             launch::exec_mode(options, inherited, format)
         }
         Mode::Supervise | Mode::Pause | Mode::TaskStats(_) => {
+            // Once, so that the start record and PID 1 say the same.
+            options.max_lifetime = options.max_lifetime.map(|lifetime| lifetime.settled(sys::random()));
             // The child has it too, up to the exec, which ends it.
             if options.protect
                 && let Err(error) = sys::protect()

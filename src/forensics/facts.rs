@@ -45,6 +45,37 @@ pub struct Refused<'a> {
     pub reason: &'a str,
 }
 
+/// A stop signal that was held back before it was forwarded: `--stop-delay`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held<'a> {
+    /// which
+    pub signal: Signal<'a>,
+    /// for how long
+    pub time: Duration,
+    /// whether it was sent at all before the program ended
+    pub released: bool,
+}
+
+/// `--max-lifetime`, when it was over and epitaph stopped the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expiry {
+    /// how old the container could become
+    pub lifetime: Duration,
+    /// how long before the end that was
+    pub before_end: Duration,
+}
+
+/// What became of those that were left after the program's end: `--drain`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drained {
+    /// how many have ended
+    pub ended: u64,
+    /// how long they were waited for
+    pub took: Duration,
+    /// whether nobody was left then
+    pub complete: bool,
+}
+
 /// SIGKILL that epitaph has sent, or was to send, for `--kill-after`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KillAfter<'a> {
@@ -98,6 +129,12 @@ pub struct Facts<'a> {
     pub refused: Option<Refused<'a>>,
     /// `--kill-after`, when its time was over
     pub kill_after: Option<KillAfter<'a>>,
+    /// a stop signal that was held back
+    pub held: Option<Held<'a>>,
+    /// `--max-lifetime`, when it was over
+    pub expiry: Option<Expiry>,
+    /// `--drain`, when there was anybody to wait for
+    pub drained: Option<Drained>,
     /// another signal shortly before the end
     pub other: Option<Other<'a>>,
     /// the memory cgroup before the program's start, raw

@@ -27,7 +27,10 @@ mod why;
 mod testing;
 
 pub use cgroup_v2::Watch;
-pub use facts::{Facts, KillAfter, Kills, LeftBehind, Other, Outcome, Refused, SPARED, Signal, Stop, Victim};
+pub use facts::{
+    Drained, Expiry, Facts, Held, KillAfter, Kills, LeftBehind, Other, Outcome, Refused, SPARED, Signal,
+    Stop, Victim,
+};
 pub use figures::{Counters, Memory};
 pub use judge::{Judgement, judge};
 pub use memory::MemoryCgroup;

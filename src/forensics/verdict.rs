@@ -12,6 +12,8 @@ pub enum Verdict {
     Failed,
     /// ended in a stop, whatever the code
     Stopped,
+    /// ended after `--max-lifetime` was over, for which epitaph stopped it, whatever the code
+    Expired,
     /// the kernel's OOM killer took the program
     OomKilled,
     /// the OOM killer took another process, and the program failed shortly after
@@ -36,6 +38,7 @@ impl Verdict {
         match self {
             Verdict::Ok => "ok",
             Verdict::Failed => "failed",
+            Verdict::Expired => "expired",
             Verdict::Stopped => "stopped",
             Verdict::OomKilled => "oom_killed",
             Verdict::OomChild => "oom_child",
@@ -57,7 +60,8 @@ impl Verdict {
 /// 2. SIGKILL with a kill that is not explained by other processes is `oom_killed`, while stopping too: that a server
 ///    died for memory as it wrote its state down is what one has to know, and that it was being stopped is in the record
 ///    anyway. Old kills (before the start, or outlived) and victims that PID 1 reaped explain nothing here.
-/// 3. In a stop any other end is `stopped`, whatever the code. SIGKILL too: who sent it is not known, and the sentence
+/// 3. After `--max-lifetime` was over any other end is `expired`, and in another stop it is `stopped`, whatever the code.
+///    In a stop any other end is `stopped`, whatever the code. SIGKILL too: who sent it is not known, and the sentence
 ///    says that it was one.
 /// 4. Exit code 0 is `ok`, even if workers were killed: the program coped.
 /// 5. SIGKILL: without a readable counter `oom_suspected`; if a kill of another process was, or may have been, within
@@ -80,6 +84,7 @@ pub(super) fn decide(facts: &Facts) -> Verdict {
         Outcome::StillRuns => Verdict::KillAfter,
         _ if is_kill && facts.kill_after.is_some_and(|kill| kill.refused.is_none()) => Verdict::KillAfter,
         _ if is_kill && facts.kills.is_some_and(|kills| kills.unexplained() > 0) => Verdict::OomKilled,
+        _ if facts.expiry.is_some() => Verdict::Expired,
         _ if facts.stop.is_some() => Verdict::Stopped,
         Outcome::Exited(0) => Verdict::Ok,
         Outcome::Signaled(_) if is_kill && facts.kills.is_none() => Verdict::OomSuspected,

@@ -1,6 +1,6 @@
 //! The sentence beside a verdict.
 
-use super::facts::{Facts, Outcome, SPARED};
+use super::facts::{Drained, Facts, Outcome, SPARED};
 use super::verdict::{FAULTS, KILLED_CODE, Verdict, near_limit};
 use std::fmt::{self, Write};
 use std::time::Duration;
@@ -16,6 +16,7 @@ pub(super) fn sentence(verdict: Verdict, facts: &Facts) -> String {
     let mut text = Sentence(String::with_capacity(LONGEST));
     // Writing to a `Sentence` does not fail: what has no room is cut.
     let _ = write(&mut text, verdict, facts);
+    let _ = drained(&mut text, facts);
     text.end()
 }
 
@@ -43,15 +44,17 @@ fn write(to: &mut Sentence, verdict: Verdict, facts: &Facts) -> fmt::Result {
             if let Some(reason) = facts.kill_after.and_then(|kill| kill.refused) {
                 write!(
                     to,
-                    "{} still ran {limit} after the stop signal, and epitaph may not signal it ",
-                    capital(facts)
+                    "{} still ran {limit} after {}, and epitaph may not signal it ",
+                    capital(facts),
+                    Begun(facts)
                 )?;
                 write!(to, "({}), so epitaph ended and the kernel killed the rest", Word(reason))?;
             } else {
                 write!(
                     to,
-                    "epitaph sent SIGKILL because {} still ran {limit} after the stop signal",
-                    whom(facts)
+                    "epitaph sent SIGKILL because {} still ran {limit} after {}",
+                    whom(facts),
+                    Begun(facts)
                 )?;
                 after_stop(to, facts, "; it ended ")?;
             }
@@ -93,6 +96,19 @@ fn write(to: &mut Sentence, verdict: Verdict, facts: &Facts) -> fmt::Result {
             write!(to, "SIGKILL ended {} after {}", whom(facts), Span(facts.runtime))?;
             not_by_the_engine(to, facts)?;
             refused(to, facts)?;
+            held(to, facts)?;
+        }
+        Verdict::Expired => {
+            subject(to, facts)?;
+            ending(to, facts)?;
+            if let Some(expiry) = facts.expiry {
+                let (ago, lifetime) = (Span(expiry.before_end), Long(expiry.lifetime));
+                write!(to, ", {ago} after --max-lifetime ({lifetime}) was over")?;
+            }
+            if let Some(stop) = facts.stop {
+                write!(to, " and epitaph sent {}", Word(stop.signal.name))?;
+            }
+            refused(to, facts)?;
         }
         Verdict::Stopped => {
             subject(to, facts)?;
@@ -105,7 +121,9 @@ fn write(to: &mut Sentence, verdict: Verdict, facts: &Facts) -> fmt::Result {
             ending(to, facts)?;
             write!(to, " after {}", Span(facts.runtime))?;
             refused(to, facts)?;
-            other_signal(to, facts)?;
+            if !held(to, facts)? {
+                other_signal(to, facts)?;
+            }
         }
     }
     other_kills(to, verdict, facts)?;
@@ -208,7 +226,13 @@ fn after_stop(to: &mut Sentence, facts: &Facts, lead: &str) -> fmt::Result {
     let Some(stop) = facts.stop else { return Ok(()) };
     let name = Word(stop.signal.name);
     if stop.forwarded {
-        write!(to, "{lead}{} after {name} was forwarded", Span(stop.before_end))
+        // What --max-lifetime sent, nobody had sent to epitaph.
+        let was = if facts.expiry.is_some() { "sent" } else { "forwarded" };
+        write!(to, "{lead}{} after {name} was {was}", Span(stop.before_end))?;
+        match facts.held.filter(|held| held.released) {
+            Some(held) => write!(to, " (held for {} by --stop-delay)", Span(held.time)),
+            None => Ok(()),
+        }
     } else {
         write!(to, "{lead}as {name} reached epitaph too, which did not have to forward it any more")
     }
@@ -219,6 +243,22 @@ fn refused(to: &mut Sentence, facts: &Facts) -> fmt::Result {
     let Some(refused) = facts.refused else { return Ok(()) };
     let (name, ago) = (Word(refused.signal.name), Span(refused.before_end));
     write!(to, "; {name}, {ago} before, could not be forwarded: {}", Word(refused.reason))
+}
+
+/// A stop signal that was still held back, which is then no reason of the end.
+fn held(to: &mut Sentence, facts: &Facts) -> Result<bool, fmt::Error> {
+    let Some(held) = facts.held.filter(|held| !held.released) else { return Ok(false) };
+    let (name, time) = (Word(held.signal.name), Span(held.time));
+    write!(to, "; {name} had come {time} before, and was still held by --stop-delay: nothing was sent")?;
+    Ok(true)
+}
+
+/// What came after the end.
+fn drained(to: &mut Sentence, facts: &Facts) -> fmt::Result {
+    let Some(Drained { ended, took, complete }) = facts.drained else { return Ok(()) };
+    let processes = if ended == 1 { "process" } else { "processes" };
+    write!(to, "; then {ended} more {processes} ended in {} of --drain", Span(took))?;
+    if complete { Ok(()) } else { write!(to, ", and others did not") }
 }
 
 /// Another signal, which may be why.
@@ -347,6 +387,33 @@ impl fmt::Display for Span {
             120..7200 => write!(f, "{} min", seconds / 60),
             7200..172_800 => write!(f, "{} h", seconds / 3600),
             _ => write!(f, "{} d", seconds / 86_400),
+        }
+    }
+}
+
+/// What the stop began with.
+struct Begun<'a>(&'a Facts<'a>);
+
+impl fmt::Display for Begun<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self.0.expiry {
+            Some(expiry) => write!(f, "--max-lifetime ({}) was over", Long(expiry.lifetime)),
+            None => f.write_str("the stop signal"),
+        }
+    }
+}
+
+/// A long time, to the minute: `6h 12m`, `30m`; below a minute as [`Span`].
+struct Long(Duration);
+
+impl fmt::Display for Long {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let minutes = self.0.as_secs() / 60;
+        match (minutes / 60, minutes % 60) {
+            (0, 0) => Span(self.0).fmt(f),
+            (0, minutes) => write!(f, "{minutes}m"),
+            (hours, 0) => write!(f, "{hours}h"),
+            (hours, minutes) => write!(f, "{hours}h {minutes}m"),
         }
     }
 }

@@ -66,6 +66,12 @@ impl Run {
         self.is_pid_1
     }
 
+    /// How long ago it began, to 10 ms, time in suspend included.
+    pub fn age(&self) -> Duration {
+        let began = Duration::from_millis(self.ticks.saturating_mul(1000 / TICKS));
+        sys::time_since_boot().saturating_sub(began)
+    }
+
     /// When it began by the clock, to 10 ms.
     pub fn started(&self) -> Option<SystemTime> {
         let began = Duration::from_millis(self.ticks.checked_mul(1000 / TICKS)?);

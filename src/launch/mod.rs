@@ -223,6 +223,10 @@ fn refuse(
 fn start_record(options: &Options, identity_ms: u64, unverified: &[&str]) -> Record {
     let program = options.program.first().map(|program| name(program)).unwrap_or_default();
     let mut fields = vec![("program", Value::from(program)), ("identity_ms", Value::from(identity_ms))];
+    if let Some(lifetime) = options.max_lifetime {
+        let ms = u64::try_from(lifetime.base.as_millis()).unwrap_or(u64::MAX);
+        fields.push(("lifetime_ms", Value::from(ms)));
+    }
     if !unverified.is_empty() {
         let names = unverified.iter().map(|&name| Value::from(name)).collect();
         fields.push(("environment_unverified", Value::List(names)));

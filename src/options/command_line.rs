@@ -1,7 +1,7 @@
 //! The command line.
 
 use super::{Command, Lifetime, Mode, Options, Persona, RecordFormat, Signal, StatsFormat, Target};
-use super::{duration, level, stats, usage};
+use super::{duration, level, stats, stop, usage};
 use crate::identity::{ExportList, whoami};
 use crate::shown::{self, LONGEST, Shown, cut_with_mark};
 use lexopt::Arg::{Long, Short, Value};
@@ -104,6 +104,9 @@ fn read(
             Long("whoami") => whoami = true,
             Long("format") => format = Some(parser.value()?.parse_with(whoami_format)?),
             Long("kill-after") => options.set_kill_after(parser.value()?.parse_with(time)?),
+            Long("stop-delay") => options.stop.delay = parser.value()?.parse_with(time)?,
+            Long("grace") => options.set_grace(parser.value()?.parse_with(time)?),
+            Long("drain") => options.stop.drain = parser.value()?.parse_with(time)?,
             Long("max-lifetime") => max_lifetime = Some(parser.value()?.parse_with(lifetime)?),
             Long("stats") => {
                 options.stats.every = parser.value()?.parse_with(one_of(stats::every, stats::EVERY_FORMS))?;
@@ -171,6 +174,7 @@ fn read(
         let text = format!("{}\n{}: there is no PROGRAM to run\n", usage::text(persona), persona.name());
         return Ok(Command::Print { text, to_stderr: true, code: 1 });
     }
+    stop::settle(&mut options);
     if options.mode == Mode::Exec {
         let idle = options.without_effect(&|_| false);
         if !idle.is_empty() {

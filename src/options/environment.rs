@@ -137,6 +137,11 @@ pub(super) fn apply(options: &mut Options, env: &dyn Fn(&str) -> Option<OsString
     if let Some(duration) = reader.read("EPITAPH_KILL_AFTER", &DURATION) {
         options.set_kill_after(duration);
     }
+    put(&mut options.stop.delay, reader.read("EPITAPH_STOP_DELAY", &DURATION));
+    put(&mut options.stop.drain, reader.read("EPITAPH_DRAIN", &DURATION));
+    if let Some(duration) = reader.read("EPITAPH_GRACE", &DURATION) {
+        options.set_grace(duration);
+    }
     options.max_lifetime = reader.read("EPITAPH_MAX_LIFETIME", &LIFETIME);
     options.stats.every = reader.read("EPITAPH_STATS", &EVERY).flatten();
     let stats = &mut options.stats;

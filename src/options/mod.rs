@@ -11,11 +11,13 @@ mod environment;
 mod persona;
 mod signal;
 mod stats;
+mod stop;
 mod usage;
 
 pub use persona::Persona;
 pub use signal::Signal;
 pub use stats::{Lifetime, Stats, StatsFormat};
+pub use stop::StopTimes;
 
 use crate::identity::{ExportList, whoami};
 use std::ffi::OsString;
@@ -75,6 +77,8 @@ pub struct Options {
     pub stop_look: bool,
     /// `--kill-after`: from the forwarded stop signal to SIGKILL
     pub kill_after: Option<Duration>,
+    /// `--stop-delay`, `--grace` and `--drain`
+    pub stop: StopTimes,
     /// `--max-lifetime`: how old the container may become; `None` is as old as it wants
     pub max_lifetime: Option<Lifetime>,
     /// `--stats`, `--stats-format` and what belongs to a health check
@@ -205,6 +209,7 @@ impl Options {
             late_look: Some(Duration::from_secs(10)),
             stop_look: true,
             kill_after: None,
+            stop: StopTimes::default(),
             max_lifetime: None,
             stats: Stats::default(),
             records: None,
@@ -234,6 +239,9 @@ impl Options {
             (!self.success_codes.is_empty(), "-e", ""),
             (!self.rewrites.is_empty(), "-r", ""),
             (self.kill_after.is_some(), "--kill-after", "EPITAPH_KILL_AFTER"),
+            (!self.stop.delay.is_zero(), "--stop-delay", "EPITAPH_STOP_DELAY"),
+            (self.stop.grace.is_some(), "--grace", "EPITAPH_GRACE"),
+            (!self.stop.drain.is_zero(), "--drain", "EPITAPH_DRAIN"),
             (self.max_lifetime.is_some(), "--max-lifetime", "EPITAPH_MAX_LIFETIME"),
             (self.stats.every.is_some(), "--stats", "EPITAPH_STATS"),
             (self.close_fds && self.persona != Persona::Catatonit, "--close-fds", "EPITAPH_CLOSE_FDS"),
@@ -246,6 +254,12 @@ impl Options {
     /// Sets `--kill-after`, where 0 is never.
     fn set_kill_after(&mut self, duration: Duration) {
         self.kill_after = Some(duration).filter(|duration| !duration.is_zero());
+        self.stop.has_kill_after = true;
+    }
+
+    /// Sets `--grace`, where 0 is that it is not known.
+    fn set_grace(&mut self, duration: Duration) {
+        self.stop.grace = Some(duration).filter(|duration| !duration.is_zero());
     }
 
     /// Sets `--journal`. PID 1 leaves its working directory, so the path must not hang on that.

@@ -72,6 +72,11 @@ impl Lifetime {
         (!base.is_zero()).then_some(Lifetime { base, spread })
     }
 
+    /// The same without a spread, for such a number.
+    pub fn settled(self, number: u64) -> Lifetime {
+        Lifetime { base: self.drawn(number), spread: Duration::ZERO }
+    }
+
     /// The age for a number that is as random as the caller wants it, in whole milliseconds.
     pub fn drawn(self, number: u64) -> Duration {
         let spread = u64::try_from(self.spread.as_millis()).unwrap_or(u64::MAX);

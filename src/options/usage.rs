@@ -80,13 +80,19 @@ Options of epitaph:
   --stop-signal LIST       The signals that stop PROGRAM, with commas between them (default TERM,INT).
                            The image's STOPSIGNAL belongs here.
   --kill-after DUR         Send SIGKILL this long after a stop signal was forwarded (default and 0: never).
+  --grace DUR              What the platform gives from the stop signal to SIGKILL (ECS: stopTimeout). Sets
+                           --kill-after where that is not set, so that the exit record is still written.
+  --stop-delay DUR         Hold a stop signal back this long, while PROGRAM goes on serving (default 0).
+  --drain DUR              When PROGRAM has ended, send SIGTERM to all that are left and wait this long for them
+                           (default 0: not at all).
+  --max-lifetime DUR[+DUR] Stop PROGRAM when the container is this old, plus a random part of the second. Of
+                           --health: unhealthy then.
   --records FORMAT         json, json-compact, text or off (default json; text where stderr is a terminal).
   --journal DIR            Also append the records to DIR/YYYY-MM-DD/CONTAINER_ID.jsonl.
   --close-fds              Keep nothing open in epitaph that it was given but 0, 1 and 2; PROGRAM keeps it.
   --whoami                 Run nothing, tell who this container is. Ends with 3 when it is not known.
   --stats DUR              Write a stats record of this container this often, at least 1s (default and 0: never).
   --stats-format FORMAT    record, or emf: from which CloudWatch makes metrics (default record).
-  --max-lifetime DUR[+DUR] Of --health: unhealthy when the container is this old, plus a part of the second.
   --health                 Run PROGRAM as a health check: bounded, nothing left behind, changes recorded in the
                            container's log. Ends with 0 or 1.
   --timeout DUR            Of --health: shorter than the platform's own (default 4s).
@@ -98,7 +104,8 @@ Options of epitaph:
 const VARIABLES: &str = "
 Environment variables:
   EPITAPH_EXEC, EPITAPH_IDENTITY_TIMEOUT, EPITAPH_REQUIRE_IDENTITY, EPITAPH_EXPORT, EPITAPH_STOP_SIGNAL,
-  EPITAPH_KILL_AFTER, EPITAPH_RECORDS, EPITAPH_JOURNAL, EPITAPH_CLOSE_FDS
+  EPITAPH_KILL_AFTER, EPITAPH_GRACE, EPITAPH_STOP_DELAY, EPITAPH_DRAIN, EPITAPH_MAX_LIFETIME, EPITAPH_RECORDS,
+  EPITAPH_JOURNAL, EPITAPH_CLOSE_FDS
                            The same as the options. An option wins.
   EPITAPH_STATS, EPITAPH_STATS_FORMAT, EPITAPH_HEALTH_TIMEOUT
                            As --stats and --stats-format, and --timeout of --health.
@@ -108,7 +115,7 @@ Environment variables:
                            (default cluster,service,container_name). Each value of each costs money.
   EPITAPH_INTROSPECTION    Base URL of the ECS agent's introspection API, or off.
   EPITAPH_STUCK_AFTER      When a program that still runs after a stop signal is recorded as stuck
-                           (default 5s or half of --kill-after, 0 never).
+                           (default half of --grace or of --kill-after, else 5s; 0 never).
   EPITAPH_LATE_LOOK        Ask the endpoint once more for what it could not know at the start (10s, 0 never).
   EPITAPH_STOP_LOOK        off: do not ask the endpoint who stopped the task.
   EPITAPH_OOM_POLL         How often cgroup v1 is looked at for OOM kills (default 10s, 0 only at reaps).

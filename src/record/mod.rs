@@ -44,6 +44,8 @@ pub enum Kind {
     Signal,
     /// the program still runs well after a stop signal
     Stuck,
+    /// the container is as old as `--max-lifetime`
+    Lifetime,
     /// the program ended
     Exit,
     /// what a container used since the last such record
@@ -65,6 +67,7 @@ impl Kind {
             Kind::Stop => "stop",
             Kind::Signal => "signal",
             Kind::Stuck => "stuck",
+            Kind::Lifetime => "lifetime",
             Kind::Exit => "exit",
             Kind::Stats => "stats",
             Kind::Task => "task",

@@ -11,7 +11,6 @@
 //! system is frozen or its server away, and no signal ends it. So PID 1 does not write to one: another process does, which
 //! gets the lines through a pipe, see [`super::writer`].
 
-use super::writer::InFlight;
 use crate::sys;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
@@ -40,12 +39,12 @@ pub fn stderr() -> MutexGuard<'static, Stderr> {
 pub struct Stderr {
     /// what waits for room, when waiting is not for us
     queue: Option<VecDeque<Pending>>,
-    /// how many processes that write for us were begun; 0 where stderr is no file, and none is needed
-    writers: u32,
-    /// the pipe to the process that writes for us
+    /// whether stderr is a file, which PID 1 has another process write to
+    is_file: bool,
+    /// the pipe to that process, while it runs and lines go to it
     writer: Option<OwnedFd>,
-    /// what is on its way through that
-    in_flight: InFlight,
+    /// how many records it has got
+    in_flight: u64,
     lost: u64,
 }
 
@@ -58,51 +57,37 @@ struct Pending {
 
 impl Stderr {
     const fn new() -> Stderr {
-        Stderr { queue: None, writers: 0, writer: None, in_flight: InFlight::new(), lost: 0 }
+        Stderr { queue: None, is_file: false, writer: None, in_flight: 0, lost: 0 }
     }
 
-    /// Whether stderr is a file, which PID 1 has another process write to, and this process is to be begun: there is none,
-    /// and it would be at most the `most`th. For PID 1.
-    pub fn begin_writer(&mut self, most: u32) -> bool {
-        let is_needed = self.writer.is_none() && self.writers < most && (self.writers > 0 || is_file());
-        self.writers += u32::from(is_needed);
-        is_needed
+    /// Whether lines wait for a process that writes them to a file. For PID 1.
+    pub fn wants_writer(&self) -> bool {
+        self.is_file && self.writer.is_none() && self.queue.as_ref().is_some_and(|queue| !queue.is_empty())
     }
 
-    /// Whether there is such a process, or none is needed.
-    pub fn has_writer(&self) -> bool {
-        self.writers == 0 || self.writer.is_some()
-    }
-
-    /// Records that were lost, and those on their way that the writer has not come to.
+    /// Records that were lost, and those that a writer has not written yet.
     pub fn lost_so_far(&self) -> u64 {
-        match self.writer.as_ref().map_or(0, sys::unread) {
-            0 => self.lost,
-            unread => self.lost + self.in_flight.records(unread),
-        }
+        self.lost + self.in_flight
     }
 
-    /// From now on lines go into `pipe`, at whose other end [`super::writer::run`] writes them. It must not block
-    /// (O_NONBLOCK), and not pass an exec. What waits goes first. For PID 1.
+    /// Writes what waits in this process, where there is nobody whom a slow file could keep waiting.
+    pub fn write_alone(&mut self) {
+        self.is_file = false;
+        self.drain(PATIENCE);
+    }
+
+    /// Lines that wait go into `pipe`, at whose other end [`super::writer::run`] writes them; it is closed behind the last
+    /// one. It must not block (O_NONBLOCK), and not pass an exec. For PID 1.
     pub fn write_through(&mut self, pipe: OwnedFd) {
-        self.in_flight = InFlight::new();
-        self.writers = self.writers.max(1);
         self.writer = Some(pipe);
         self.flush();
     }
 
-    /// The end of the pipe to the writer: it ends when it has written all. Where it does not do that in time,
-    /// [`Stderr::count_in_flight`] counts what it has not written.
-    pub fn close_writer(&mut self) {
-        self.writer = None;
-    }
-
-    /// The writer was ended, or will not be waited for any more: the records that it had not written are lost. Those that
-    /// it was at count too, so the number may be too large by them.
-    pub fn count_in_flight(&mut self) {
-        let unread = self.writer.as_ref().map_or(0, sys::unread);
-        self.lost += self.in_flight.records(unread);
-        self.in_flight = InFlight::new();
+    /// The writer has ended, or will not be waited for any more. Where it has not written all, none of its records counts
+    /// as written: the number may be too large, and never too small.
+    pub fn writer_ended(&mut self, has_written_all: bool) {
+        let records = std::mem::take(&mut self.in_flight);
+        self.lost += if has_written_all { 0 } else { records };
         self.writer = None;
     }
 
@@ -117,13 +102,13 @@ impl Stderr {
     /// From now on lines that find no room are queued rather than waited for. For PID 1.
     pub fn queue_what_does_not_fit(&mut self) {
         self.queue = Some(VecDeque::new());
+        self.is_file = is_file();
     }
 
     /// From now on lines that find no room are waited for, and what is queued is another's to write. For helpers.
     pub fn wait_for_room(&mut self) {
         self.queue = None;
-        (self.writers, self.writer) = (0, None);
-        self.in_flight = InFlight::new();
+        (self.is_file, self.writer, self.in_flight) = (false, None, 0);
         self.lost = 0;
     }
 
@@ -137,32 +122,33 @@ impl Stderr {
         self.put(Pending { line, written: 0, is_record: true })
     }
 
-    /// Records that were lost, since stderr took nothing for too long.
-    pub fn lost(&self) -> u64 {
-        self.lost
-    }
-
     /// Whether lines wait for room.
     pub fn has_pending(&self) -> bool {
         // What waits for a writer that is not there is not waited for.
-        self.has_writer() && self.queue.as_ref().is_some_and(|queue| !queue.is_empty())
+        self.may_write() && self.queue.as_ref().is_some_and(|queue| !queue.is_empty())
+    }
+
+    fn may_write(&self) -> bool {
+        !self.is_file || self.writer.is_some()
     }
 
     /// Writes what waits, as far as there is room.
     pub fn flush(&mut self) {
-        if !self.has_writer() {
+        if !self.may_write() {
             return;
         }
         let to = To::of(self.writer.as_ref());
         while let Some(first) = self.queue.as_mut().and_then(VecDeque::front_mut) {
             match first.advance(&to) {
-                Ok(true) if self.writer.is_some() => self.in_flight.add(first.line.len(), first.is_record),
+                Ok(true) if self.writer.is_some() => self.in_flight += u64::from(first.is_record),
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(_) => self.lost += u64::from(first.is_record),
             }
             self.queue.as_mut().and_then(VecDeque::pop_front);
         }
+        // The writer ends behind the last line.
+        self.writer = None;
     }
 
     /// Writes what waits, for at most `patience`; what is left then is lost.
@@ -336,47 +322,55 @@ mod tests {
         assert_eq!(queue.iter().filter(|waiting| waiting.is_record).count(), QUEUE - 1);
     }
 
-    /// A stderr of our own: lines that have gone into a pipe, and what its other end has to say.
-    #[test]
-    fn a_writer_gets_lines_in_order_and_what_it_does_not_take_is_counted() {
-        let flags = OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
-        let (read, write) = nix::unistd::pipe2(flags).expect("a pipe");
+    fn waiting(lines: usize) -> Stderr {
         let mut stderr = Stderr::new();
         stderr.queue_what_does_not_fit();
-        stderr.write_through(write);
-        let line = |number: usize| format!("{number:04000}\n").into_bytes();
-        let mut taken = 0;
-        while stderr.write_record(line(taken)) {
-            taken += 1;
+        stderr.is_file = true;
+        for number in 0..lines {
+            assert!(stderr.write_record(line(number)));
         }
-        // The pipe's 64 KiB and the queue.
-        assert!(stderr.has_pending() && taken >= 16 + QUEUE && stderr.lost() == 1, "{taken}");
-        let mut pipe = std::fs::File::from(read);
-        let mut come = Vec::new();
-        for _ in 0..40 {
-            let mut buffer = [0; 4001];
-            if io::Read::read_exact(&mut pipe, &mut buffer).is_err() {
-                break;
-            }
-            come.extend_from_slice(&buffer);
-            stderr.flush();
-        }
-        assert_eq!(come, (0..taken).flat_map(line).collect::<Vec<u8>>());
-        assert!(!stderr.has_pending());
-        // Two more, of which the writer comes to none.
-        assert!(stderr.write_record(line(1)) && stderr.write_record(line(2)));
-        stderr.count_in_flight();
-        assert!((3..=5).contains(&stderr.lost()), "{}", stderr.lost());
+        assert!(
+            stderr.wants_writer() && !stderr.has_pending(),
+            "nobody waits for a writer that is not there"
+        );
+        stderr
+    }
+
+    fn line(number: usize) -> Vec<u8> {
+        format!("{number:04000}\n").into_bytes()
     }
 
     #[test]
-    fn a_writer_that_is_gone_is_counted_too() {
+    fn a_writer_gets_lines_in_order_and_the_end_of_the_pipe_behind_the_last() {
+        let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).expect("a pipe");
+        let mut stderr = waiting(3);
+        stderr.write_through(write);
+        assert!(!stderr.wants_writer() && !stderr.has_pending());
+        let mut come = Vec::new();
+        io::Read::read_to_end(&mut std::fs::File::from(read), &mut come).expect("all of it, and the end");
+        assert_eq!(come, (0..3).flat_map(line).collect::<Vec<u8>>());
+        assert_eq!(stderr.lost_so_far(), 3, "as long as the writer is at it");
+        stderr.writer_ended(true);
+        assert_eq!(stderr.lost_so_far(), 0);
+    }
+
+    #[test]
+    fn what_a_writer_did_not_write_is_counted() {
+        let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).expect("a pipe");
+        let mut stderr = waiting(2);
+        stderr.write_through(write);
+        drop(read);
+        stderr.writer_ended(false);
+        assert_eq!(stderr.lost_so_far(), 2);
+        // One that is gone before.
         let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).expect("a pipe");
         drop(read);
-        let mut stderr = Stderr::new();
-        stderr.queue_what_does_not_fit();
+        let mut stderr = waiting(1);
         stderr.write_through(write);
-        stderr.write_record(b"record\n".to_vec());
-        assert_eq!((stderr.lost(), stderr.has_pending()), (1, false));
+        assert_eq!(stderr.lost_so_far(), 1);
+        // More than the queue holds, and no writer.
+        let mut stderr = waiting(QUEUE);
+        assert!(!stderr.write_record(line(0)));
+        assert_eq!(stderr.lost_so_far(), 1);
     }
 }

@@ -1,19 +1,15 @@
-//! The process that writes to a stderr that is a file, so that PID 1 need not.
+//! The process that writes to a stderr that is a file, so that PID 1 need not enter the file system.
 //!
-//! One process from the start on, rather than one a line: in a full cgroup the memory of a fork can be what makes the
-//! kernel kill, or wait. PID 1 gives it lines through a pipe, in which they keep their order. Where the file system holds
-//! it fast the pipe fills up, then the queue of PID 1, and what has no room there is counted.
+//! It is begun when there are lines and ends behind the last one, as a helper for the journal does; one at a time, so the
+//! lines keep their order. Where the file system holds it fast, lines wait in the queue of PID 1, and what has no room there
+//! is counted.
 
 use crate::sys;
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 
 /// How much is taken out of the pipe at once, in bytes: what the writer is at.
 const PIECE: usize = 4096;
-
-/// The most that can be on its way, in bytes: the largest pipe that an ordinary user gets (pipe-max-size in pipe(7)).
-const MOST: usize = 1 << 20;
 
 /// Writes what comes through `pipe` to stderr, until the other end is closed. Returns the exit code of the process: 1 when
 /// something could not be written.
@@ -50,43 +46,6 @@ fn copy(mut pipe: impl Read, write: impl Fn(&[u8]) -> io::Result<usize>) -> io::
     }
 }
 
-/// The lines that went into the pipe last, as many as can be on their way.
-#[derive(Debug)]
-pub(super) struct InFlight {
-    /// length in bytes, and whether it is a record
-    lines: VecDeque<(usize, bool)>,
-    bytes: usize,
-}
-
-impl InFlight {
-    pub(super) const fn new() -> InFlight {
-        InFlight { lines: VecDeque::new(), bytes: 0 }
-    }
-
-    pub(super) fn add(&mut self, length: usize, is_record: bool) {
-        self.lines.push_back((length, is_record));
-        self.bytes += length;
-        while self.bytes > MOST + PIECE {
-            let Some((length, _)) = self.lines.pop_front() else { return };
-            self.bytes -= length;
-        }
-    }
-
-    /// The records among those that may not be written: what is `unread` in the pipe, and the piece before it.
-    pub(super) fn records(&self, unread: usize) -> u64 {
-        let mut left = unread + PIECE;
-        let mut count = 0;
-        for (length, is_record) in self.lines.iter().rev() {
-            if left == 0 {
-                break;
-            }
-            count += u64::from(*is_record);
-            left = left.saturating_sub(*length);
-        }
-        count
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,23 +77,5 @@ mod tests {
         };
         assert!(copy([0; 3 * PIECE].as_slice(), write).is_err());
         assert_eq!(calls.into_inner(), 3);
-    }
-
-    #[test]
-    fn what_may_not_have_been_written_is_counted() {
-        let mut in_flight = InFlight::new();
-        for _ in 0..100 {
-            in_flight.add(1000, true);
-            in_flight.add(1000, false);
-        }
-        // The piece that the writer is at is five lines, of which two or three are records.
-        assert_eq!(in_flight.records(0), 2);
-        assert_eq!(in_flight.records(10_000), 7);
-        assert_eq!(in_flight.records(1 << 30), 100);
-        assert_eq!(InFlight::new().records(5000), 0);
-        for _ in 0..10_000 {
-            in_flight.add(1000, false);
-        }
-        assert!(in_flight.bytes <= MOST + PIECE && in_flight.lines.len() <= 1100);
     }
 }

@@ -99,6 +99,13 @@ impl Hands {
                 let refused = self.send(signal, target)?;
                 Some(Event::Sent { order, refused })
             }
+            Action::SendToAll { signal } => {
+                self.send_to_all(signal, core);
+                None
+            }
+            Action::RecordLifetime { lifetime } => {
+                self.write(Kind::Lifetime, vec![("lifetime_ms", milliseconds(lifetime))])
+            }
             Action::RecordSignal(told) => self.record_signal(&told),
             Action::RecordStuck { late } => self.record_stuck(late, core),
             Action::RecordStuckAlone { late } => self.record_stuck_alone(late),
@@ -166,6 +173,21 @@ impl Hands {
         })
     }
 
+    /// Sends a signal to all that are left: as PID 1 to the whole PID namespace, those included that left the program's
+    /// session or came in from outside; else to our descendants. Helpers of ours have all signals blocked.
+    pub fn send_to_all(&self, signal: Signal, core: &Core) {
+        let own = table::own_pid();
+        if own == 1 {
+            let _ = sys::kill(Pid::from_raw(-1), signal.number());
+            return;
+        }
+        let helpers: Vec<i32> = core.helpers.pids().collect();
+        let table = table::of_container(Path::new("/"), own, &helpers, TABLE_ALONE, false);
+        for process in table.processes.iter().filter(|process| process.is_alive()) {
+            let _ = sys::kill(Pid::from_raw(process.pid), signal.number());
+        }
+    }
+
     /// The formats in which the identity is needed.
     pub fn formats(&self) -> Formats {
         Formats::new(self.format, self.journal.is_some())
@@ -217,6 +239,10 @@ impl Hands {
         match told.delivery {
             Delivery::Forwarded => {}
             Delivery::Refused(errno) => fields.push(("refused", Errno::from_raw(errno).desc().into())),
+            Delivery::Held(delay) => fields.push(("delay_ms", milliseconds(delay))),
+            Delivery::ToAll => {
+                fields.push(("refused", "the program had ended; it was sent to all that are left".into()));
+            }
             Delivery::AfterEnd => fields.push(("refused", "the program had just ended".into())),
         }
         self.write(kind, fields)
@@ -346,6 +372,10 @@ impl Hands {
     }
 }
 
+pub fn milliseconds(duration: Duration) -> Value {
+    Value::from(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+}
+
 fn stuck_fields(
     late: Option<Duration>,
     memory: Option<Memory>,
@@ -354,7 +384,7 @@ fn stuck_fields(
 ) -> Vec<(&'static str, Value)> {
     let mut fields = Vec::new();
     if let Some(late) = late {
-        fields.push(("late_ms", Value::from(u64::try_from(late.as_millis()).unwrap_or(u64::MAX))));
+        fields.push(("late_ms", milliseconds(late)));
     }
     fields.extend(memory.map(|memory| ("memory", memory_value(&memory))));
     fields.extend(pids.map(|pids| ("pids", pids_value(&pids))));

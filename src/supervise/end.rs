@@ -1,9 +1,11 @@
 //! Everything after the program's end, in order.
 
+use super::act::milliseconds;
 use super::core::helpers::Purpose;
 use super::core::kills::{Counted, Kills};
 use super::core::stop::Other;
 use super::core::{Child, Core, Ending, Event, Over, Sender};
+use super::drain::Evidence;
 use super::memory::{MemoryReader, counters_of, memory_value, pids_value};
 use super::table::Left;
 use super::{Supervisor, isolate, late, table};
@@ -44,7 +46,13 @@ const PENDING_ROUNDS: usize = 8;
 pub(super) fn end(supervisor: &mut Supervisor) -> u8 {
     let Some((over, at)) = supervisor.core.over() else { return 0 };
     let child = match over {
-        Over::PauseEnded => return 0,
+        Over::PauseEnded => {
+            // The record of the life time, where that was why.
+            try_journal(supervisor);
+            drain(supervisor);
+            finish_journal(supervisor);
+            return 0;
+        }
         Over::Ended(child) => Some(child),
         Over::KillRefused { .. } => None,
     };
@@ -68,20 +76,24 @@ pub(super) fn end(supervisor: &mut Supervisor) -> u8 {
     {
         supervisor.handle(at, result);
     }
+    let evidence = Evidence::take(supervisor, at, memory);
+    if child.is_some() && supervisor.hands.not_started.is_none() {
+        super::drain::drain(supervisor);
+    }
     // What is written down.
     if let Some(event) = supervisor.hands.record_stats() {
         supervisor.handle(at, event);
     }
     try_journal(supervisor);
-    stderr().drain(LAST_WORDS);
+    drain(supervisor);
     let code = exit_code(child.as_ref(), supervisor.hands.not_started.as_ref());
-    let fields = exit_fields(supervisor, over, at, code, memory);
+    let fields = exit_fields(supervisor, over, at, code, &evidence);
     if let Some(event) = supervisor.hands.write(Kind::Exit, fields) {
         supervisor.handle(Instant::now(), event);
     }
-    stderr().drain(LAST_WORDS);
+    drain(supervisor);
     finish_journal(supervisor);
-    finish_writer(supervisor);
+    super::drain::end_rest(supervisor);
     if supervisor.success_codes.contains(&code) { 0 } else { code }
 }
 
@@ -101,7 +113,7 @@ pub(super) fn without_program(supervisor: &mut Supervisor, error: &io::Error) ->
         ("why", why.into()),
     ]);
     let _ = hands.write(Kind::Exit, vec![("exit", exit)]);
-    stderr().drain(LAST_WORDS);
+    stderr().write_alone();
     if let Some(queue) = &mut hands.journal {
         // There is nobody whom a slow disk could keep waiting.
         queue.append_alone(hands.identity.container_id());
@@ -186,16 +198,14 @@ fn try_journal(supervisor: &mut Supervisor) {
     }
 }
 
-/// Lets the process that writes to stderr come to its end.
-fn finish_writer(supervisor: &mut Supervisor) {
-    if !supervisor.core.helpers.any(Purpose::Writer) {
-        return;
-    }
+/// Writes what waits for stderr, for a moment. A file is written to by a process of its own, one at a time.
+fn drain(supervisor: &mut Supervisor) {
+    let deadline = Instant::now() + LAST_LINES;
+    let has_ended = |supervisor: &Supervisor| !supervisor.core.helpers.any(Purpose::Writer);
+    supervisor.go_on_until(deadline, TRY_EVERY, has_ended);
+    supervisor.write_to_file();
     stderr().drain(LAST_WORDS);
-    stderr().close_writer();
-    let deadline = Instant::now() + LAST_WORDS;
-    supervisor.go_on_until(deadline, TRY_EVERY, |supervisor| !supervisor.core.helpers.any(Purpose::Writer));
-    end_helpers(supervisor, Purpose::Writer);
+    supervisor.go_on_until(deadline, TRY_EVERY, has_ended);
 }
 
 fn finish_journal(supervisor: &mut Supervisor) {
@@ -226,16 +236,16 @@ fn exit_fields(
     over: Over,
     at: Instant,
     code: u8,
-    memory: Option<Memory>,
+    evidence: &Evidence,
 ) -> Vec<(&'static str, Value)> {
     let (core, hands) = (&supervisor.core, &supervisor.hands);
     let left = look_around(supervisor);
     let pids = hands.memory.as_ref().map(MemoryReader::pids);
     let judgement = match &hands.not_started {
         Some(failure) => Judgement { verdict: Verdict::NotStarted, why: failure.why.clone() },
-        None => judge_end(supervisor, over, at, (memory, pids), &left),
+        None => judge_end(supervisor, over, at, evidence, pids, &left),
     };
-    let since = |moment: Instant| ms(at.saturating_duration_since(moment));
+    let since = |moment: Instant| milliseconds(at.saturating_duration_since(moment));
     let mut exit = vec![("code", Value::from(u64::from(code)))];
     if let Over::Ended(Child { ending: Ending::Signaled(number), .. }) = over
         && let Some(signal) = Signal::new(number)
@@ -254,6 +264,10 @@ fn exit_fields(
         exit.push(("stop_signal", Value::from(stop.signal.to_string())));
         exit.push(("stop_ms", since(stop.at)));
     }
+    if let Some(held) = core.stops.held() {
+        let until = held.released.unwrap_or(at);
+        exit.push(("held_ms", milliseconds(until.saturating_duration_since(held.arrival.at))));
+    }
     if let Some(by) = hands.stopped_by.filter(|_| core.stops.current().is_some()) {
         exit.push(("stopped_by", Value::from(by.name())));
     }
@@ -267,10 +281,14 @@ fn exit_fields(
         exit.push(("max_rss", Value::from(usage.max_rss)));
     }
     exit.push(("reaped", Value::from(core.reaped())));
+    if let Some(drain) = core.drain {
+        exit.push(("drained", Value::from(drain.ended(core.reaped()))));
+        exit.push(("drain_ms", milliseconds(drain.took())));
+    }
     exit.extend(trend.map(|trend| ("memory_trend", trend)));
     add_left(supervisor, &left, &mut exit);
     let mut fields = vec![("exit", Value::Object(exit))];
-    if let Some((memory, reader)) = memory.zip(hands.memory.as_ref()) {
+    if let Some((memory, reader)) = evidence.memory.zip(hands.memory.as_ref()) {
         let memory = memory.since(&reader.before()).limited_to(hands.identity.task_memory_limit());
         fields.push(("memory", memory_value(&memory)));
     }
@@ -307,20 +325,17 @@ fn add_left(supervisor: &Supervisor, left: &Left, exit: &mut Vec<(&'static str, 
     }
 }
 
-fn ms(duration: Duration) -> Value {
-    Value::from(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
-}
-
 fn judge_end(
     supervisor: &Supervisor,
     over: Over,
     at: Instant,
-    (after, pids): (Option<Memory>, Option<Pids>),
+    evidence: &Evidence,
+    pids: Option<Pids>,
     left: &Left,
 ) -> Judgement {
     let (core, hands) = (&supervisor.core, &supervisor.hands);
     let task_limit = hands.identity.task_memory_limit();
-    let victim = core.kills.as_ref().and_then(Kills::last_other);
+    let victim = evidence.victim.as_ref();
     let names = Names::of(core, over, at);
     judge(&Facts {
         executed: core.late.executed,
@@ -334,10 +349,20 @@ fn judge_end(
         }),
         other: names.other(core, at),
         before: hands.memory.as_ref().map(|memory| memory.before().limited_to(task_limit)),
-        after: after.map(|memory| memory.limited_to(task_limit)),
+        after: evidence.memory.map(|memory| memory.limited_to(task_limit)),
+        held: names.held(core, at),
+        expiry: core.stops.expiry().map(|expiry| forensics::Expiry {
+            lifetime: expiry.lifetime,
+            before_end: at.saturating_duration_since(expiry.at),
+        }),
+        drained: core.drain.map(|drain| forensics::Drained {
+            ended: drain.ended(core.reaped()),
+            took: drain.took(),
+            complete: drain.is_complete(),
+        }),
         pids,
-        kills: core.kills.as_ref().and_then(|kills| kills.at_end(at)),
-        victim: victim.as_ref().map(|victim| forensics::Victim {
+        kills: evidence.kills,
+        victim: victim.map(|victim| forensics::Victim {
             pid: victim.pid,
             command: if victim.is_helper {
                 Some("epitaph")
@@ -363,6 +388,7 @@ struct Names {
     stop: Option<String>,
     refused: Option<String>,
     other: Option<String>,
+    held: Option<String>,
 }
 
 impl Names {
@@ -376,6 +402,7 @@ impl Names {
             stop: core.stops.current().map(|stop| stop.signal.to_string()),
             refused: core.stops.refused().map(|refused| refused.signal.to_string()),
             other: core.stops.last_other(at).map(|other| other.signal.to_string()),
+            held: core.stops.held().map(|held| held.sent.to_string()),
         }
     }
 
@@ -405,6 +432,16 @@ impl Names {
             signal: forensics::Signal { number: refused.signal.number(), name },
             before_end: at.saturating_duration_since(refused.at),
             reason: Errno::from_raw(refused.errno).desc(),
+        })
+    }
+
+    fn held(&self, core: &Core, at: Instant) -> Option<forensics::Held<'_>> {
+        let (held, name) = core.stops.held().zip(self.held.as_deref())?;
+        let until = held.released.unwrap_or(at);
+        Some(forensics::Held {
+            signal: forensics::Signal { number: held.sent.number(), name },
+            time: until.saturating_duration_since(held.arrival.at),
+            released: held.released.is_some(),
         })
     }
 

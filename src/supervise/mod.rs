@@ -7,6 +7,7 @@
 pub mod core;
 
 mod act;
+mod drain;
 mod end;
 mod helper;
 mod isolate;
@@ -29,10 +30,11 @@ use self::spawn::Setup;
 use self::stats::Statistics;
 use self::wait::{Ears, Heard, Sources};
 use crate::forensics::has_waited;
-use crate::identity::{StoppedBy, System};
+use crate::identity::run::Run;
+use crate::identity::{StoppedBy, System, local};
 use crate::launch::{Inherited, NotStarted};
 use crate::options::{Mode, Options, RecordFormat, Stats};
-use crate::record::{Frame, Frames, stderr};
+use crate::record::{Frame, Frames, RenderedIdentity, stderr};
 use crate::sys::{self, Ended};
 use nix::unistd::{Pid, getpid};
 use std::fs::File;
@@ -56,10 +58,10 @@ pub fn run(options: &Options, inherited: &Inherited, format: RecordFormat) -> u8
         if options.close_fds {
             sys::close_inherited_descriptors();
         }
-        supervisor.start_writer();
     } else if let Err(error) = spawn::start(&mut supervisor, options, inherited, format) {
         return end::without_program(&mut supervisor, &error);
     }
+    supervisor.begin_lifetime(options);
     supervisor.supervise();
     end::end(&mut supervisor)
 }
@@ -76,6 +78,7 @@ struct Supervisor {
     terminates_rest: bool,
     success_codes: Vec<u8>,
     stats: Stats,
+    drain: Duration,
 }
 
 /// The pipe from the child that becomes the program.
@@ -109,6 +112,7 @@ impl Supervisor {
             terminates_rest: options.terminates_rest,
             success_codes: options.success_codes.clone(),
             stats: options.stats.clone(),
+            drain: options.stop.drain,
         }
     }
 
@@ -120,11 +124,26 @@ impl Supervisor {
         let _ = nix::unistd::chdir(c"/");
     }
 
-    /// Starts the process that writes to stderr where that is a file, see [`crate::record::writer`].
-    fn start_writer(&mut self) {
-        if let Some(event) = writer::start() {
+    /// Has lines written to a stderr that is a file, by a process of its own: see `record/writer.rs`.
+    fn write_to_file(&mut self) {
+        if stderr().wants_writer()
+            && !self.core.helpers.any(Purpose::Writer)
+            && let Some(event) = writer::start()
+        {
             self.handle(Instant::now(), event);
         }
+    }
+
+    /// Sets the end of the life time, which counts from the start of PID 1, or of epitaph where that is another.
+    fn begin_lifetime(&mut self, options: &Options) {
+        let Some(lifetime) = options.max_lifetime.map(|lifetime| lifetime.base) else { return };
+        if options.mode == Mode::Pause {
+            // There is no child that would find it out.
+            let system = System::of_process();
+            self.hands.identity = RenderedIdentity::of(&local(&system).identity, self.hands.formats());
+        }
+        let age = crate::identity::run::current().map(Run::age).unwrap_or_default();
+        self.handle(Instant::now(), Event::Lifetime { lifetime, left: lifetime.saturating_sub(age) });
     }
 
     /// The loop, until the program has ended.
@@ -132,6 +151,7 @@ impl Supervisor {
     fn supervise(&mut self) {
         let mut more_to_reap = false;
         while self.core.over().is_none() {
+            self.write_to_file();
             more_to_reap = self.round(more_to_reap, None);
             stderr().flush();
         }
@@ -218,13 +238,10 @@ impl Supervisor {
             // What it has sent before its end.
             self.close_uplink(now, child.pid);
             if self.core.helpers.is(child.pid, Purpose::Writer) {
-                stderr().count_in_flight();
+                stderr().writer_ended(child.ending == Ending::Exited(0));
             }
             let before = self.core.reaped();
             self.handle(now, Event::Reaped(child));
-            if !stderr().has_writer() && self.core.over().is_none() {
-                self.start_writer();
-            }
             if self.core.reaped() > before {
                 let level = if self.warn_on_reap { log::Level::Warn } else { log::Level::Debug };
                 log::log!(level, "reaped process {}", child.pid);

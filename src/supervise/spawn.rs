@@ -85,7 +85,6 @@ pub(super) fn start(
                 supervisor.handle(now, Event::Executing);
                 supervisor.handle(now, Event::Resolved);
             }
-            supervisor.start_writer();
             // A thousand bytes. To give them back is to write to their page, which would have to be copied for that.
             std::mem::forget(system);
             log::info!("started {} as process {child}", supervisor.hands.program_name);
@@ -119,6 +118,9 @@ pub(super) fn prepare(options: &Options) -> Setup {
     if !adopts {
         // dumb-init is at home there: in scripts, and below another init.
         let level = if options.persona == Persona::DumbInit { log::Level::Debug } else { log::Level::Warn };
+        if !options.stop.drain.is_zero() {
+            log::warn!("--drain has no effect: those that the program leaves behind do not come to epitaph");
+        }
         log::log!(
             level,
             "epitaph is neither PID 1 nor a child subreaper, so orphans do not come to it and it cannot reap them; \

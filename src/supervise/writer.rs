@@ -8,14 +8,8 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use std::fs::File;
 use std::time::Duration;
 
-/// How often one is started anew that was killed.
-const STARTS: u32 = 3;
-
-/// Starts it where there is none and it is needed; `None` where not.
+/// Starts it for the lines that wait.
 pub fn start() -> Option<Event> {
-    if !stderr().begin_writer(STARTS) {
-        return None;
-    }
     let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC).ok()?;
     // Of this end alone: the other one waits for what comes. Fails only for a flag that does not exist.
     let _ = fcntl(&write, FcntlArg::F_SETFL(OFlag::O_NONBLOCK));

@@ -7,6 +7,7 @@ mod clock;
 mod descriptors;
 mod file;
 mod process;
+mod random;
 mod signal;
 mod terminal;
 mod time;
@@ -22,6 +23,7 @@ pub use process::{
     Ended, Environment, Fork, Usage, args, execve, exit_now, fork, has_children, is_anybody_else_here, reap,
     reap_with_usage,
 };
+pub use random::random;
 pub use signal::{
     ALL_SIGNALS, Taken, ignores, kill, set_ignored, set_parent_death_signal, signal_descriptor,
     swap_signal_mask, wait_for_signal,

@@ -342,7 +342,9 @@ impl Life {
                 self.kills_told += new;
                 self.line()
             }
+            Action::SendToAll { .. } => None,
             Action::RecordSignal(_)
+            | Action::RecordLifetime { .. }
             | Action::RecordStuckAlone { .. }
             | Action::RecordPressure
             | Action::RecordStats
@@ -513,6 +515,9 @@ impl Life {
             is_alone: false,
             is_pid_1: true,
             left: None,
+            held: None,
+            expiry: None,
+            drained: None,
             victim: None,
         }
     }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 in_both_forms! {
     a_frozen_file_system_keeps_no_signal_and_no_end
-    a_writer_that_is_killed_is_begun_anew
+    nobody_writes_when_there_is_nothing_to_write
 }
 
 /// A file system of its own on a loop device, thawed and unmounted at the end.
@@ -94,31 +94,21 @@ fn a_frozen_file_system_keeps_no_signal_and_no_end(form: Form) {
     assert_eq!(kinds.first().map(String::as_str), Some("start"), "{text}");
 }
 
-fn a_writer_that_is_killed_is_begun_anew(form: Form) {
+fn nobody_writes_when_there_is_nothing_to_write(form: Form) {
     let directory = tempfile::tempdir().unwrap();
     let log = directory.path().join("log");
     let running = Launch::new(form, receiver()).stderr(appended(&log)).start().ready();
-    let (epitaph, program) = (running.pid(), running_program(&running));
-    let writer = || children(epitaph).into_iter().find(|child| *child != program);
-    let first = wait_for("the writer", writer);
-    crate::running::send(first, libc::SIGKILL);
-    wait_for("another writer", || writer().filter(|writer| *writer != first));
+    let init = running.pid();
+    let alone = || (children(init).len() == 1).then_some(());
+    wait_for("the program to be the only child", alone);
     running.signal(libc::SIGTERM);
     running.stdout.wait_for(&format!("signal {}\n", libc::SIGTERM));
+    wait_for("the record", || std::fs::read_to_string(&log).ok().filter(|text| text.contains("\"stop\"")));
+    wait_for("the program to be the only child again", alone);
     running.signal(libc::SIGUSR2);
     assert_eq!(running.finish().code, Some(42));
     let text = std::fs::read_to_string(&log).unwrap();
-    let mut kinds = records::kinds(&text);
-    kinds.retain(|kind| kind != "signal");
-    assert_eq!(kinds, ["start", "stop", "exit"], "{text}");
-    assert_eq!(records::exit(&text)["left"], 0, "{text}");
-}
-
-/// The child that is no epitaph: the program, once it is that.
-fn running_program(running: &crate::running::Running) -> i32 {
-    let epitaph = running.pid();
-    wait_for("the program", || {
-        let is_program = |pid: &i32| status(*pid, "Name").is_some_and(|name| name != "epitaph");
-        children(epitaph).into_iter().find(is_program)
-    })
+    assert_eq!(records::story(&text), ["start", "stop", "exit"], "{text}");
+    let exit = records::exit(&text);
+    assert_eq!((&exit["left"], &exit["records_lost"]), (&0.into(), &0.into()), "{text}");
 }

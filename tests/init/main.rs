@@ -40,6 +40,7 @@ mod signals;
 mod socket_activation;
 mod state;
 mod statistics;
+mod steps;
 mod stops;
 mod streams;
 mod verdicts;

@@ -5,11 +5,13 @@
 //! random lives against it.
 //!
 //! - [`stop`]: what a stop is, from the first stop signal to SIGKILL;
+//! - [`drain`]: how long those that are left are waited for;
 //! - [`kills`]: whose kill an OOM kill was, and when it is told;
 //! - [`helpers`]: the short-lived processes that work for PID 1, and until when;
 //! - [`journal`]: when lines are appended to the journal, and which are lost;
 //! - [`late`]: an identity that comes after the start.
 
+pub mod drain;
 pub mod helpers;
 pub mod journal;
 pub mod kills;
@@ -19,11 +21,12 @@ pub mod stop;
 #[cfg(test)]
 mod tests;
 
+use self::drain::Drain;
 use self::helpers::{Finished, Helpers, Purpose};
 use self::journal::Journal;
 use self::kills::{Counted, Kills, Victim};
 use self::late::Late;
-use self::stop::{Stops, Told};
+use self::stop::{Deed, Delivery, Held, Moment, Phase, Stops, Told, deed};
 use crate::forensics::{Counters, ShortName};
 use crate::options::{Isolation, Mode, Options, Signal, Target};
 use arrayvec::ArrayVec;
@@ -133,6 +136,20 @@ pub enum Event {
         /// its process ID
         pid: i32,
     },
+    /// the container may become this old, which it is in `left`
+    Lifetime {
+        /// `--max-lifetime`, as it was drawn
+        lifetime: Duration,
+        /// until then
+        left: Duration,
+    },
+    /// the program has ended, and others are left
+    Drain {
+        /// how long they are waited for
+        time: Duration,
+    },
+    /// nobody is left
+    NobodyLeft,
     /// a line waits for the journal
     LineQueued,
     /// time has passed
@@ -144,6 +161,10 @@ pub enum Event {
 pub enum Order {
     /// it is forwarded: what arrived, and what it was rewritten to
     Forward(Arrival, Signal),
+    /// it was held back, and is let go
+    Release(Held),
+    /// `--max-lifetime` is over
+    Expire(Signal),
     /// SIGKILL of `--kill-after`
     Kill,
 }
@@ -159,6 +180,16 @@ pub enum Action {
         target: Target,
         /// why; comes back with the answer
         order: Order,
+    },
+    /// send a signal to all that are left after the program's end
+    SendToAll {
+        /// which
+        signal: Signal,
+    },
+    /// write a `lifetime` record
+    RecordLifetime {
+        /// `--max-lifetime`, as it was drawn
+        lifetime: Duration,
     },
     /// write a `stop` or a `signal` record
     RecordSignal(Told),
@@ -247,6 +278,8 @@ pub struct Core {
     over: Option<(Over, Instant)>,
     /// what a stop is
     pub stops: Stops,
+    /// those that are left after the program's end
+    pub drain: Option<Drain>,
     /// whose kills
     pub kills: Option<Kills>,
     /// the identity after the start
@@ -290,6 +323,7 @@ impl Core {
             program: None,
             over: None,
             stops: Stops::new(stop::Settings::of(options)),
+            drain: None,
             kills: None,
             late: Late::default(),
             helpers: Helpers::default(),
@@ -326,6 +360,7 @@ impl Core {
             self.late.next_deadline(),
             self.helpers.next_deadline(),
             self.journal.next_deadline(),
+            self.drain.and_then(|drain| drain.next_deadline()),
             self.stats.1,
         ]
         .into_iter()
@@ -382,6 +417,16 @@ impl Core {
                 Purpose::Look | Purpose::Writer => {}
             },
             Event::HelperWasEnding { pid } => self.helpers.on_was_ending(pid),
+            Event::Lifetime { lifetime, left } => self.stops.on_lifetime(now, lifetime, left),
+            Event::Drain { time } => {
+                self.drain = Some(Drain::new(now, time, self.reaped));
+                put(to, self.rewritten(Signal::TERM).map(|signal| Action::SendToAll { signal }));
+            }
+            Event::NobodyLeft => {
+                if let Some(drain) = &mut self.drain {
+                    drain.on_nobody_left(now);
+                }
+            }
             Event::LineQueued => self.journal.on_queued(),
             Event::Time => self.on_time(now, to),
         }
@@ -411,6 +456,9 @@ impl Core {
             return;
         }
         let Some(sent) = self.rewritten(signal) else { return put(to, self.suspend(signal)) };
+        if self.drain.is_some() {
+            return self.on_signal_in_drain(arrival, sent, to);
+        }
         if let Some((Over::Ended(child), _)) = self.over {
             return put(to, self.stops.on_arrival_after_end(arrival, sent, child.ending));
         }
@@ -424,9 +472,44 @@ impl Core {
             && signal.is_terminal_stop()
             && !is_rewritten;
         let sent = if is_discarded { Signal::STOP } else { sent };
+        // Before the program runs, it serves nobody.
+        let holds = !self.stops.delay().is_zero() && self.late.executed;
+        match deed(self.stops.phase(arrival.at), self.stops.moment(&arrival, sent)) {
+            Deed::Hold if holds => {
+                put(to, self.stops.hold(arrival, sent));
+                let asks = self.stop_look && self.late.heard_endpoint;
+                return put(to, asks.then_some(Action::LookAtStop));
+            }
+            Deed::Hurry => {
+                let held = self.stops.release(arrival.at);
+                put(to, held.map(|held| self.send(held.sent, Order::Release(held))));
+                if held.is_some_and(|held| held.sent == sent) {
+                    return put(to, self.stops.tell(arrival, sent, Delivery::Forwarded));
+                }
+            }
+            _ => {}
+        }
         let order = Order::Forward(arrival, sent);
-        put(to, Some(Action::Send { signal: sent, target: self.forwarding.target, order }));
+        put(to, Some(self.send(sent, order)));
         put(to, self.suspend(signal));
+    }
+
+    fn send(&self, signal: Signal, order: Order) -> Action {
+        Action::Send { signal, target: self.forwarding.target, order }
+    }
+
+    /// The program has ended: what arrives is for those that are left.
+    fn on_signal_in_drain(&mut self, arrival: Arrival, sent: Signal, to: &mut Actions) {
+        let Some(drain) = self.drain.as_mut().filter(|drain| !drain.is_over()) else { return };
+        let moment = self.stops.moment(&arrival, sent);
+        if deed(Phase::Draining, moment) != Deed::ToAll {
+            return;
+        }
+        put(to, Some(Action::SendToAll { signal: sent }));
+        if moment != Moment::OtherSignal {
+            drain.on_stop(arrival.at);
+            put(to, self.stops.tell(arrival, sent, Delivery::ToAll));
+        }
     }
 
     fn on_sent(&mut self, now: Instant, order: Order, refused: Option<i32>, to: &mut Actions) {
@@ -437,6 +520,8 @@ impl Core {
                 let asks = self.stop_look && self.late.heard_endpoint && self.stops.begun() > before;
                 put(to, asks.then_some(Action::LookAtStop));
             }
+            Order::Release(held) => put(to, self.stops.on_released(now, held, refused)),
+            Order::Expire(signal) => self.stops.on_expired(now, Some(signal), refused),
             Order::Kill => {
                 self.stops.on_kill_sent(refused);
                 let Some(errno) = refused else { return };
@@ -479,6 +564,7 @@ impl Core {
     }
 
     fn on_time(&mut self, now: Instant, to: &mut Actions) {
+        self.on_time_of_stop(now, to);
         self.stops.on_time(now, self.forwarding.target, self.program.is_some(), to);
         if let Some(kills) = &mut self.kills {
             kills.on_time(now, self.program.is_some(), to);
@@ -494,6 +580,25 @@ impl Core {
             put(to, Some(Action::RecordStats));
             let looks = self.kills.as_ref().is_some_and(Kills::is_blind);
             put(to, looks.then_some(Action::CountKills));
+        }
+    }
+
+    /// What is held is let go, the life time ends, and the wait for those that are left.
+    fn on_time_of_stop(&mut self, now: Instant, to: &mut Actions) {
+        if let Some(drain) = &mut self.drain {
+            drain.on_time(now);
+        }
+        if self.stops.is_release_due(now)
+            && let Some(held) = self.stops.release(now)
+        {
+            put(to, Some(self.send(held.sent, Order::Release(held))));
+        }
+        let Some(expiry) = self.stops.expires(now) else { return };
+        put(to, Some(Action::RecordLifetime { lifetime: expiry.lifetime }));
+        match self.rewritten(self.stops.signal()) {
+            _ if !self.has_program => self.over = self.over.or(Some((Over::PauseEnded, now))),
+            Some(signal) => put(to, Some(self.send(signal, Order::Expire(signal)))),
+            None => self.stops.on_expired(now, None, None),
         }
     }
 

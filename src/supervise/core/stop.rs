@@ -7,7 +7,15 @@
 //! | goes on | with each that comes within the time of `stuck`; a later one begins a new stop |
 //! | lapses | when the program outlives it by the grace, but never before `--kill-after` has acted |
 //! | kills | `--kill-after` from the first one, refused or not; nothing puts it off |
+//! | held | with `--stop-delay`, before it begins: from the signal's arrival until the delay is over, or hurried by another |
+//! | expires | `--max-lifetime` begins one by itself, with the first of the signals of `--stop-signal` |
 //! | others | are told where they came from outside, and never arm anything |
+//!
+//! What is done about each event in each phase is the table in [`phase`].
+
+mod phase;
+
+pub use self::phase::{Deed, Moment, Phase, deed};
 
 use super::{Action, Actions, Arrival, Ending, LATE, Order, Sender, put};
 use crate::options::{Options, Signal, Target};
@@ -18,6 +26,10 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// The most that ECS gives: a program that outlives a stop by that was not stopped by it.
 const LONGEST_GRACE: Duration = Duration::from_secs(120);
+
+/// From the signal of `--max-lifetime` to SIGKILL where `--kill-after` says nothing, since nobody else will send one: what
+/// ECS gives.
+const EXPIRY_GRACE: Duration = Duration::from_secs(30);
 
 /// What a program that stood still gets before SIGKILL, so that it can see the stop signal at all.
 const AFTER_FREEZE: Duration = Duration::from_secs(1);
@@ -43,16 +55,23 @@ pub struct Settings {
     pub kill_after: Option<Duration>,
     /// from the stop signal to the `stuck` record; `None` is never
     pub stuck_after: Option<Duration>,
+    /// how long a stop signal is held back
+    pub delay: Duration,
+    /// how long a stop lasts that the program outlives
+    pub lapse: Duration,
 }
 
 impl Settings {
     /// The part of the options that is about stops.
     pub fn of(options: &Options) -> Settings {
-        let half = GRACE.min(options.kill_after.unwrap_or(GRACE)) / 2;
+        let grace = options.stop.grace.unwrap_or(GRACE);
+        let half = grace.min(options.kill_after.unwrap_or(grace)) / 2;
         Settings {
             signals: options.stop_signals.clone(),
             kill_after: options.kill_after,
             stuck_after: Some(options.stuck_after.unwrap_or(half)).filter(|after| !after.is_zero()),
+            delay: options.stop.delay,
+            lapse: options.stop.grace.unwrap_or(LONGEST_GRACE),
         }
     }
 }
@@ -79,6 +98,26 @@ pub struct Refused {
     pub errno: i32,
 }
 
+/// A stop signal that was held back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// as it arrived
+    pub arrival: Arrival,
+    /// as it is to be sent
+    pub sent: Signal,
+    /// when it was let go; `None` where the program ended before that
+    pub released: Option<Instant>,
+}
+
+/// The end of the life time, at which epitaph stopped the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expiry {
+    /// `--max-lifetime`, as it was drawn
+    pub lifetime: Duration,
+    /// when it was over
+    pub at: Instant,
+}
+
 /// A signal that was forwarded and is no stop signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Other {
@@ -97,8 +136,12 @@ pub enum Delivery {
     Forwarded,
     /// the kernel refused it, with this errno
     Refused(i32),
+    /// it is held back for this long
+    Held(Duration),
     /// the program had ended as it arrived
     AfterEnd,
+    /// the program has ended, and it went to all that are left
+    ToAll,
 }
 
 /// What a `stop` or a `signal` record tells.
@@ -133,6 +176,14 @@ pub struct Stops {
     begun: u32,
     stuck_at: Option<Instant>,
     kill_at: Option<Instant>,
+    /// from the stop signal to that
+    kill_after: Duration,
+    held: Option<Held>,
+    /// when what is held is let go
+    release_at: Option<Instant>,
+    /// the life time, and when it is over
+    lifetime: Option<(Duration, Instant)>,
+    expiry: Option<Expiry>,
     /// how often the kill was put off after a freeze
     freezes: u32,
     /// how late the last `stuck` was
@@ -153,6 +204,11 @@ impl Stops {
             begun: 0,
             stuck_at: None,
             kill_at: None,
+            kill_after: Duration::ZERO,
+            held: None,
+            release_at: None,
+            lifetime: None,
+            expiry: None,
             freezes: 0,
             stuck_late: None,
             kill: None,
@@ -177,17 +233,142 @@ impl Stops {
         self.refused
     }
 
+    /// The stop signal that was held back before the stop, or up to the program's end.
+    pub fn held(&self) -> Option<Held> {
+        self.held
+    }
+
+    /// `--stop-delay`.
+    pub fn delay(&self) -> Duration {
+        self.settings.delay
+    }
+
+    /// The end of the life time, where it is why the program was stopped.
+    pub fn expiry(&self) -> Option<Expiry> {
+        self.expiry
+    }
+
+    /// The container may become this old, which it is in `left`.
+    pub(super) fn on_lifetime(&mut self, now: Instant, lifetime: Duration, left: Duration) {
+        self.lifetime = now.checked_add(left).map(|at| (lifetime, at));
+    }
+
+    /// Where the stop stands, while the program runs.
+    pub(super) fn phase(&self, now: Instant) -> Phase {
+        let lasts = |stop: &Stop| now.saturating_duration_since(stop.at) <= self.settings.lapse;
+        if self.release_at.is_some() {
+            Phase::Held
+        } else if self.kill_at.is_some() || self.current.is_some_and(|stop| lasts(&stop)) {
+            Phase::Stopping
+        } else {
+            Phase::Running
+        }
+    }
+
+    /// What happens when a signal arrives.
+    pub(super) fn moment(&self, arrival: &Arrival, sent: Signal) -> Moment {
+        match (self.is_stop(arrival, sent), arrival.sender) {
+            (false, _) => Moment::OtherSignal,
+            (true, Sender::Terminal) => Moment::TerminalStop,
+            (true, _) => Moment::Stop,
+        }
+    }
+
+    /// Holds a stop signal back.
+    pub(super) fn hold(&mut self, arrival: Arrival, sent: Signal) -> Option<Action> {
+        self.held = Some(Held { arrival, sent, released: None });
+        self.release_at = arrival.at.checked_add(self.settings.delay);
+        self.stop_records = Budget::default();
+        self.tell(arrival, sent, Delivery::Held(self.settings.delay))
+    }
+
+    /// A record of a stop signal, unless there were too many.
+    pub(super) fn tell(&mut self, arrival: Arrival, sent: Signal, delivery: Delivery) -> Option<Action> {
+        let told = Told { is_stop: true, arrival, sent, delivery };
+        self.stop_records.take(arrival.at).then_some(Action::RecordSignal(told))
+    }
+
+    /// Lets go of what is held.
+    pub(super) fn release(&mut self, now: Instant) -> Option<Held> {
+        self.release_at.take()?;
+        let held = self.held.as_mut()?;
+        held.released = Some(now);
+        Some(*held)
+    }
+
+    /// Whether the delay of what is held is over.
+    pub(super) fn is_release_due(&self, now: Instant) -> bool {
+        self.release_at.is_some_and(|at| at <= now)
+            && deed(self.phase(now), Moment::DelayOver) == Deed::Release
+    }
+
+    /// What was held was sent to the program, or the kernel refused to. All times count from here.
+    pub(super) fn on_released(&mut self, now: Instant, held: Held, refused: Option<i32>) -> Option<Action> {
+        self.arm_kill(now, self.settings.kill_after);
+        match refused {
+            Some(errno) => {
+                self.refused = Some(Refused { signal: held.sent, at: now, errno });
+                self.tell(held.arrival, held.sent, Delivery::Refused(errno))
+            }
+            None => {
+                let told = std::mem::take(&mut self.stop_records);
+                self.begin(Stop { signal: held.sent, at: now, forwarded: true });
+                self.stop_records = told;
+                None
+            }
+        }
+    }
+
+    /// The signal of `--max-lifetime` was sent, or the kernel refused to, or `-r` drops it.
+    pub(super) fn on_expired(&mut self, now: Instant, sent: Option<Signal>, refused: Option<i32>) {
+        self.arm_kill(now, Some(self.settings.kill_after.unwrap_or(EXPIRY_GRACE)));
+        match (sent, refused) {
+            (Some(signal), Some(errno)) => self.refused = Some(Refused { signal, at: now, errno }),
+            (Some(signal), None) => self.begin(Stop { signal, at: now, forwarded: true }),
+            (None, _) => {}
+        }
+    }
+
+    /// Whether the life time is over. In a stop it is looked at again when the program has outlived that.
+    pub(super) fn expires(&mut self, now: Instant) -> Option<Expiry> {
+        let (lifetime, _) = self.lifetime.filter(|(_, at)| *at <= now)?;
+        if deed(self.phase(now), Moment::LifetimeOver) != Deed::Expire {
+            let again = self.kill_at.into_iter().chain(self.release_at).max().unwrap_or(now);
+            self.lifetime = again.checked_add(self.settings.lapse).map(|at| (lifetime, at));
+            return None;
+        }
+        self.lifetime = None;
+        self.expiry = Some(Expiry { lifetime, at: now });
+        self.expiry
+    }
+
+    /// The signal that stops the program where nobody has chosen one.
+    pub(super) fn signal(&self) -> Signal {
+        self.settings.signals.first().copied().unwrap_or(Signal::TERM)
+    }
+
     /// The program has ended, and nothing is due any more. A stop that it has outlived does not count, unless
     /// `--kill-after` was still to act.
     pub(super) fn on_program_ended(&mut self, end: Instant, ending: Ending) {
-        let is_recent = |at: Instant| end.saturating_duration_since(at) <= LONGEST_GRACE;
+        let is_recent = |at: Instant| end.saturating_duration_since(at) <= self.settings.lapse;
         let lasts = self.kill.is_some() || self.kill_at.is_some();
         // Whatever time has passed: it was that signal.
         let is_by = |stop: &Stop| ending == Ending::Signaled(stop.signal.number());
         self.current = self.current.filter(|stop| lasts || is_recent(stop.at) || is_by(stop));
         self.refused = self.refused.filter(|refused| lasts || is_recent(refused.at));
+        self.expiry = self.expiry.filter(|expiry| lasts || is_recent(expiry.at));
         self.stuck_at = None;
         self.kill_at = None;
+        self.lifetime = None;
+        let Some(held) = self.held else { return };
+        let number = held.sent.number();
+        if self.release_at.take().is_none() {
+            self.held = self.held.filter(|_| self.current.is_some() || self.refused.is_some());
+        } else if ending == Ending::Signaled(number) || ending == Ending::Exited(128 + number) {
+            // Whoever sent it had sent it to the program as well.
+            self.held = None;
+            self.current = Some(Stop { signal: held.sent, at: held.arrival.at, forwarded: false });
+        }
     }
 
     /// SIGKILL of `--kill-after`, if it was sent or refused.
@@ -209,7 +390,12 @@ impl Stops {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.kill_at.into_iter().chain(self.stuck_at).min()
+        self.kill_at
+            .into_iter()
+            .chain(self.stuck_at)
+            .chain(self.release_at)
+            .chain(self.lifetime.map(|(_, at)| at))
+            .min()
     }
 
     /// A signal was sent to the program, or the kernel refused to.
@@ -225,7 +411,7 @@ impl Stops {
         if !is_stop {
             return self.on_other(told);
         }
-        self.arm_kill(arrival.at);
+        self.arm_kill(arrival.at, self.settings.kill_after);
         match refused {
             Some(errno) => self.refused = Some(Refused { signal: sent, at: arrival.at, errno }),
             None if self.goes_on(arrival.at) => self.refused = None,
@@ -250,12 +436,11 @@ impl Stops {
         if !self.is_stop(&arrival, sent) || !explains {
             return None;
         }
-        if self.current.is_none() {
+        if self.current.is_none() && self.held.is_none() {
             self.begin(Stop { signal: sent, at: arrival.at, forwarded: false });
             self.stuck_at = None;
         }
-        let told = Told { is_stop: true, arrival, sent, delivery: Delivery::AfterEnd };
-        self.stop_records.take(arrival.at).then_some(Action::RecordSignal(told))
+        self.tell(arrival, sent, Delivery::AfterEnd)
     }
 
     /// What is due. The process table is looked at before SIGKILL, and a program that stood still gets time in between.
@@ -281,7 +466,7 @@ impl Stops {
     }
 
     pub(super) fn on_kill_sent(&mut self, refused: Option<i32>) {
-        self.kill = Some(Kill { after: self.settings.kill_after.unwrap_or_default(), refused });
+        self.kill = Some(Kill { after: self.kill_after, refused });
     }
 
     /// No helper could be started for the `stuck` record.
@@ -319,9 +504,10 @@ impl Stops {
         self.stop_records = Budget::default();
     }
 
-    fn arm_kill(&mut self, at: Instant) {
-        if self.kill_at.is_none() && self.kill.is_none() {
-            self.kill_at = self.settings.kill_after.and_then(|after| at.checked_add(after));
+    fn arm_kill(&mut self, at: Instant, after: Option<Duration>) {
+        if let Some(after) = after.filter(|_| self.kill_at.is_none() && self.kill.is_none()) {
+            self.kill_at = at.checked_add(after);
+            self.kill_after = after;
         }
     }
 }
