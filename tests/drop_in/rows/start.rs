@@ -56,7 +56,14 @@ fn found() -> Vec<Row> {
         row(SUBJECT, "An empty executable file", ALL, |init| script(init, "")),
         row(SUBJECT, "A file that is no program (binary rubbish)", ALL, |init| {
             script(init, "\u{7f}ELFrubbish\0\0\0\0")
-        }),
+        })
+        .differs(
+            ALL,
+            "exit 127",
+            "exit 126",
+            "It calls itself an ELF file, so it is for another machine, or damaged. The originals give it to a shell, \
+             which takes its bytes for the name of a command; epitaph says what it is.",
+        ),
         row(
             SUBJECT,
             "A program in the second directory of PATH, a file that cannot be executed in the first",
