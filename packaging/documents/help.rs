@@ -123,8 +123,9 @@ impl Entry {
         let part = self.text[..until].rsplit(": ").next().unwrap_or_default();
         let part = if until < self.text.len() { part } else { "" };
         let words: Vec<&str> = part.split(", ").flat_map(|part| part.split(" or ")).map(str::trim).collect();
-        let is_word =
-            |word: &&str| !word.is_empty() && word.chars().all(|letter| letter.is_ascii_lowercase());
+        let is_word = |word: &&str| {
+            !word.is_empty() && word.chars().all(|letter| letter.is_ascii_lowercase() || letter == '-')
+        };
         if words.len() > 1 && words.iter().all(is_word) { words } else { Vec::new() }
     }
 }

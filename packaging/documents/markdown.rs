@@ -125,7 +125,7 @@ fn code_lines(code: &str) -> String {
     let letters: Vec<char> = code.chars().collect();
     let pieces: Vec<String> =
         letters.chunks(70).map(|piece| escape(&piece.iter().collect::<String>())).collect();
-    pieces.join("\\e\n") + "\n"
+    pieces.into_iter().map(guarded).collect::<Vec<_>>().join("\\e\n") + "\n"
 }
 
 /// Lines of at most some 78 characters, a new one for each sentence, none of which roff takes for a request.
@@ -141,7 +141,10 @@ pub fn wrap(text: &str) -> String {
             line.push_str(word);
         }
     }
-    let guard =
-        |line: String| if line.starts_with(['.', '\'']) { format!("\\&{line}\n") } else { line + "\n" };
-    lines.into_iter().map(guard).collect()
+    lines.into_iter().map(|line| guarded(line) + "\n").collect()
+}
+
+/// A line that roff does not take for a request.
+fn guarded(line: String) -> String {
+    if line.starts_with(['.', '\'']) { format!("\\&{line}") } else { line }
 }

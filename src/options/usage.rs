@@ -85,7 +85,8 @@ Options of epitaph:
   --stop-delay DUR         Hold a stop signal back this long, while PROGRAM goes on serving (default 0).
   --drain DUR              When PROGRAM has ended, send SIGTERM to all that are left and wait this long for them
                            (default 0: not at all).
-  --max-lifetime DUR[+DUR] Stop PROGRAM when the container is this old, plus a random part of the second. Of
+  --max-lifetime DUR[+DUR]
+                           Stop PROGRAM when the container is this old, plus a random part of the second. Of
                            --health: unhealthy then.
   --records FORMAT         json, json-compact, text or off (default json; text where stderr is a terminal).
   --journal DIR            Also append the records to DIR/YYYY-MM-DD/CONTAINER_ID.jsonl.
