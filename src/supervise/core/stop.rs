@@ -364,8 +364,8 @@ impl Stops {
         let number = held.sent.number();
         if self.release_at.take().is_none() {
             self.held = self.held.filter(|_| self.current.is_some() || self.refused.is_some());
-        } else if ending == Ending::Signaled(number) || ending == Ending::Exited(128 + number) {
-            // Whoever sent it had sent it to the program as well.
+        } else if ending == Ending::Signaled(number) {
+            // Whoever sent it had sent it to the program as well. (An exit code proves nothing after that time.)
             self.held = None;
             self.current = Some(Stop { signal: held.sent, at: held.arrival.at, forwarded: false });
         }
@@ -436,7 +436,9 @@ impl Stops {
         if !self.is_stop(&arrival, sent) || !explains {
             return None;
         }
-        if self.current.is_none() && self.held.is_none() {
+        if self.current.is_none() {
+            // What was held then was not sent, and this one is why.
+            self.held = None;
             self.begin(Stop { signal: sent, at: arrival.at, forwarded: false });
             self.stuck_at = None;
         }
@@ -531,5 +533,7 @@ impl Budget {
     }
 }
 
+#[cfg(test)]
+mod steps;
 #[cfg(test)]
 mod tests;
