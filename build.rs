@@ -1,4 +1,5 @@
-//! Has the kernel enter at our own first instruction, and links the static binary small and at fixed addresses.
+//! Has the kernel enter epitaph at our own first instruction, and links its static binary small and at fixed addresses.
+//! Nothing of this is for the other binary, `inquest`.
 //!
 //! A static position-independent executable relocates itself at every start, which writes to some 40 KB of
 //! pages that then stay in memory for as long as PID 1 lives: two thirds more than without.
@@ -11,7 +12,7 @@ fn main() {
     let link = |options: &str| {
         let line = if is_bare { options.replace(',', " ") } else { format!("-Wl,{options}") };
         for argument in line.split(' ') {
-            println!("cargo:rustc-link-arg-bins={argument}");
+            println!("cargo:rustc-link-arg-bin=epitaph={argument}");
         }
     };
     // See src/entry.rs.
@@ -28,7 +29,7 @@ fn main() {
     }
     // For musl rustc brings the start files itself, so there it is `-C relocation-model=static` that does it.
     if is_static && set("CARGO_CFG_TARGET_ENV") == "gnu" {
-        println!("cargo:rustc-link-arg-bins=-no-pie");
-        println!("cargo:rustc-link-arg-bins=-static");
+        println!("cargo:rustc-link-arg-bin=epitaph=-no-pie");
+        println!("cargo:rustc-link-arg-bin=epitaph=-static");
     }
 }

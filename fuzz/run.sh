@@ -10,11 +10,14 @@ shift
 cd "$(dirname "$0")/.."
 export RUSTC_BOOTSTRAP=1
 
-[ $# -gt 0 ] || set -- proc metadata stats url exports lines
+[ $# -gt 0 ] || set -- proc metadata stats url exports lines carve witness_line witness_json
 for target; do
     # New finds go to the corpus, which is not kept; the seeds stay as they are.
     mkdir -p "fuzz/corpus/$target"
+    seeds=fuzz/seeds/$target
+    # The statements of witnesses have their seeds among the tests' inputs.
+    case $target in witness_*) seeds=tests/fixtures/inquest/witness ;; esac
     cargo fuzz run --sanitizer "${EPITAPH_FUZZ_SANITIZER:-address}" "$target" \
-        "fuzz/corpus/$target" "fuzz/seeds/$target" -- \
+        "fuzz/corpus/$target" "$seeds" -- \
         -max_total_time="$seconds" -max_len=16384 -rss_limit_mb=1024 -timeout=5 -print_final_stats=1
 done

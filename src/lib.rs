@@ -8,6 +8,8 @@ pub mod diagnostics;
 pub mod forensics;
 pub mod health;
 pub mod identity;
+#[cfg(feature = "inquest")]
+pub mod inquest;
 pub mod launch;
 pub mod options;
 pub mod record;

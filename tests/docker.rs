@@ -359,3 +359,31 @@ fn an_engine_can_have_epitaph_for_its_own_init() {
     let container = engine.run("plain", &["--init"], &["/bin/env"]);
     assert_knows_its_id(&container);
 }
+
+/// A program that cannot start one more process says so in words of its own, or not at all.
+#[test]
+fn a_limit_of_processes_leaves_a_trace() {
+    let Some(engine) = engine() else { return };
+    let script = "exec 2>/dev/null; i=0; while [ $i -lt 30 ]; do i=$((i+1)); sleep 60 & done; exit 1";
+    let container = engine.run(BUSYBOX, &["--pids-limit=15"], &["sh", "-c", script]);
+    container.wait(SOON);
+    let exit = record(&container, "exit");
+    assert_eq!(exit["pids"]["limit"], 15, "{exit}");
+    assert!(exit["pids"]["limit_hits"].as_u64().is_some_and(|hits| hits > 0), "{exit}");
+    let why = exit["exit"]["why"].as_str().unwrap();
+    assert!(why.contains("; starting a process or thread failed ") && why.contains(" is 15"), "{why}");
+    assert!(why.contains("processes running, the largest "), "{why}");
+}
+
+/// An operator's kill, and who it came from.
+#[test]
+fn a_signal_by_docker_exec_names_its_sender() {
+    let Some(engine) = engine() else { return };
+    let container =
+        engine.run(BUSYBOX, &[], &["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 1; done"]);
+    container.wait_for_line(Stream::Stdout, SOON, |line| line == "ready");
+    container.exec(&["sh", "-c", "kill -TERM 1; sleep 1; true"]);
+    let stop = record(&container, "stop");
+    let told = ["sender", "sender_name", "sender_ppid"].map(|key| stop[key].clone());
+    assert_eq!(told, [Value::from("inside"), Value::from("sh"), Value::from(0)], "{stop}");
+}

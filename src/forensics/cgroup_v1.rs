@@ -3,7 +3,7 @@
 //! Formats: Documentation/admin-guide/cgroup-v1/memory.rst in the kernel's source.
 
 use super::figures::{Memory, UNLIMITED, parse_keyed, parse_limit, parse_number};
-use super::files::Directory;
+use super::files::{Directory, keyed_figures};
 use std::cell::Cell;
 
 /// Every cgroup with the controller has it, the root too.
@@ -50,8 +50,19 @@ pub(super) fn limit(directory: &Directory, last: &LastLimit) -> Option<u64> {
     limit
 }
 
+/// What the memory is of, for a record. The kernel has to add up its counters for it.
+pub(super) fn read_parts(directory: &Directory) -> Memory {
+    let names = ["total_rss", "total_cache", "total_shmem", "total_swap"];
+    let [anon, file, shmem, swap] = keyed_figures(&directory.place("memory.stat"), names);
+    Memory { anon, file, shmem, swap, ..Memory::default() }
+}
+
+/// Hits of the limit, and of that on memory and swap together, which is the one that is met where it is no higher
+/// (`try_charge` in mm/memcontrol.c asks for it first). Without the accounting of swap there is only the first.
 pub(super) fn limit_hits(directory: &Directory) -> Option<u64> {
-    directory.read_text("memory.failcnt", parse_number)
+    let memory = directory.read_text("memory.failcnt", parse_number)?;
+    let with_swap = directory.read_text("memory.memsw.failcnt", parse_number);
+    Some(memory.saturating_add(with_swap.unwrap_or(0)))
 }
 
 pub(super) fn oom_kills(directory: &Directory) -> Option<u64> {

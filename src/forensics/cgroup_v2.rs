@@ -3,7 +3,7 @@
 //! Formats: Documentation/admin-guide/cgroup-v2.rst in the kernel's source, "Memory Interface Files".
 
 use super::figures::{Counters, Memory, parse_keyed, parse_limit, parse_number, smallest};
-use super::files::{BUFFER, Directory, read_text};
+use super::files::{BUFFER, Directory, keyed_figures, read_text};
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
@@ -36,8 +36,16 @@ pub(super) fn read_counters(directory: &Directory) -> Memory {
         peak: directory.read_text("memory.peak", parse_number),
         oom_kills: events.oom_kills,
         limit_hits: events.limit_hits,
+        high_hits: events.high_hits,
         ..Memory::default()
     }
+}
+
+/// What the memory is of, for a record. The kernel has to add up its counters for it.
+pub(super) fn read_parts(directory: &Directory) -> Memory {
+    let [anon, file, shmem] = keyed_figures(&directory.place("memory.stat"), ["anon", "file", "shmem"]);
+    let swap = read_text(&directory.place("memory.swap.current"), parse_number);
+    Memory { anon, file, shmem, swap, ..Memory::default() }
 }
 
 /// The smallest of the cgroup's own limit and those of the cgroups above that can be seen.
@@ -51,9 +59,11 @@ pub(super) fn events(directory: &Directory) -> Counters {
     directory.read_text(EVENTS, |text| Some(parse_events(text))).unwrap_or_default()
 }
 
-/// Takes `oom_kill`, and `max` for the limit hits: how often a charge was about to go over `memory.max`.
+/// Takes `oom_kill`, and `max` for the limit hits: how often a charge was about to go over `memory.max`; `high` in the
+/// same way.
 pub(super) fn parse_events(text: &str) -> Counters {
-    Counters { oom_kills: parse_keyed(text, "oom_kill"), limit_hits: parse_keyed(text, "max") }
+    let number = |name| parse_keyed(text, name);
+    Counters { oom_kills: number("oom_kill"), limit_hits: number("max"), high_hits: number("high") }
 }
 
 /// `memory.events`, open for watching.

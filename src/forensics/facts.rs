@@ -105,6 +105,15 @@ pub struct Victim<'a> {
     pub command: Option<&'a str>,
 }
 
+/// Living processes that the program has left behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeftBehind<'a> {
+    /// how many
+    pub count: usize,
+    /// the process ID and the name of the largest
+    pub largest: (i32, &'a str),
+}
+
 /// All that is known about an end.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
@@ -132,10 +141,19 @@ pub struct Facts<'a> {
     pub before: Option<Memory>,
     /// the memory cgroup at the program's end, raw; absent where nothing was readable
     pub after: Option<Memory>,
+    /// the limit of processes, where it was hit
+    pub pids: Option<super::Pids>,
     /// absent where no kill counter was readable
     pub kills: Option<Kills>,
     /// a victim that PID 1 reaped before the program's end, the last one of several
     pub victim: Option<Victim<'a>>,
+    /// whether nobody but the program can have been a victim, as far as can be seen: it had waited for no child, no
+    /// orphan was reaped, and nobody is left
+    pub is_alone: bool,
+    /// whether epitaph is PID 1, to which an engine sends its SIGKILL
+    pub is_pid_1: bool,
+    /// who lives on without the program; absent where nobody does, and where that is not known
+    pub left: Option<LeftBehind<'a>>,
 }
 
 /// A kill of another process is a cause of an end for this long. The time from a kill to the end that it leads to is that

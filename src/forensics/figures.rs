@@ -18,6 +18,16 @@ pub struct Memory {
     pub oom_kills: Option<u64>,
     /// how often a charge met the limit; most such charges succeed, after memory was reclaimed
     pub limit_hits: Option<u64>,
+    /// how often the cgroup was above `memory.high` and was made to reclaim memory; version 2
+    pub high_hits: Option<u64>,
+    /// memory of no file, in bytes: heaps and stacks. This and what follows is read for a record alone
+    pub anon: Option<u64>,
+    /// the page cache, shared memory and tmpfs in it, in bytes
+    pub file: Option<u64>,
+    /// shared memory and tmpfs, in bytes
+    pub shmem: Option<u64>,
+    /// what is swapped out, in bytes
+    pub swap: Option<u64>,
 }
 
 impl Memory {
@@ -30,6 +40,7 @@ impl Memory {
         Memory {
             oom_kills: count(self.oom_kills, baseline.oom_kills),
             limit_hits: count(self.limit_hits, baseline.limit_hits),
+            high_hits: count(self.high_hits, baseline.high_hits),
             ..*self
         }
     }
@@ -50,6 +61,18 @@ pub struct Counters {
     pub oom_kills: Option<u64>,
     /// as in [`Memory`]
     pub limit_hits: Option<u64>,
+    /// as in [`Memory`]
+    pub high_hits: Option<u64>,
+}
+
+impl Counters {
+    /// How often memory was short, whichever limit it was.
+    pub fn hits(&self) -> Option<u64> {
+        match (self.limit_hits, self.high_hits) {
+            (Some(limit), Some(high)) => Some(limit.saturating_add(high)),
+            (limit, high) => limit.or(high),
+        }
+    }
 }
 
 /// A single number of bytes; `None` for `max`, for the huge numbers that mean no limit, and for anything else.

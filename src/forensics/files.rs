@@ -152,6 +152,21 @@ pub(super) fn for_each_line(path: &Path, each: &mut dyn FnMut(&[u8]) -> ControlF
     Some(())
 }
 
+/// The numbers beside some names in a file of `name number` lines that may be longer than [`BUFFER`].
+pub(super) fn keyed_figures<const N: usize>(path: &Path, names: [&str; N]) -> [Option<u64>; N] {
+    let mut found = [None; N];
+    let _ = for_each_line(path, &mut |line| {
+        let pair = std::str::from_utf8(line).ok().and_then(|line| line.split_once(' '));
+        for (name, place) in names.iter().zip(&mut found) {
+            if let Some((_, value)) = pair.filter(|(key, _)| key == name) {
+                *place = super::figures::parse_number(value);
+            }
+        }
+        if found.iter().all(Option::is_some) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    found
+}
+
 /// Calls `each` for the numbers of a file that holds nothing else, in pieces as small as the buffer, until it breaks.
 #[inline(never)]
 pub(super) fn for_each_number(path: &Path, each: &mut dyn FnMut(i32) -> ControlFlow<()>) -> Option<()> {

@@ -4,13 +4,14 @@ use super::files::Directory;
 
 use super::locate::{self, Hierarchy};
 
-use super::{Counters, Memory, Watch, cgroup_v1, cgroup_v2, files};
+use super::{Counters, Memory, Pids, Watch, cgroup_v1, cgroup_v2, files, pids};
 
 use std::ffi::OsStr;
 
 use std::ops::ControlFlow;
 
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 
 use std::path::{Path, PathBuf};
 
@@ -142,6 +143,7 @@ impl MemoryCgroup {
             Hierarchy::V1Memory => Counters {
                 oom_kills: cgroup_v1::oom_kills(&self.directory),
                 limit_hits: cgroup_v1::limit_hits(&self.directory),
+                high_hits: None,
             },
             Hierarchy::Unified => cgroup_v2::events(&self.directory),
         }
@@ -156,6 +158,15 @@ impl MemoryCgroup {
     }
 
     /// Reads everything, for a record.
+    pub fn read_whole(&self) -> Memory {
+        let Memory { anon, file, shmem, swap, .. } = match self.hierarchy {
+            Hierarchy::V1Memory => cgroup_v1::read_parts(&self.directory),
+            Hierarchy::Unified => cgroup_v2::read_parts(&self.directory),
+        };
+        Memory { anon, file, shmem, swap, ..self.read() }
+    }
+
+    /// Reads all but what the memory is of.
     pub fn read(&self) -> Memory {
         match self.hierarchy {
             Hierarchy::V1Memory => cgroup_v1::read(&self.directory, &self.last_limit),
@@ -171,9 +182,55 @@ impl MemoryCgroup {
         }
     }
 
-    /// The file that lists the processes of the cgroup, those in cgroups below left aside.
-    pub fn procs_path(&self) -> PathBuf {
-        self.directory.place(PROCS)
+    /// The files that list the processes of the cgroup, and of so many of those below it.
+    pub fn procs_paths(&self, most_below: usize) -> Vec<PathBuf> {
+        let below = self.below(most_below);
+        std::iter::once(self.directory.path.as_path())
+            .chain(below.iter().map(PathBuf::as_path))
+            .map(|directory| files::join(directory, PROCS))
+            .collect()
+    }
+
+    /// Where processes are counted: in version 2 in the same cgroup, in version 1 in that of the same path in the
+    /// hierarchy beside, as every engine makes it.
+    fn pids_directory(&self) -> PathBuf {
+        match self.hierarchy {
+            Hierarchy::Unified => self.directory.path.clone(),
+            Hierarchy::V1Memory => {
+                let beside = |part| if part == OsStr::new("memory") { OsStr::new("pids") } else { part };
+                self.directory.path.iter().map(beside).collect()
+            }
+        }
+    }
+
+    /// The limit of processes, as it is told there. What is not known is `None`, all of it in another layout.
+    pub fn pids(&self) -> Pids {
+        pids::read(&self.pids_directory(), self.ancestors)
+    }
+
+    /// How often that limit was hit since the cgroup was made.
+    pub fn pids_hits(&self) -> Option<u64> {
+        pids::hits(&self.pids_directory())
+    }
+
+    /// The cgroups below, at most so many, the upper ones first.
+    ///
+    /// A directory of a cgroup has two links more than cgroups below it, so where there is none nothing is listed.
+    pub fn below(&self, most: usize) -> Vec<PathBuf> {
+        let mut found: Vec<PathBuf> = Vec::new();
+        let mut next = 0;
+        let mut directory = self.directory.path.clone();
+        loop {
+            let has_more = std::fs::metadata(&directory).is_ok_and(|data| data.nlink() != 2);
+            if let Some(entries) = has_more.then(|| std::fs::read_dir(&directory).ok()).flatten() {
+                let entries = entries.flatten();
+                let below = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+                found.extend(below.map(|entry| entry.path()).take(most.saturating_sub(found.len())));
+            }
+            let Some(path) = found.get(next) else { return found };
+            directory = path.clone();
+            next += 1;
+        }
     }
 
     /// The file that tells of a kill the moment it happens; `None` on version 1, which has none that could be

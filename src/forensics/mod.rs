@@ -16,6 +16,7 @@ mod files;
 mod judge;
 mod locate;
 mod memory;
+mod pids;
 mod processes;
 mod resources;
 mod short_name;
@@ -27,13 +28,16 @@ mod testing;
 
 pub use cgroup_v2::Watch;
 pub use facts::{
-    Drained, Expiry, Facts, Held, KillAfter, Kills, Other, Outcome, Refused, SPARED, Signal, Stop, Victim,
+    Drained, Expiry, Facts, Held, KillAfter, Kills, LeftBehind, Other, Outcome, Refused, SPARED, Signal,
+    Stop, Victim,
 };
 pub use figures::{Counters, Memory};
 pub use judge::{Judgement, judge};
 pub use memory::MemoryCgroup;
+pub use pids::Pids;
 pub use processes::{
-    Limits, Process, Snapshot, count, is_ending, largest, largest_listed, name_of, snapshot,
+    Disposition, Limits, Process, Snapshot, count, has_waited, is_ending, largest, largest_listed,
+    name_and_parent, name_of, snapshot,
 };
 pub use resources::{MemoryTrend, Resources, Sample, Window, percent};
 pub use short_name::ShortName;

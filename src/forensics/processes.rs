@@ -1,16 +1,26 @@
 //! The process table.
 //!
-//! Only files are read that the kernel answers without waiting for another process: `stat`, `statm`, `wchan`, `comm`. Those
+//! Only files are read that the kernel answers without waiting for another process: `stat`, `statm`, `wchan`, `comm`,
+//! `status`. Those
 //! that show memory contents (`cmdline`, `environ`, `maps`) take a lock on the other's address space and can hang for
 //! as long as that process hangs, which is the very moment when the table is wanted.
 //!
+//! Whose /proc it is comes first: one of another PID namespace numbers processes in another way (`unshare -pf`
+//! without `--mount-proc`), and a directory that only looks like it has none. Then nothing is known.
+//!
 //! Formats: proc_pid_stat(5), proc_pid_statm(5), proc_pid_wchan(5).
 
+mod status;
+
+pub use status::Disposition;
+
+use self::status::Status;
 use super::ShortName;
 use super::files::{for_each_number, read_bytes, read_text};
+use crate::sys::time_since_boot;
 use std::cmp::Reverse;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// A process, as /proc tells.
@@ -28,8 +38,14 @@ pub struct Process {
     pub wait_channel: Option<ShortName>,
     /// resident memory in bytes (what ps calls RSS); 0 for a zombie
     pub memory: u64,
-    /// number of threads; 0 for a zombie
+    /// bytes in swap, shared memory left aside; known where it was looked at closely
+    pub swap: Option<u64>,
+    /// number of threads; of a zombie 0 or 1, depending on the kernel
     pub threads: u32,
+    /// what SIGTERM does to it; known where it was looked at closely
+    pub sigterm: Option<Disposition>,
+    /// how long it has been there
+    pub age: Option<Duration>,
     /// whether SIGKILL is on its way to it, or it gives its memory back already
     pub is_ending: bool,
 }
@@ -37,7 +53,17 @@ pub struct Process {
 impl Process {
     /// Whether it is neither dead nor dying.
     pub fn is_alive(&self) -> bool {
-        !self.is_ending && !matches!(self.state, 'Z' | 'X')
+        !self.is_ending && !self.is_zombie()
+    }
+
+    /// Whether it has ended and was not reaped.
+    pub fn is_zombie(&self) -> bool {
+        matches!(self.state, 'Z' | 'X')
+    }
+
+    /// What it takes, in bytes, be it in memory or in swap.
+    pub fn size(&self) -> u64 {
+        self.memory.saturating_add(self.swap.unwrap_or(0))
     }
 }
 
@@ -50,6 +76,8 @@ pub struct Limits<'a> {
     pub time: Duration,
     /// processes to leave out: those of epitaph itself
     pub exclude: &'a [i32],
+    /// whether to read `status` too, which costs as much again
+    pub closely: bool,
 }
 
 /// The process table at about one moment.
@@ -57,8 +85,10 @@ pub struct Limits<'a> {
 pub struct Snapshot {
     /// in ascending order of process IDs, as /proc lists them
     pub processes: Vec<Process>,
-    /// whether a limit cut it short, or /proc could not be read
+    /// whether a limit cut it short
     pub truncated: bool,
+    /// whether some that are there cannot be looked at, or none can: /proc is missing, another namespace's, or closed
+    pub unreadable: bool,
 }
 
 /// Reads the process table below `root`/proc; `root` is `/` but in tests.
@@ -71,13 +101,14 @@ pub fn snapshot(root: &Path, limits: Limits) -> Snapshot {
     let started = Instant::now();
     let proc = root.join("proc");
     let mut table = Snapshot::default();
-    let (Ok(entries), Some(page)) = (std::fs::read_dir(&proc), page_size()) else {
-        table.truncated = true;
+    let entries = is_ours(root).then(|| std::fs::read_dir(&proc));
+    let (Some(Ok(entries)), Some(page)) = (entries, page_size()) else {
+        table.unreadable = true;
         return table;
     };
     for entry in entries {
         let Ok(entry) = entry else {
-            table.truncated = true;
+            table.unreadable = true;
             break;
         };
         let name = entry.file_name();
@@ -89,13 +120,27 @@ pub fn snapshot(root: &Path, limits: Limits) -> Snapshot {
             table.truncated = true;
             break;
         }
-        table.processes.extend(read_process(&proc.join(&name), page));
+        let directory = proc.join(&name);
+        match read_process(&directory, page, limits.closely) {
+            Ok(process) => table.processes.extend(process),
+            // Mostly it is gone meanwhile.
+            Err(Unreadable) => table.unreadable |= directory.exists(),
+        }
     }
     table
 }
 
+/// Whether `root`/proc shows the processes of our own PID namespace under the IDs that they have here.
+pub fn is_ours(root: &Path) -> bool {
+    let own = std::fs::read_link(root.join("proc/self")).ok();
+    own.is_some_and(|own| own.to_str().and_then(|own| own.parse().ok()) == Some(std::process::id()))
+}
+
 /// How many of the process IDs in `root`/proc are `counted`; `None` where they cannot be listed.
 pub fn count(root: &Path, counted: impl Fn(i32) -> bool) -> Option<usize> {
+    if !is_ours(root) {
+        return None;
+    }
     let names = std::fs::read_dir(root.join("proc"))
         .ok()?
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok());
@@ -104,48 +149,75 @@ pub fn count(root: &Path, counted: impl Fn(i32) -> bool) -> Option<usize> {
 
 /// The `count` largest, the largest first, of equal ones the oldest. Brings the others behind them into order too.
 pub fn largest(processes: &mut [Process], count: usize) -> &[Process] {
-    processes.sort_unstable_by_key(|process| (Reverse(process.memory), process.pid));
+    processes.sort_unstable_by_key(|process| (Reverse(process.size()), process.pid));
     processes.get(..count).unwrap_or(processes)
 }
 
-/// The `count` largest of those whose process IDs `procs` lists (`cgroup.procs`), the largest first.
+/// The `count` largest of those whose process IDs are in the `lists` (`cgroup.procs`), the largest first.
 ///
 /// For PID 1 while memory is short: whatever a helper would take of it could be what makes the kernel kill. Keeps no
-/// more than `count`, and looks at no more after `limits.time` or `limits.processes`.
-pub fn largest_listed(root: &Path, procs: &Path, count: usize, limits: Limits) -> Vec<Process> {
+/// more than `count`, looks at no more than `limits.processes`, and at no more after `limits.time` once it has `count`.
+pub fn largest_listed(root: &Path, lists: &[PathBuf], count: usize, limits: Limits) -> Vec<Process> {
     let started = Instant::now();
     let mut largest: Vec<Process> = Vec::with_capacity(count + 1);
     let mut seen = 0;
-    let Some(page) = page_size() else { return largest };
-    let _ = for_each_number(procs, &mut |pid| {
+    let Some(page) = page_size().filter(|_| is_ours(root)) else { return largest };
+    let mut look_at = |pid| {
         seen += 1;
-        if seen > limits.processes || started.elapsed() >= limits.time {
+        // A machine that is slow just now is no reason to name nobody.
+        let is_late = largest.len() >= count && started.elapsed() >= limits.time;
+        if seen > limits.processes || is_late {
             return ControlFlow::Break(());
         }
         if !limits.exclude.contains(&pid)
-            && let Some(process) = read_process(&root.join(format!("proc/{pid}")), page)
+            && let Ok(Some(process)) = read_process(&root.join(format!("proc/{pid}")), page, limits.closely)
         {
-            let place = largest.partition_point(|other| other.memory >= process.memory);
+            let place = largest.partition_point(|other| other.size() >= process.size());
             largest.insert(place, process);
             largest.truncate(count);
         }
         ControlFlow::Continue(())
-    });
+    };
+    for list in lists {
+        let _ = for_each_number(list, &mut look_at);
+    }
     largest
 }
 
 /// What a process calls itself; `None` if it is gone. A zombie has a name until it is reaped: look with
 /// `WNOWAIT`, ask for the name, then reap.
 pub fn name_of(root: &Path, pid: i32) -> Option<ShortName> {
+    if !is_ours(root) {
+        return None;
+    }
     read_bytes(&root.join(format!("proc/{pid}/comm")), |raw| {
         Some(ShortName::new(raw.strip_suffix(b"\n").unwrap_or(raw)))
     })
 }
 
+/// What a process calls itself and who its parent is (0 for one outside of the PID namespace); `None` if it is gone.
+pub fn name_and_parent(root: &Path, pid: i32) -> Option<(ShortName, i32)> {
+    let stat = read_stat(root, pid)?;
+    Some((stat.name, stat.ppid))
+}
+
+/// Whether a process that has ended, and is not reaped yet, had waited for children of its own: their page faults are
+/// counted with it then, and nothing runs without one. `None` where that cannot be read.
+pub fn has_waited(root: &Path, pid: i32) -> Option<bool> {
+    Some(read_stat(root, pid)?.faults_of_children > 0)
+}
+
+fn read_stat(root: &Path, pid: i32) -> Option<Stat> {
+    if !is_ours(root) {
+        return None;
+    }
+    read_bytes(&root.join(format!("proc/{pid}/stat")), parse_stat)
+}
+
 /// Whether a process is about to end: SIGKILL is on its way to it, or it gives its memory back already. `None` if it is
 /// gone, or /proc, and where its first thread has ended by itself: others may go on, and that does not tell.
 pub fn is_ending(root: &Path, pid: i32) -> Option<bool> {
-    let stat = read_bytes(&root.join(format!("proc/{pid}/stat")), parse_stat)?;
+    let stat = read_stat(root, pid)?;
     let has_ended = matches!(stat.state, 'Z' | 'X');
     match has_ended {
         false => Some(stat.is_ending()),
@@ -153,29 +225,51 @@ pub fn is_ending(root: &Path, pid: i32) -> Option<bool> {
     }
 }
 
-fn read_process(directory: &Path, page: u64) -> Option<Process> {
-    let stat = read_bytes(&directory.join("stat"), parse_stat)?;
+/// Nothing can be read of a process.
+struct Unreadable;
+
+/// `Ok(None)` for a kernel thread.
+fn read_process(directory: &Path, page: u64, closely: bool) -> Result<Option<Process>, Unreadable> {
+    let stat = read_bytes(&directory.join("stat"), parse_stat).ok_or(Unreadable)?;
     if stat.flags & PF_KTHREAD != 0 {
-        return None;
+        return Ok(None);
     }
+    let status = match stat.state {
+        'Z' | 'X' => Status::default(),
+        _ if closely => status::read(directory, stat.threads),
+        _ => Status::default(),
+    };
     let wait_channel = match stat.state {
         'R' | 'Z' | 'X' => None,
         _ => read_text(&directory.join("wchan"), parse_wait_channel),
     };
+    // Who waits for signals has taken those that it waits for out of what it blocks, so "default" would be wrong.
+    let may_wait_for_it = match (stat.state, &wait_channel) {
+        ('R', _) => false,
+        (_, Some(channel)) => channel.as_str().contains("sigtimedwait"),
+        (_, None) => true,
+    };
+    let sigterm = status.sigterm.filter(|what| *what != Disposition::Default || !may_wait_for_it);
     // `stat` has the figure too, but a rough one: on a machine of many CPUs it can be off by many megabytes, since the
     // kernel does not add up there what each CPU has counted for itself.
     let resident_pages = read_text(&directory.join("statm"), parse_statm).unwrap_or(stat.resident_pages);
-    Some(Process {
+    Ok(Some(Process {
         pid: stat.pid,
         ppid: stat.ppid,
         name: stat.name,
         state: stat.state,
         wait_channel,
         memory: resident_pages.saturating_mul(page),
+        swap: status.swap,
         threads: stat.threads,
+        sigterm,
+        age: time_since_boot().checked_sub(Duration::from_millis(stat.began.saturating_mul(TICK_MS))),
         is_ending: stat.is_ending(),
-    })
+    }))
 }
+
+/// A clock tick as /proc counts them: USER_HZ is 100 on all that epitaph runs on.
+const TICK_MS: u64 = 10;
 
 /// The flag of a kernel thread in field 9 of `stat` (include/linux/sched.h).
 const PF_KTHREAD: u64 = 0x0020_0000;
@@ -193,7 +287,11 @@ struct Stat {
     state: char,
     ppid: i32,
     flags: u64,
+    /// page faults of the children that it has waited for
+    faults_of_children: u64,
     threads: u32,
+    /// clock ticks since the machine's boot
+    began: u64,
     resident_pages: u64,
     /// signals that wait for the first thread, 1 to 31, signal n being bit n - 1
     pending: u64,
@@ -218,10 +316,14 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
     let state = fields.next()?.chars().next()?; // 3
     let ppid = fields.next()?.parse().ok()?; // 4
     let flags = fields.nth(4)?.parse().ok()?; // 9
-    let threads = fields.nth(10)?.parse().ok()?; // 20
-    let resident_pages = fields.nth(3)?.parse().ok()?; // 24
+    let minor: u64 = fields.nth(1)?.parse().ok()?; // 11
+    let major: u64 = fields.nth(1)?.parse().ok()?; // 13
+    let threads = fields.nth(6)?.parse().ok()?; // 20
+    let began = fields.nth(1)?.parse().ok()?; // 22
+    let resident_pages = fields.nth(1)?.parse().ok()?; // 24
     let pending = fields.nth(6)?.parse().ok()?; // 31
-    Some(Stat { pid, name, state, ppid, flags, threads, resident_pages, pending })
+    let faults_of_children = minor.saturating_add(major);
+    Some(Stat { pid, name, state, ppid, flags, faults_of_children, threads, began, resident_pages, pending })
 }
 
 /// The second number: resident pages.

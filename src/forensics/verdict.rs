@@ -104,7 +104,7 @@ pub(super) fn decide(facts: &Facts) -> Verdict {
 /// What a shell makes of a child that SIGKILL ended.
 pub(super) const KILLED_CODE: i32 = 128 + libc::SIGKILL;
 
-const FAULTS: [i32; 7] =
+pub(super) const FAULTS: [i32; 7] =
     [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT, libc::SIGSYS, libc::SIGTRAP];
 
 /// How far memory was used and the limit, both in bytes, if that is 95 % or more.

@@ -1,7 +1,7 @@
 //! The sentence beside a verdict.
 
 use super::facts::{Drained, Facts, Outcome, SPARED};
-use super::verdict::{KILLED_CODE, Verdict, near_limit};
+use super::verdict::{FAULTS, KILLED_CODE, Verdict, near_limit};
 use std::fmt::{self, Write};
 use std::time::Duration;
 
@@ -31,11 +31,13 @@ fn write(to: &mut Sentence, verdict: Verdict, facts: &Facts) -> fmt::Result {
             }
             // A kill of another process in that time and a SIGKILL from elsewhere would look the same.
             let earliest = facts.kills.and_then(|kills| kills.earliest);
-            if let Some(earliest) = earliest.filter(|earliest| *earliest >= SPARED) {
+            if let Some(earliest) = earliest.filter(|earliest| *earliest >= SPARED && !facts.is_alone) {
                 write!(to, ", last within {} of the end", Span(earliest))?;
             }
             after_stop(to, facts, ", ")?;
-            return peak(to, facts);
+            peak(to, facts)?;
+            shared(to, facts)?;
+            return left_behind(to, facts);
         }
         Verdict::KillAfter => {
             let limit = Span(facts.kill_after.map(|kill| kill.after).unwrap_or_default());
@@ -74,7 +76,9 @@ fn write(to: &mut Sentence, verdict: Verdict, facts: &Facts) -> fmt::Result {
             }
             write!(to, "; {} then ", whom(facts))?;
             ending(to, facts)?;
-            return peak(to, facts);
+            peak(to, facts)?;
+            shared(to, facts)?;
+            return left_behind(to, facts);
         }
         Verdict::OomSuspected => {
             subject(to, facts)?;
@@ -83,11 +87,14 @@ fn write(to: &mut Sentence, verdict: Verdict, facts: &Facts) -> fmt::Result {
                 write!(to, ", with memory near its limit ({} used of {})", Size(used), Size(limit))?;
             }
             if facts.kills.is_none() {
-                return write!(to, "; no OOM kill counter is readable that could tell whether it was memory");
+                write!(to, "; no OOM kill counter is readable that could tell whether it was memory")?;
+                shared(to, facts)?;
+                return left_behind(to, facts);
             }
         }
         Verdict::Killed => {
             write!(to, "SIGKILL ended {} after {}", whom(facts), Span(facts.runtime))?;
+            not_by_the_engine(to, facts)?;
             refused(to, facts)?;
             held(to, facts)?;
         }
@@ -107,6 +114,7 @@ fn write(to: &mut Sentence, verdict: Verdict, facts: &Facts) -> fmt::Result {
             subject(to, facts)?;
             ending(to, facts)?;
             after_stop(to, facts, ", ")?;
+            how_it_stopped(to, facts)?;
         }
         Verdict::Ok | Verdict::Failed | Verdict::Crashed | Verdict::Signaled => {
             subject(to, facts)?;
@@ -118,7 +126,52 @@ fn write(to: &mut Sentence, verdict: Verdict, facts: &Facts) -> fmt::Result {
             }
         }
     }
-    other_kills(to, verdict, facts)
+    other_kills(to, verdict, facts)?;
+    if verdict != Verdict::Ok {
+        scarce_processes(to, facts)?;
+    }
+    if !matches!(verdict, Verdict::Ok | Verdict::Stopped) {
+        shared(to, facts)?;
+    }
+    left_behind(to, facts)
+}
+
+/// Who sent a SIGKILL is not known, but who did not.
+fn not_by_the_engine(to: &mut Sentence, facts: &Facts) -> fmt::Result {
+    if !facts.is_pid_1 {
+        return Ok(());
+    }
+    write!(to, "; PID 1 (epitaph) got none, as it does from docker stop, docker kill and ECS: ")?;
+    write!(to, "this one was sent to this process")
+}
+
+/// A stop that ended in another way than a stop does.
+fn how_it_stopped(to: &mut Sentence, facts: &Facts) -> fmt::Result {
+    let Some(stop) = facts.stop else { return Ok(()) };
+    match facts.outcome {
+        // Programs end so that handle the signal and then tell of it.
+        Outcome::Exited(code) if USUAL_CODES.contains(&code) || code == 128 + stop.signal.number => Ok(()),
+        Outcome::Exited(KILLED_CODE) | Outcome::StillRuns => Ok(()),
+        Outcome::Exited(_) => write!(to, "; so it failed while it stopped"),
+        Outcome::Signaled(signal) if signal.number == libc::SIGKILL => not_by_the_engine(to, facts),
+        Outcome::Signaled(signal) if FAULTS.contains(&signal.number) => {
+            write!(to, "; so it crashed while it stopped")
+        }
+        Outcome::Signaled(_) => Ok(()),
+    }
+}
+
+/// 0, and 128 and the number of SIGHUP, SIGINT, SIGQUIT and SIGTERM.
+const USUAL_CODES: [i32; 5] = [0, 129, 130, 131, 143];
+
+/// The program was not all that ran: a wrapper that has started the real one, and did not wait for it.
+fn left_behind(to: &mut Sentence, facts: &Facts) -> fmt::Result {
+    let Some(left) = facts.left.filter(|_| facts.outcome != Outcome::StillRuns) else { return Ok(()) };
+    let (pid, name) = (left.largest.0, Word(left.largest.1));
+    match left.count {
+        1 => write!(to, "; it left {name} (pid {pid}) running"),
+        count => write!(to, "; it left {count} processes running, the largest {name} (pid {pid})"),
+    }
 }
 
 /// Where the verdict itself is not about an OOM kill: what the counter says, if that matters.
@@ -228,6 +281,34 @@ fn peak(to: &mut Sentence, facts: &Facts) -> fmt::Result {
         (None, Some(limit)) => write!(to, "; the limit is {}", Size(limit)),
         (None, None) => Ok(()),
     }
+}
+
+/// A process that could not be started, for which programs have many words.
+fn scarce_processes(to: &mut Sentence, facts: &Facts) -> fmt::Result {
+    let Some(hits) = facts.pids.and_then(|pids| pids.limit_hits).filter(|hits| *hits > 0) else {
+        return Ok(());
+    };
+    write!(to, "; starting a process or thread failed ")?;
+    match hits {
+        1 => write!(to, "once")?,
+        hits => write!(to, "{hits} times")?,
+    }
+    write!(to, ": the limit of processes")?;
+    match facts.pids.and_then(|pids| pids.limit) {
+        Some(limit) => write!(to, " is {limit}"),
+        None => write!(to, " was hit"),
+    }
+}
+
+/// A tmpfs that has filled up: no process shows that memory as its own, and the end of a process does not free it.
+fn shared(to: &mut Sentence, facts: &Facts) -> fmt::Result {
+    let Some((shared, limit)) = facts.after.and_then(|after| after.shmem.zip(after.limit)) else {
+        return Ok(());
+    };
+    if shared < limit / 2 || shared == 0 {
+        return Ok(());
+    }
+    write!(to, "; {} of the limit of {} is shared memory (tmpfs, /dev/shm)", Size(shared), Size(limit))
 }
 
 /// A sentence that grows to [`LONGEST`] bytes and no further.

@@ -135,7 +135,12 @@ impl Walk<'_> {
             // As a number of at most 15 digits it is exact enough, and what is none is not told.
             let milli = (number * 1000.0).round();
             if (0.0..1e15).contains(&milli) {
-                self.keep_as(key, &format!("{milli:.0}"));
+                #[allow(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "in the range of u64"
+                )]
+                self.keep_as(key, &(milli as u64).to_string());
             }
         }
     }

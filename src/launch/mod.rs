@@ -43,6 +43,11 @@ pub struct Inherited {
 }
 
 impl Inherited {
+    /// Whether SIGCHLD was ignored, and so is in the program.
+    pub fn ignores_sigchld(&self) -> bool {
+        self.ignores_sigchld
+    }
+
     /// Blocks every signal, and remembers how things stood before. `mask` is how they did if they are blocked
     /// already: bit n-1 for signal n.
     ///

@@ -6,10 +6,10 @@ use super::core::stop::{Delivery, Told};
 use super::core::{Action, Core, Event, Sender};
 use super::helper::{self, Uplinks};
 use super::journal::Queue;
-use super::memory::{MemoryReader, memory_value};
+use super::memory::{MemoryReader, memory_value, pids_value};
 use super::stats::Statistics;
 use super::{late, table};
-use crate::forensics::{Memory, Process};
+use crate::forensics::{Memory, Pids, Process, name_and_parent};
 use crate::identity::StoppedBy;
 use crate::launch::NotStarted;
 use crate::options::{Options, RecordFormat, Signal, Target};
@@ -42,6 +42,12 @@ pub struct Hands {
     pub started: Instant,
     /// what it has used, once it was reaped
     pub usage: Option<Usage>,
+    /// whether it has dumped core
+    pub core_dumped: bool,
+    /// whether it had waited for children of its own; known where SIGKILL has ended it
+    pub has_waited: Option<bool>,
+    /// whether it was started with SIGCHLD ignored: then the kernel reaps its children, and it waits for none
+    pub ignores_children: bool,
     /// why it could not be executed
     pub not_started: Option<NotStarted>,
     /// who stopped the task
@@ -71,6 +77,9 @@ impl Hands {
             program_name: name.unwrap_or_default(),
             started: Instant::now(),
             usage: None,
+            core_dumped: false,
+            has_waited: None,
+            ignores_children: false,
             not_started: None,
             stopped_by: None,
             stats: None,
@@ -173,7 +182,8 @@ impl Hands {
             return;
         }
         let helpers: Vec<i32> = core.helpers.pids().collect();
-        for process in table::living_of_container(Path::new("/"), own, &helpers, TABLE_ALONE).0 {
+        let table = table::of_container(Path::new("/"), own, &helpers, TABLE_ALONE, false);
+        for process in table.processes.iter().filter(|process| process.is_alive()) {
             let _ = sys::kill(Pid::from_raw(process.pid), signal.number());
         }
     }
@@ -221,6 +231,10 @@ impl Hands {
         fields.push(("sender", Value::from(sender)));
         if let Sender::Inside(pid) = told.arrival.sender {
             fields.push(("sender_pid", Value::from(i64::from(pid))));
+            if let Some((name, parent)) = name_and_parent(Path::new("/"), pid) {
+                fields.push(("sender_name", Value::from(name.as_str())));
+                fields.push(("sender_ppid", Value::from(i64::from(parent))));
+            }
         }
         match told.delivery {
             Delivery::Forwarded => {}
@@ -243,10 +257,13 @@ impl Hands {
         let mut others: Vec<i32> = core.helpers.pids().collect();
         let (pid, format, identity) = (self.program_pid, self.format, &self.identity);
         let has_journal = self.journal.is_some();
+        let (memory, task_limit) = (self.memory.as_ref(), self.identity.task_memory_limit());
+        let pids = self.scarce_pids();
         Some(helper::start_with_uplink(Purpose::Record, TABLE.1, &mut self.uplinks, |mut uplink| {
             others.push(table::own_pid());
-            let (processes, _) = table::of_container(Path::new("/"), init, &others, TABLE.0);
-            let fields = stuck_fields(late, &processes);
+            let table = table::of_container(Path::new("/"), init, &others, TABLE.0, true);
+            let memory = memory.map(|memory| memory.since_start(task_limit));
+            let fields = stuck_fields(late, memory, pids, &table.processes);
             let record = Record { kind: Kind::Stuck, time: SystemTime::now(), pid, fields };
             let frames = record.frames(format, has_journal, identity);
             u8::from(std::io::Write::write_all(&mut uplink, &frames).is_err())
@@ -255,13 +272,14 @@ impl Hands {
 
     /// The same where no helper can be started: the largest of the cgroup, or some of the table.
     fn record_stuck_alone(&mut self, late: Option<Duration>) -> Option<Event> {
-        let listed = self.memory.as_ref().map(|memory| memory.largest(LARGEST)).unwrap_or_default();
+        let listed = self.memory.as_ref().map(|memory| memory.largest(LARGEST, true)).unwrap_or_default();
         let processes = if listed.is_empty() {
-            table::of_container(Path::new("/"), table::own_pid(), &[], TABLE_ALONE).0
+            table::of_container(Path::new("/"), table::own_pid(), &[], TABLE_ALONE, true).processes
         } else {
             listed
         };
-        self.write(Kind::Stuck, stuck_fields(late, &processes))
+        let memory = self.memory_since_start();
+        self.write(Kind::Stuck, stuck_fields(late, memory, self.scarce_pids(), &processes))
     }
 
     fn record_kill(&mut self, new: u64, victim: Option<Victim>) -> Option<Event> {
@@ -280,13 +298,21 @@ impl Hands {
     fn record_pressure(&mut self) -> Option<Event> {
         let memory = self.memory_since_start()?;
         // Not in a helper: in a cgroup that is full, the memory of a fork can be what makes the kernel kill.
-        let processes = self.memory.as_ref()?.largest(LARGEST);
-        let fields = vec![("memory", memory_value(&memory)), ("processes", table::value(&processes))];
+        let processes = self.memory.as_ref()?.largest(LARGEST, memory.swap.is_some_and(|swap| swap > 0));
+        let mut fields = vec![("memory", memory_value(&memory))];
+        fields.extend(self.scarce_pids().map(|pids| ("pids", pids_value(&pids))));
+        fields.extend(processes_field(&processes));
         self.write(Kind::MemoryPressure, fields)
     }
 
     fn memory_since_start(&self) -> Option<Memory> {
         Some(self.memory.as_ref()?.since_start(self.identity.task_memory_limit()))
+    }
+
+    /// The limit of processes, where it was hit.
+    fn scarce_pids(&self) -> Option<Pids> {
+        let pids = self.memory.as_ref().map(MemoryReader::pids);
+        pids.filter(|pids| pids.limit_hits.is_some_and(|hits| hits > 0))
     }
 
     /// Writes what was used since the last such record.
@@ -350,11 +376,23 @@ pub fn milliseconds(duration: Duration) -> Value {
     Value::from(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }
 
-fn stuck_fields(late: Option<Duration>, processes: &[Process]) -> Vec<(&'static str, Value)> {
+fn stuck_fields(
+    late: Option<Duration>,
+    memory: Option<Memory>,
+    pids: Option<Pids>,
+    processes: &[Process],
+) -> Vec<(&'static str, Value)> {
     let mut fields = Vec::new();
     if let Some(late) = late {
         fields.push(("late_ms", milliseconds(late)));
     }
-    fields.push(("processes", table::value(processes)));
+    fields.extend(memory.map(|memory| ("memory", memory_value(&memory))));
+    fields.extend(pids.map(|pids| ("pids", pids_value(&pids))));
+    fields.extend(processes_field(processes));
     fields
+}
+
+/// The program runs at least, so where nobody was seen it is not known who is there.
+fn processes_field(processes: &[Process]) -> Option<(&'static str, Value)> {
+    (!processes.is_empty()).then(|| ("processes", table::value(processes)))
 }

@@ -6,9 +6,10 @@ use super::core::kills::{Counted, Kills};
 use super::core::stop::Other;
 use super::core::{Child, Core, Ending, Event, Over, Sender};
 use super::drain::Evidence;
-use super::memory::{MemoryReader, memory_value};
+use super::memory::{MemoryReader, counters_of, memory_value, pids_value};
+use super::table::Left;
 use super::{Supervisor, isolate, late, table};
-use crate::forensics::{self, Counters, Facts, Judgement, Memory, Outcome, Verdict, judge};
+use crate::forensics::{self, Facts, Judgement, Memory, Outcome, Pids, Verdict, judge};
 use crate::identity::{System, local};
 use crate::launch::NotStarted;
 use crate::options::Signal;
@@ -177,7 +178,7 @@ fn read_memory(supervisor: &mut Supervisor, at: Instant) -> Option<Memory> {
     // If the child has ended before it became the program, that has not been done yet.
     supervisor.confirm_memory(at);
     let memory = supervisor.hands.memory.as_ref().map(MemoryReader::read)?;
-    let counters = Counters { oom_kills: memory.oom_kills, limit_hits: memory.limit_hits };
+    let counters = counters_of(&memory);
     supervisor.handle(at, Event::Counted(Counted { counters, watch_is_gone: false }));
     Some(memory)
 }
@@ -238,9 +239,11 @@ fn exit_fields(
     evidence: &Evidence,
 ) -> Vec<(&'static str, Value)> {
     let (core, hands) = (&supervisor.core, &supervisor.hands);
+    let left = look_around(supervisor);
+    let pids = hands.memory.as_ref().map(MemoryReader::pids);
     let judgement = match &hands.not_started {
         Some(failure) => Judgement { verdict: Verdict::NotStarted, why: failure.why.clone() },
-        None => judge_end(supervisor, over, at, evidence),
+        None => judge_end(supervisor, over, at, evidence, pids, &left),
     };
     let since = |moment: Instant| milliseconds(at.saturating_duration_since(moment));
     let mut exit = vec![("code", Value::from(u64::from(code)))];
@@ -248,6 +251,9 @@ fn exit_fields(
         && let Some(signal) = Signal::new(number)
     {
         exit.push(("signal", Value::from(signal.to_string())));
+    }
+    if hands.core_dumped {
+        exit.push(("core_dumped", Value::Flag(true)));
     }
     let is_oom = judgement.verdict == Verdict::OomKilled;
     let trend = hands.stats.as_ref().filter(|_| is_oom).and_then(|stats| stats.trend().value());
@@ -280,39 +286,53 @@ fn exit_fields(
         exit.push(("drain_ms", milliseconds(drain.took())));
     }
     exit.extend(trend.map(|trend| ("memory_trend", trend)));
-    add_left(supervisor, &mut exit);
+    add_left(supervisor, &left, &mut exit);
     let mut fields = vec![("exit", Value::Object(exit))];
     if let Some((memory, reader)) = evidence.memory.zip(hands.memory.as_ref()) {
         let memory = memory.since(&reader.before()).limited_to(hands.identity.task_memory_limit());
         fields.push(("memory", memory_value(&memory)));
     }
+    fields.extend(pids.filter(|pids| *pids != Pids::default()).map(|pids| ("pids", pids_value(&pids))));
     fields
 }
 
-/// Who is still there, and what was lost.
+/// Who is still there.
 ///
 /// Where nobody is left the process table need not be read. As PID 1 that is who ends with us, those too that came into
 /// the namespace from outside; as a subreaper our children, among whom all orphans are by now.
-fn add_left(supervisor: &Supervisor, exit: &mut Vec<(&'static str, Value)>) {
+fn look_around(supervisor: &Supervisor) -> Left {
     let own = table::own_pid();
-    let anybody = if own == 1 { sys::is_anybody_else_here() } else { sys::has_children() };
+    let is_anybody = if own == 1 { sys::is_anybody_else_here() } else { sys::has_children() };
+    if !is_anybody {
+        return Left::nobody();
+    }
     let helpers: Vec<i32> = supervisor.core.helpers.pids().collect();
-    let (left, count) = if anybody {
-        table::living_of_container(Path::new("/"), own, &helpers, LOOK_AROUND)
-    } else {
-        (Vec::new(), Some(0))
-    };
-    if let Some(count) = count.filter(|_| supervisor.setup.adopts) {
-        exit.push(("left", Value::from(count as u64)));
+    Left::of(table::of_container(Path::new("/"), own, &helpers, LOOK_AROUND, false))
+}
+
+/// Who is still there, and what was lost.
+fn add_left(supervisor: &Supervisor, left: &Left, exit: &mut Vec<(&'static str, Value)>) {
+    let counts = [("left", left.living), ("left_zombies", left.others.filter(|others| *others > 0))];
+    for (key, count) in counts {
+        if let Some(count) = count.filter(|_| supervisor.setup.adopts) {
+            exit.push((key, Value::from(count as u64)));
+        }
     }
     let lost = stderr().lost_so_far() + supervisor.core.helpers.lost() + supervisor.core.journal.lost();
     exit.push(("records_lost", Value::from(lost)));
-    if !left.is_empty() {
-        exit.push(("left_processes", table::value(&left)));
+    if !left.processes.is_empty() {
+        exit.push(("left_processes", table::value_with_age(&left.processes)));
     }
 }
 
-fn judge_end(supervisor: &Supervisor, over: Over, at: Instant, evidence: &Evidence) -> Judgement {
+fn judge_end(
+    supervisor: &Supervisor,
+    over: Over,
+    at: Instant,
+    evidence: &Evidence,
+    pids: Option<Pids>,
+    left: &Left,
+) -> Judgement {
     let (core, hands) = (&supervisor.core, &supervisor.hands);
     let task_limit = hands.identity.task_memory_limit();
     let victim = evidence.victim.as_ref();
@@ -340,6 +360,7 @@ fn judge_end(supervisor: &Supervisor, over: Over, at: Instant, evidence: &Eviden
             took: drain.took(),
             complete: drain.is_complete(),
         }),
+        pids,
         kills: evidence.kills,
         victim: victim.map(|victim| forensics::Victim {
             pid: victim.pid,
@@ -348,6 +369,15 @@ fn judge_end(supervisor: &Supervisor, over: Over, at: Instant, evidence: &Eviden
             } else {
                 victim.name.as_ref().map(|name| name.as_str())
             },
+        }),
+        is_alone: hands.has_waited == Some(false)
+            && !hands.ignores_children
+            && core.reaped() == 0
+            && (left.living, left.others) == (Some(0), Some(0)),
+        is_pid_1: table::own_pid() == 1,
+        left: left.behind().map(|(count, largest)| forensics::LeftBehind {
+            count,
+            largest: (largest.pid, largest.name.as_str()),
         }),
     })
 }

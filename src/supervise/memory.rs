@@ -1,7 +1,7 @@
 //! Reads the memory cgroup of the container. Decides nothing.
 
 use super::core::kills::{Baseline, Counted};
-use crate::forensics::{Counters, Memory, MemoryCgroup, Process, Watch, largest_listed};
+use crate::forensics::{Counters, Memory, MemoryCgroup, Pids, Process, Watch, largest_listed};
 use crate::forensics::{Limits, ShortName, is_ending, name_of};
 use crate::record::Value;
 use nix::unistd::getpid;
@@ -12,6 +12,9 @@ use std::time::Duration;
 /// How long PID 1 itself may look for the largest processes.
 const LARGEST_TIME: Duration = Duration::from_millis(20);
 
+/// In how many cgroups below the container's own it looks for processes: those of containers within the container.
+const MOST_BELOW: usize = 32;
+
 /// The memory cgroup, and the state in it before the program.
 #[derive(Debug)]
 pub struct MemoryReader {
@@ -20,6 +23,7 @@ pub struct MemoryReader {
     /// whether that is certainly ours
     is_certain: bool,
     before: Memory,
+    pids_hits_before: Option<u64>,
     watch: Option<Watch>,
 }
 
@@ -47,7 +51,9 @@ impl MemoryReader {
 
     fn of(root: &Path, cgroup: MemoryCgroup, before: Memory) -> MemoryReader {
         let watch = cgroup.watch();
-        MemoryReader { root: root.to_owned(), cgroup, is_certain: false, before, watch }
+        // Before the program, which may meet that limit in its first millisecond.
+        let pids_hits_before = cgroup.pids_hits();
+        MemoryReader { root: root.to_owned(), cgroup, is_certain: false, before, pids_hits_before, watch }
     }
 
     /// Makes sure of the cgroup, when nobody waits for us any more. `false` where it is another's: then only
@@ -75,7 +81,7 @@ impl MemoryReader {
     /// The baseline for who counts the kills.
     pub fn baseline(&self) -> Baseline {
         Baseline {
-            counters: Counters { oom_kills: self.before.oom_kills, limit_hits: self.before.limit_hits },
+            counters: counters_of(&self.before),
             watched: self.watch.is_some(),
             // As long as it is not certain whose cgroup it is, a limit is likely.
             limited: !self.is_certain || self.before.limit.is_some(),
@@ -111,10 +117,10 @@ impl MemoryReader {
     }
 
     /// The `count` largest processes of the container but ourselves.
-    pub fn largest(&self, count: usize) -> Vec<Process> {
+    pub fn largest(&self, count: usize, closely: bool) -> Vec<Process> {
         let own = [getpid().as_raw()];
-        let limits = Limits { processes: 1000, time: LARGEST_TIME, exclude: &own };
-        largest_listed(&self.root, &self.cgroup.procs_path(), count, limits)
+        let limits = Limits { processes: 1000, time: LARGEST_TIME, exclude: &own, closely };
+        largest_listed(&self.root, &self.cgroup.procs_paths(MOST_BELOW), count, limits)
     }
 
     /// The state before the program's start.
@@ -124,13 +130,29 @@ impl MemoryReader {
 
     /// The state now, the counters as the kernel has them.
     pub fn read(&self) -> Memory {
-        self.cgroup.read()
+        self.cgroup.read_whole()
+    }
+
+    /// The limit of processes, its hits since the start.
+    pub fn pids(&self) -> Pids {
+        self.cgroup.pids().since(self.pids_hits_before)
     }
 
     /// The state now, the counters since the start, the limit no larger than the task's.
     pub fn since_start(&self, task_limit: Option<u64>) -> Memory {
-        self.cgroup.read().since(&self.before).limited_to(task_limit)
+        self.cgroup.read_whole().since(&self.before).limited_to(task_limit)
     }
+}
+
+/// `pids` as it stands in a record. What is not known is left out.
+pub fn pids_value(pids: &Pids) -> Value {
+    let keys = [("limit", pids.limit), ("peak", pids.peak), ("limit_hits", pids.limit_hits)];
+    Value::Object(keys.into_iter().filter_map(|(key, value)| Some((key, Value::from(value?)))).collect())
+}
+
+/// The counters in a reading.
+pub fn counters_of(memory: &Memory) -> Counters {
+    Counters { oom_kills: memory.oom_kills, limit_hits: memory.limit_hits, high_hits: memory.high_hits }
 }
 
 /// `memory` as it stands in a record. What is not known is left out.
@@ -141,6 +163,11 @@ pub fn memory_value(memory: &Memory) -> Value {
         ("peak", memory.peak),
         ("oom_kills", memory.oom_kills),
         ("limit_hits", memory.limit_hits),
+        ("high_hits", memory.high_hits.filter(|hits| *hits > 0)),
+        ("anon", memory.anon),
+        ("file", memory.file),
+        ("shmem", memory.shmem),
+        ("swap", memory.swap.filter(|swap| *swap > 0)),
     ];
     let mut fields = vec![("cgroup", Value::from(u64::from(memory.cgroup)))];
     fields.extend(keys.into_iter().filter_map(|(key, value)| Some((key, Value::from(value?)))));

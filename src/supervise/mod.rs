@@ -29,6 +29,7 @@ use self::signals::Batch;
 use self::spawn::Setup;
 use self::stats::Statistics;
 use self::wait::{Ears, Heard, Sources};
+use crate::forensics::has_waited;
 use crate::identity::run::Run;
 use crate::identity::{StoppedBy, System, local};
 use crate::launch::{Inherited, NotStarted};
@@ -51,6 +52,7 @@ pub fn run(options: &Options, inherited: &Inherited, format: RecordFormat) -> u8
     let setup = spawn::prepare(options);
     // The process ends after it, and the kernel takes everything back faster than we could give it.
     let mut supervisor = ManuallyDrop::new(Supervisor::new(options, format, setup));
+    supervisor.hands.ignores_children = inherited.ignores_sigchld();
     if options.mode == Mode::Pause {
         supervisor.enter_supervision();
         if options.close_fds {
@@ -218,6 +220,9 @@ impl Supervisor {
     fn reap(&mut self, killed: Option<Pid>, now: Instant) -> bool {
         // Once it is reaped it has no name any more.
         let named = killed.and_then(|pid| Some((pid, self.hands.memory.as_ref()?.name_of(pid.as_raw())?)));
+        if let Some(program) = killed.filter(|killed| Some(*killed) == self.hands.program) {
+            self.hands.has_waited = has_waited(Path::new("/"), program.as_raw());
+        }
         let mut reaped = 0;
         // What a process has used is worth knowing of the program alone, and costs time with each of a storm of
         // orphans. Should the program end in the middle of one, its usage is not known.
@@ -228,6 +233,7 @@ impl Supervisor {
             if is_program {
                 self.hands.program = None;
                 self.hands.usage = ended.usage;
+                self.hands.core_dumped = ended.status.core_dumped();
             }
             // What it has sent before its end.
             self.close_uplink(now, child.pid);

@@ -51,6 +51,10 @@ fn judged(
         expiry: None,
         drained: None,
         victim: None,
+        pids: None,
+        is_alone: false,
+        is_pid_1: false,
+        left: None,
     });
     (judgement.verdict, judgement.why)
 }
@@ -183,4 +187,25 @@ fn a_real_bind_mount() {
     let tree = Tree::new().file("proc/self/cgroup", membership).file("proc/self/mountinfo", mounts);
     let tree = tree.link(point.trim_start_matches('/'), &cgroup.path);
     assert_eq!(MemoryCgroup::find(tree.path(), &tree.membership()).unwrap().read().limit, Some(24 * MIB));
+}
+
+#[test]
+fn a_real_tmpfs_that_fills_up() {
+    let Some(cgroup) = require("a memory cgroup", RealCgroup::with_limit(24 * MIB)) else { return };
+    let mut waiting = cgroup.sleeper();
+    let (_tree, found) = found_by(waiting.id());
+    let found = found.unwrap();
+    let before = found.read_whole();
+    // A machine of the tests has no /dev/shm, and its /dev is a tmpfs as well.
+    let shm = std::path::Path::new("/dev/shm");
+    let file =
+        tempfile::NamedTempFile::new_in(if shm.is_dir() { shm } else { shm.parent().unwrap() }).unwrap();
+    let fill = format!("dd if=/dev/zero of={} bs=1M count=16 2>/dev/null", file.path().display());
+    assert!(cgroup.shell(&fill).wait().unwrap().success());
+    let after = found.read_whole();
+    let shared = after.shmem.unwrap() - before.shmem.unwrap();
+    assert!((15 * MIB..18 * MIB).contains(&shared), "{after:?}");
+    assert!(after.file >= after.shmem && after.anon.is_some() && after.anon < Some(8 * MIB), "{after:?}");
+    waiting.kill().unwrap();
+    waiting.wait().unwrap();
 }

@@ -184,7 +184,7 @@ impl Life {
     }
 
     fn counters(&self) -> Counters {
-        Counters { oom_kills: Some(self.world.counter), limit_hits: Some(0) }
+        Counters { oom_kills: Some(self.world.counter), limit_hits: Some(0), high_hits: None }
     }
 
     fn act(&mut self, act: Act, acts: &mut VecDeque<(u64, Act)>) {
@@ -374,7 +374,7 @@ impl Life {
                 None
             }
             Action::RecordLifetime { .. } => {
-                if std::mem::replace(&mut self.expired, Some(now)).is_some() {
+                if self.expired.replace(now).is_some() {
                     self.wrong.push("the life time was over twice".to_owned());
                 }
                 self.line()
@@ -594,6 +594,10 @@ impl Life {
             before: None,
             after: None,
             kills,
+            pids: None,
+            is_alone: false,
+            is_pid_1: true,
+            left: None,
             held: self.core.stops.held().map(|held| Held {
                 signal: named(held.sent.number()),
                 time: since(held.arrival.at),

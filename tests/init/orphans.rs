@@ -50,6 +50,9 @@ fn what_is_left_at_the_end_is_named(form: Form) {
     let name = std::env::current_exe().unwrap().file_name().unwrap().to_string_lossy().into_owned();
     assert!(name.starts_with(left[0]["name"].as_str().unwrap()), "{left}");
     assert_eq!(left[0]["threads"], 1);
+    let why = record["exit"]["why"].as_str().unwrap();
+    assert!(why.ends_with(&format!(" (pid {}) running.", left[0]["pid"])), "{why}");
+    assert!(left[0]["age_ms"].as_u64().is_some_and(|age| age < 60_000), "{left}");
     assert!(left[0]["memory"].as_u64().is_some_and(|bytes| bytes > 0), "{left}");
     assert_ne!(left[0]["pid"], record["pid"]);
     if form == Form::PidOne {
@@ -89,5 +92,6 @@ fn who_came_from_outside_is_left_too() {
 fn nothing_left_is_nothing_named(form: Form) {
     let exit = records::exit(&Launch::new(form, ["true"]).run().stderr);
     assert_eq!((&exit["left"], exit.get("left_processes")), (&Value::from(0), None));
+    assert_eq!((exit.get("left_zombies"), exit["why"].as_str().unwrap().contains("it left")), (None, false));
     assert_eq!(exit["reaped"], 0);
 }

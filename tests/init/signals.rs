@@ -104,6 +104,10 @@ fn each_stop_signal_is_recorded_and_another_one_where_it_comes_from_outside(form
     let (stop, sender) = (told("stop")[0], i64::from(std::process::id()));
     assert_eq!(stop["sender"], if outside { "outside" } else { "inside" });
     assert_eq!(stop.get("sender_pid").and_then(|pid| pid.as_i64()), (!outside).then_some(sender));
+    let own = std::fs::read_to_string("/proc/self/comm").unwrap();
+    assert_eq!(stop.get("sender_name").and_then(|name| name.as_str()), (!outside).then_some(own.trim_end()));
+    let parent = i64::from(std::os::unix::process::parent_id());
+    assert_eq!(stop.get("sender_ppid").and_then(|pid| pid.as_i64()), (!outside).then_some(parent));
     let exit = records::exit(&ended.stderr);
     assert_eq!((&exit["stop_signal"], &exit["code"]), (&"SIGTERM".into(), &42.into()));
     assert_eq!(exit["last_signal"], "SIGUSR2");

@@ -15,6 +15,7 @@ in_both_forms! {
     killed_by_epitaph_after_its_time
     a_program_that_obeys_is_not_killed
     what_a_stuck_program_waits_for
+    what_sigterm_does_to_each_process
     nobody_is_stuck_who_was_not_asked_to
     a_record_on_its_way_is_not_lost_at_the_end
     a_stop_signal_after_the_end_stops_nothing
@@ -46,6 +47,7 @@ fn stopped_whatever_the_code(form: Form) {
         let exit = exit_of(&running.finish(), code, "stopped");
         assert_eq!(exit["stop_signal"], "SIGTERM");
         assert!(exit["stop_ms"].as_u64().unwrap() <= exit["runtime_ms"].as_u64().unwrap(), "{exit}");
+        assert_eq!(exit["why"].as_str().unwrap().contains("failed while it stopped"), code == 5, "{exit}");
     }
 }
 
@@ -61,6 +63,8 @@ fn killed_from_elsewhere(form: Form) {
     let counts = records::record(&ended.stderr, "exit")["memory"].get("oom_kills").is_some();
     let exit = exit_of(&ended, 137, if counts { "killed" } else { "oom_suspected" });
     assert_eq!(exit["signal"], "SIGKILL");
+    let tells = exit["why"].as_str().unwrap().contains("PID 1 (epitaph) got none");
+    assert_eq!(tells, counts && form == Form::PidOne, "{exit}");
 }
 
 fn crashed(form: Form) {
@@ -131,6 +135,8 @@ fn what_a_stuck_program_waits_for(form: Form) {
     let processes = stuck["processes"].as_array().unwrap();
     assert_eq!(processes.len(), 1, "neither epitaph nor its helper: {stuck}");
     assert_eq!((&processes[0]["pid"], &processes[0]["state"]), (&stuck["pid"], &"S".into()));
+    // As long as it waits for a signal by sigwaitinfo(2) the kernel shows that as not blocked: that is no "default".
+    assert_eq!(processes[0].get("sigterm"), None, "{stuck}");
     let exit = exit_of(&ended, 42, "stopped");
     assert!(exit["stop_ms"].as_u64().unwrap() >= 100, "{exit}");
     assert_eq!((&exit["reaped"], &exit["records_lost"]), (&0.into(), &0.into()));
@@ -157,5 +163,31 @@ fn a_record_on_its_way_is_not_lost_at_the_end(form: Form) {
         let ended = running.finish();
         assert_eq!(records::kinds(&ended.stderr), ["start", "stop", "stuck", "exit"]);
         exit_of(&ended, 137, "kill_after");
+    }
+}
+
+fn what_sigterm_does_to_each_process(form: Form) {
+    let script = "trap '' TERM; sleep 60 >/dev/null 2>&1 & trap 'echo caught' TERM; (trap - TERM; exec sleep 61) >/dev/null 2>&1 & echo ready; \
+                  while ! wait; do :; done; wait";
+    let running = Launch::new(form, ["sh", "-c", script]).options(["--kill-after", "600ms"]);
+    let running = running.env("EPITAPH_STUCK_AFTER", "200ms").start().ready();
+    running.signal(libc::SIGTERM);
+    let ended = running.finish();
+    let stuck = records::record(&ended.stderr, "stuck");
+    let mut told: Vec<(&str, &str)> = stuck["processes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|process| (process["name"].as_str().unwrap(), process["sigterm"].as_str().unwrap_or("absent")))
+        .collect();
+    told.sort_unstable();
+    assert_eq!(told, [("sh", "caught"), ("sleep", "default"), ("sleep", "ignored")], "{stuck}");
+    let exit = records::exit(&ended.stderr);
+    assert_eq!((&exit["verdict"], exit["left"].as_u64()), (&"kill_after".into(), Some(2)), "{exit}");
+    assert!(exit["why"].as_str().unwrap().contains("it left 2 processes running"), "{exit}");
+    if form == Form::Subreaper {
+        for left in exit["left_processes"].as_array().unwrap() {
+            send(i32::try_from(left["pid"].as_i64().unwrap()).unwrap(), libc::SIGKILL);
+        }
     }
 }

@@ -7,10 +7,13 @@ use std::fs;
 #[test]
 fn events() {
     let text = "low 0\nhigh 7\nmax 12\noom 5\noom_kill 3\noom_group_kill 1\n";
-    assert_eq!(parse_events(text), Counters { limit_hits: Some(12), oom_kills: Some(3) });
-    assert_eq!(parse_events("oom_group_kill 1\nhigh 3\n"), Counters::default());
+    assert_eq!(parse_events(text), Counters { limit_hits: Some(12), oom_kills: Some(3), high_hits: Some(7) });
+    assert_eq!(parse_events("oom_group_kill 1\nhigher 3\n"), Counters::default());
     assert_eq!(parse_events("max max\noom_kill 18446744073709551616\n"), Counters::default());
-    assert_eq!(parse_events("oom_kill 1"), Counters { limit_hits: None, oom_kills: Some(1) });
+    assert_eq!(
+        parse_events("oom_kill 1"),
+        Counters { limit_hits: None, oom_kills: Some(1), high_hits: None }
+    );
 }
 
 #[test]

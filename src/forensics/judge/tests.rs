@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use super::super::facts::{Facts, KillAfter, Other, Outcome, Refused, Signal, Stop, Victim};
+use super::super::facts::{Facts, KillAfter, LeftBehind, Other, Outcome, Refused, Signal, Stop, Victim};
 use super::super::verdict::{Verdict, near_limit};
 use super::judge;
 use crate::forensics::{Kills, Memory};
@@ -15,6 +15,11 @@ const QUIET: Memory = Memory {
     peak: Some(32 * MIB),
     oom_kills: None,
     limit_hits: Some(0),
+    high_hits: None,
+    anon: None,
+    file: None,
+    shmem: None,
+    swap: None,
 };
 
 fn facts(outcome: Outcome<'static>) -> Facts<'static> {
@@ -33,6 +38,10 @@ fn facts(outcome: Outcome<'static>) -> Facts<'static> {
         expiry: None,
         drained: None,
         victim: None,
+        pids: None,
+        is_alone: false,
+        is_pid_1: false,
+        left: None,
     }
 }
 
@@ -182,6 +191,7 @@ fn near_the_limit_is_95_percent_of_this_programs_own_use() {
         peak,
         oom_kills: Some(0),
         limit_hits,
+        ..QUIET
     };
     let start = Some(at(10, Some(10), Some(0)));
     near(None, start, at(949, Some(949), Some(0)));
@@ -403,6 +413,8 @@ fn sentences_stay_short_and_plain() {
         peak: Some(u64::MAX),
         oom_kills: Some(u64::MAX),
         limit_hits: Some(u64::MAX),
+        shmem: Some(u64::MAX),
+        ..QUIET
     };
     let name = Signal { number: 9, name: &long };
     for (_, usual) in outcomes() {
@@ -439,4 +451,83 @@ fn sentences_stay_short_and_plain() {
             }
         }
     }
+}
+
+#[test]
+fn what_a_reader_would_conclude_wrongly() {
+    let why = |facts: &Facts| judge(facts).why;
+    let quiet = Some(Kills { before: 1, after: 1, others: 0, helpers: 0, last: None, earliest: None });
+    // A kill that did not reach PID 1 was no stop by the engine.
+    let killed = Facts { kills: quiet, is_pid_1: true, ..facts(signal(libc::SIGKILL)) };
+    assert_eq!(
+        why(&killed),
+        "SIGKILL ended the program after 3.2 s; PID 1 (epitaph) got none, as it does from docker stop, docker kill and \
+         ECS: this one was sent to this process; no OOM kill was counted: oom_kill in memory.events stayed at 1."
+    );
+    assert!(!why(&Facts { is_pid_1: false, ..killed }).contains("docker"));
+    assert!(why(&Facts { stop: stop(), ..killed }).contains("PID 1 (epitaph) got none"));
+    // A stop that is none of the usual.
+    let stopped = |outcome| why(&Facts { stop: stop(), kills: quiet, is_pid_1: true, ..facts(outcome) });
+    for code in [0, 129, 130, 131, 137, 143] {
+        let why = stopped(Outcome::Exited(code));
+        assert!(!why.contains("so it"), "{why}");
+    }
+    let lead = "The program ended with exit code 1, 1.2 s after SIGTERM was forwarded";
+    assert_eq!(stopped(Outcome::Exited(1)), format!("{lead}; so it failed while it stopped."));
+    assert!(stopped(signal(libc::SIGSEGV)).ends_with("; so it crashed while it stopped."));
+    assert!(!stopped(signal(libc::SIGTERM)).contains("so it"));
+    // A wrapper that has left the real server.
+    let left = Some(LeftBehind { count: 1, largest: (12, "beam.smp") });
+    let wrapper = Facts { left, kills: quiet, ..facts(Outcome::Exited(0)) };
+    assert_eq!(
+        why(&wrapper),
+        "The program ended with exit code 0 after 3.2 s; it left beam.smp (pid 12) running."
+    );
+    let many = Some(LeftBehind { count: 3, largest: (12, "beam.smp") });
+    let many = why(&Facts { left: many, ..wrapper });
+    assert!(many.ends_with("; it left 3 processes running, the largest beam.smp (pid 12)."), "{many}");
+    assert!(!why(&Facts { left, outcome: Outcome::StillRuns, ..wrapper }).contains("it left"));
+}
+
+#[test]
+fn no_doubt_where_nobody_else_can_have_been_the_victim() {
+    let at = Some(Duration::from_millis(8400));
+    let kills = Some(Kills { before: 1, after: 2, others: 0, helpers: 0, last: at, earliest: at });
+    let alone = |is_alone| judge(&Facts { kills, is_alone, ..facts(signal(libc::SIGKILL)) }).why;
+    assert!(alone(false).contains(", last within 8.4 s of the end"), "{}", alone(false));
+    assert!(!alone(true).contains("within"), "{}", alone(true));
+}
+
+#[test]
+fn shared_memory_is_named_where_it_is_half_of_the_limit() {
+    let why = |shmem| {
+        let after = Some(Memory { shmem: Some(shmem), ..QUIET });
+        judge(&Facts { after, ..facts(Outcome::Exited(1)) }).why
+    };
+    let told = "; 40.0 MiB of the limit of 64.0 MiB is shared memory (tmpfs, /dev/shm).";
+    assert!(why(40 * MIB).ends_with(told), "{}", why(40 * MIB));
+    assert!(why(32 * MIB).contains("shared memory") && !why(32 * MIB - 1).contains("shared memory"));
+    let after = Some(Memory { shmem: Some(40 * MIB), ..QUIET });
+    assert!(
+        !judge(&Facts { after, ..facts(Outcome::Exited(0)) }).why.contains("shared"),
+        "nobody asks after an ok"
+    );
+    let kills = Some(Kills { before: 1, after: 2, others: 0, helpers: 0, last: None, earliest: None });
+    let killed = judge(&Facts { after, kills, ..facts(signal(libc::SIGKILL)) });
+    assert!(killed.verdict == Verdict::OomKilled && killed.why.ends_with(told), "{}", killed.why);
+}
+
+#[test]
+fn a_process_that_could_not_be_started() {
+    let why = |hits, limit, code| {
+        let pids = Some(crate::forensics::Pids { limit, peak: None, limit_hits: Some(hits) });
+        judge(&Facts { pids, ..facts(Outcome::Exited(code)) }).why
+    };
+    assert!(
+        why(3, Some(50), 1)
+            .ends_with("; starting a process or thread failed 3 times: the limit of processes is 50.")
+    );
+    assert!(why(1, Some(50), 1).ends_with("failed once: the limit of processes is 50."));
+    assert!(why(3, None, 1).ends_with("3 times: the limit of processes was hit."));
+    assert!(!why(0, Some(50), 1).contains("limit of processes") && !why(3, Some(50), 0).contains("limit of"));
 }

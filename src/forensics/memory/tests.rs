@@ -44,6 +44,11 @@ const V1_READ: Memory = Memory {
     peak: Some(48 * MIB),
     oom_kills: Some(3),
     limit_hits: Some(12),
+    high_hits: None,
+    anon: None,
+    file: None,
+    shmem: None,
+    swap: None,
 };
 
 const V2_EVENTS: &str = "low 0\nhigh 0\nmax 12\noom 5\noom_kill 3\noom_group_kill 0\n";
@@ -53,7 +58,7 @@ const V2_FILES: [(&str, &str); 4] = [
     ("memory.peak", "50331648\n"),
     ("memory.events", V2_EVENTS),
 ];
-const V2_READ: Memory = Memory { cgroup: 2, ..V1_READ };
+const V2_READ: Memory = Memory { cgroup: 2, high_hits: Some(0), ..V1_READ };
 
 /// A unified hierarchy, mounted at /sys/fs/cgroup.
 fn v2(path: &str, mount_root: &str) -> Tree {
@@ -378,4 +383,48 @@ fn numbers() {
     ] {
         assert_eq!(parse_keyed(text, name), expected, "{name}");
     }
+}
+
+#[test]
+fn what_the_memory_is_of() {
+    let whole = |tree: &Tree| MemoryCgroup::find(tree.path(), &tree.membership()).unwrap().read_whole();
+    let path = format!("/docker/{ID}");
+    // The totals stand behind more than 1 KiB.
+    let own = (0..40).map(|number| format!("a_figure_with_a_long_name_{number} 9223372036854771712\n"));
+    let stat = own.collect::<String>()
+        + "hierarchical_memory_limit 67108864\ntotal_cache 9\ntotal_rss 7\ntotal_shmem 5\ntotal_swap 3\n";
+    let v1 = Tree::new()
+        .file("proc/self/cgroup", v1_membership(&path))
+        .file("proc/self/mountinfo", v1_mounts(&path))
+        .files("sys/fs/cgroup/memory", &V1_FILES)
+        .files("sys/fs/cgroup/memory", &[("memory.stat", &stat), ("memory.memsw.failcnt", "30\n")]);
+    let parts = |memory: Memory| [memory.anon, memory.file, memory.shmem, memory.swap];
+    assert_eq!(parts(whole(&v1)), [Some(7), Some(9), Some(5), Some(3)]);
+    assert_eq!(whole(&v1).limit_hits, Some(42), "that of memory and swap together counts too");
+    let stat = "anon 7\nfile 9\nkernel 1\nshmem 5\nfile_mapped 1\n";
+    let v2 = v2("/a", "/")
+        .files("sys/fs/cgroup/a", &V2_FILES)
+        .files("sys/fs/cgroup/a", &[("memory.stat", stat), ("memory.swap.current", "3\n")]);
+    assert_eq!(parts(whole(&v2)), [Some(7), Some(9), Some(5), Some(3)]);
+    let bare = super::tests::v2("/a", "/").files("sys/fs/cgroup/a", &V2_FILES);
+    assert_eq!(whole(&bare), V2_READ);
+}
+
+#[test]
+fn cgroups_below_are_listed_and_bounded() {
+    let tree = v2("/a", "/").files("sys/fs/cgroup/a", &V2_FILES);
+    let lists = |tree: &Tree, most| {
+        let cgroup = MemoryCgroup::find(tree.path(), &tree.membership()).unwrap();
+        let paths = cgroup.procs_paths(most);
+        let root = tree.path().join("sys/fs/cgroup/a");
+        paths.iter().map(|path| path.strip_prefix(&root).unwrap().display().to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(lists(&tree, 8), ["cgroup.procs"]);
+    let tree = tree
+        .file("sys/fs/cgroup/a/one/two/cgroup.procs", "7\n")
+        .file("sys/fs/cgroup/a/b/cgroup.procs", "8\n");
+    let mut all = lists(&tree, 8);
+    all.sort();
+    assert_eq!(all, ["b/cgroup.procs", "cgroup.procs", "one/cgroup.procs", "one/two/cgroup.procs"]);
+    assert_eq!(lists(&tree, 2).len(), 3);
 }

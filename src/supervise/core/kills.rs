@@ -93,7 +93,7 @@ pub struct Kills {
     /// the victim that the next record can name
     victim: Option<Victim>,
     last_other: Option<Victim>,
-    limit_hits: Option<u64>,
+    hits: Option<u64>,
     pressure: Pressure,
     program_is_gone: bool,
 }
@@ -123,7 +123,7 @@ impl Kills {
             spared_at: None,
             victim: None,
             last_other: None,
-            limit_hits: baseline.counters.limit_hits,
+            hits: baseline.counters.hits(),
             pressure: Pressure { due: None, quiet_until: None, pause: PRESSURE_PAUSE.0, looking: false },
             program_is_gone: false,
         }
@@ -136,7 +136,7 @@ impl Kills {
 
     /// The cgroup is certainly ours, and the rest of the baseline is known.
     pub(super) fn confirm(&mut self, baseline: Baseline) {
-        self.limit_hits = baseline.counters.limit_hits;
+        self.hits = baseline.counters.hits();
         if !baseline.limited {
             self.poll = None;
             self.next_look = None;
@@ -209,8 +209,8 @@ impl Kills {
         } else if let Some(tally) = &mut self.tally {
             tally.is_known = false;
         }
-        if let Some(hits) = counters.limit_hits
-            && self.limit_hits.replace(hits).is_some_and(|before| before < hits)
+        if let Some(hits) = counters.hits()
+            && self.hits.replace(hits).is_some_and(|before| before < hits)
             && self.pressure.quiet_until.is_none_or(|until| until <= now)
             && !self.program_is_gone
         {

@@ -333,8 +333,12 @@ impl Stops {
     pub(super) fn expires(&mut self, now: Instant) -> Option<Expiry> {
         let (lifetime, _) = self.lifetime.filter(|(_, at)| *at <= now)?;
         if deed(self.phase(now), Moment::LifetimeOver) != Deed::Expire {
-            let again = self.kill_at.into_iter().chain(self.release_at).max().unwrap_or(now);
-            self.lifetime = again.checked_add(self.settings.lapse).map(|at| (lifetime, at));
+            // When it has lapsed; after a freeze that may be in the past.
+            let stop = self.current.map(|stop| stop.at);
+            let last = [stop, self.kill_at, self.release_at].into_iter().flatten().max().unwrap_or(now);
+            let lapsed = last.checked_add(self.settings.lapse + Duration::from_millis(1));
+            let again = lapsed.map(|at| at.max(now + Duration::from_secs(1)));
+            self.lifetime = again.map(|at| (lifetime, at));
             return None;
         }
         self.lifetime = None;

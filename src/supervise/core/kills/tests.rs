@@ -32,7 +32,7 @@ impl Life {
     }
 
     fn counters(&self) -> Counters {
-        Counters { oom_kills: Some(self.counter), limit_hits: Some(0) }
+        Counters { oom_kills: Some(self.counter), limit_hits: Some(0), high_hits: None }
     }
 
     fn event(&mut self, ms: u64, event: Event) {
@@ -313,12 +313,14 @@ fn pressure_is_told_once_a_minute_and_then_less_often() {
     for second in 0..400 {
         let now = life.begin + Duration::from_secs(second);
         hits += 1;
-        let counters = Counters { oom_kills: Some(0), limit_hits: Some(hits) };
+        let counters = Counters { oom_kills: Some(0), limit_hits: Some(hits), high_hits: None };
         life.core.step(now, Event::Counted(counters.into()));
         let due = now + Duration::from_millis(50);
         for action in life.core.step(due, Event::Time) {
             assert_eq!(action, Action::CountKills, "a kill since puts it off");
-            let counted = Event::Counted(Counters { oom_kills: Some(0), limit_hits: Some(hits) }.into());
+            let counted = Event::Counted(
+                Counters { oom_kills: Some(0), limit_hits: Some(hits), high_hits: None }.into(),
+            );
             told.extend(
                 life.core
                     .step(due, counted)

@@ -165,8 +165,16 @@ fn the_life_time_ends_in_a_stop_and_is_looked_at_again_after_it() {
     assert_eq!(core.stops.expiry(), None);
     // The `stuck` record comes between.
     all(&mut core, begin + s(65), Event::Time);
-    assert_eq!(core.next_deadline(), Some(begin + s(80)));
-    assert_eq!(sent(&all(&mut core, begin + s(80), Event::Time)), [15]);
+    let lapsed = begin + s(75) + Duration::from_millis(1);
+    assert_eq!(core.next_deadline(), Some(lapsed));
+    assert_eq!(sent(&all(&mut core, lapsed, Event::Time)), [15]);
+
+    // Both at once are one stop.
+    let (mut core, begin) = running("epitaph --stop-delay 10s true");
+    lifetime(&mut core, begin, 60);
+    deliver(&mut core, at(begin, 50, 15), None);
+    assert_eq!(sent(&all(&mut core, begin + s(60), Event::Time)), [15]);
+    assert_eq!(core.stops.expiry(), None);
 }
 
 #[test]

@@ -1,0 +1,97 @@
+//! What other witnesses say, where one of their needles was found.
+
+use super::{Carver, Found, object};
+use crate::inquest::heap::Window;
+use crate::inquest::witness;
+use serde_json::Value;
+
+impl Carver<'_> {
+    /// Looks at the line or document around the place `begin`.
+    pub(super) fn witness(&mut self, window: &Window<'_>, begin: usize) {
+        let (bytes, at) = window.around(begin);
+        let start = window.offset + (begin - at) as u64;
+        let line_begin = memchr::memrchr(b'\n', bytes.get(..at).unwrap_or_default()).map_or(0, |at| at + 1);
+        let rest = bytes.get(at..).unwrap_or_default();
+        let line_end = memchr::memchr(b'\n', rest).map_or(bytes.len(), |length| at + length);
+        let line = bytes.get(line_begin..line_end).unwrap_or_default();
+        let place = start + line_begin as u64;
+
+        // A small file is one document, as `docker inspect` and `describe-tasks` print it.
+        let whole = window.last && window.offset == 0 && window.bytes.len() <= object::LONGEST * 4;
+        if whole && self.witnessed == 0 && self.document(window.bytes, 0) {
+            self.witnessed = u64::MAX;
+            return;
+        }
+        let text = line.trim_ascii();
+        if text.starts_with(b"{") || text.starts_with(b"[") {
+            if self.document(text, place) {
+                self.witnessed = start + line_end as u64;
+                return;
+            }
+        } else if let Some(brace) = memchr::memchr(b'{', text).filter(|_| text.ends_with(b"}")) {
+            // Behind a time, or what a log driver put before it.
+            if self.document(text.get(brace..).unwrap_or_default(), place) {
+                self.witnessed = start + line_end as u64;
+                return;
+            }
+        }
+        if self.object_around(bytes, at, start) {
+            return;
+        }
+        self.line(line, place);
+        self.witnessed = start + line_end as u64;
+    }
+
+    fn line(&mut self, line: &[u8], place: u64) {
+        for statement in witness::from_line(line) {
+            for statement in self.pair.push(statement) {
+                self.tell(Found::Statement(Box::new(statement)), place);
+            }
+        }
+    }
+
+    /// Whether the text is a document of one or more JSON values that says something.
+    fn document(&mut self, text: &[u8], place: u64) -> bool {
+        let Some(first) = text.trim_ascii_start().first() else { return false };
+        if !b"{[".contains(first) {
+            return false;
+        }
+        let mut said = false;
+        for value in serde_json::Deserializer::from_slice(text).into_iter::<Value>() {
+            let Ok(value) = value else { break };
+            for statement in witness::from_json(&value) {
+                said = true;
+                self.tell(Found::Statement(Box::new(statement)), place);
+            }
+        }
+        said
+    }
+
+    /// The largest object around the place that says something: one of a long document.
+    fn object_around(&mut self, bytes: &[u8], at: usize, start: u64) -> bool {
+        let allowed = super::EFFORT.min(self.credit);
+        let mut effort = allowed;
+        let mut best = None;
+        for around in object::around(bytes, at, &[], &mut effort).filter(|around| around.cut.is_none()) {
+            let Ok(value) = serde_json::from_slice::<Value>(&around.text) else { continue };
+            let statements = witness::from_json(&value);
+            if !statements.is_empty() {
+                best = Some((around.begin, around.end, statements));
+            }
+        }
+        self.credit = self.credit.saturating_sub(allowed - effort.min(allowed));
+        let Some((begin, end, statements)) = best else { return false };
+        for statement in statements {
+            self.tell(Found::Statement(Box::new(statement)), start + begin as u64);
+        }
+        self.witnessed = start + end as u64;
+        true
+    }
+
+    /// What waits for a line that does not come.
+    pub(super) fn end_witness(&mut self) {
+        for statement in self.pair.finish() {
+            self.tell(Found::Statement(Box::new(statement)), self.witnessed);
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! What is kept of a record: little, since there may be many.
+
+use crate::inquest::carve::Record;
+use crate::inquest::context::Wrapper;
+use crate::inquest::witness::Statement;
+use serde_json::{Map, Value};
+use std::collections::HashSet;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Where something was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// which of the inputs, in the order of their names
+    pub file: u32,
+    /// the byte in it, inflated
+    pub offset: u64,
+}
+
+/// A record at one place.
+#[derive(Debug, Clone)]
+pub struct Sighting {
+    /// what it says
+    pub event: Event,
+    /// where it stands
+    pub place: Place,
+    /// what its place says about it
+    pub wrapper: Wrapper,
+}
+
+/// A statement at one place.
+#[derive(Debug, Clone)]
+pub struct Said {
+    /// what is said
+    pub statement: Statement,
+    /// where
+    pub place: Place,
+}
+
+/// What is known of one input as a whole.
+#[derive(Debug, Clone, Default)]
+pub struct Stream {
+    /// which input
+    pub file: u32,
+    /// the time of its first line, in milliseconds since 1970
+    pub first: Option<i64>,
+    /// the time of its last one
+    pub last: Option<i64>,
+}
+
+/// The kind of a record: the value of `epitaph`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// `start`
+    Start,
+    /// `identity`
+    Identity,
+    /// `oom_kill`
+    OomKill,
+    /// `memory_pressure`
+    MemoryPressure,
+    /// `stop`
+    Stop,
+    /// `stuck`
+    Stuck,
+    /// one that stands between start and exit, and that is shown by its name
+    Other(Arc<str>),
+    /// `exit`
+    Exit,
+}
+
+impl Kind {
+    /// The name in the record.
+    pub fn name(&self) -> &str {
+        match self {
+            Kind::Start => "start",
+            Kind::Identity => "identity",
+            Kind::OomKill => "oom_kill",
+            Kind::MemoryPressure => "memory_pressure",
+            Kind::Stop => "stop",
+            Kind::Stuck => "stuck",
+            Kind::Other(name) => name,
+            Kind::Exit => "exit",
+        }
+    }
+}
+
+/// The object `memory` of a record; amounts in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Memory {
+    /// the limit, where there is one
+    pub limit: Option<u64>,
+    /// in use when the record was made
+    pub usage: Option<u64>,
+    /// the most that was in use
+    pub peak: Option<u64>,
+    /// processes that the OOM killer took
+    pub oom_kills: Option<u64>,
+}
+
+/// The object `exit` of a record.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Exit {
+    /// the exit code
+    pub code: Option<i64>,
+    /// the signal that ended the program
+    pub signal: Option<Arc<str>>,
+    /// the verdict
+    pub verdict: Option<Arc<str>>,
+    /// the evidence for it
+    pub why: Box<str>,
+    /// from the start to the end, in milliseconds
+    pub runtime: Option<i64>,
+    /// the first stop signal
+    pub stop_signal: Option<Arc<str>>,
+    /// from that to the end, in milliseconds
+    pub stop: Option<i64>,
+    /// records that epitaph lost
+    pub lost: u64,
+}
+
+/// Who a container was: the keys of [`KEYS`] that were told.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Identity(Vec<(&'static str, Arc<str>)>);
+
+/// What is kept of the identity.
+const KEYS: [&str; 18] = [
+    "container_name",
+    "family",
+    "revision",
+    "service",
+    "cluster",
+    "launch_type",
+    "availability_zone",
+    "region",
+    "account",
+    "instance_arn",
+    "docker_name",
+    "image",
+    "image_id",
+    "hostname",
+    "ip",
+    "log_group",
+    "log_stream",
+    "network_wait_ms",
+];
+
+impl Identity {
+    /// Of whom nothing is known.
+    pub const fn nobody() -> Identity {
+        Identity(Vec::new())
+    }
+
+    /// The value of a key.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.0.iter().find(|(name, _)| *name == key).map(|(_, value)| &**value)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.0.iter().map(|(name, value)| (*name, &**value))
+    }
+
+    /// How many keys are known.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether none is known.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// A record.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// its kind
+    pub kind: Kind,
+    /// the version of its description
+    pub schema: u64,
+    /// milliseconds since 1970
+    pub time: i64,
+    /// the program's process ID
+    pub pid: Option<i64>,
+    /// the container's ID: the record's own, or its place's where it has none
+    pub container: Option<Arc<str>>,
+    /// the task's ID
+    pub task: Option<Arc<str>>,
+    /// the task's ARN
+    pub task_arn: Option<Arc<str>>,
+    /// the program
+    pub program: Option<Arc<str>>,
+    /// who the container was
+    pub identity: Arc<Identity>,
+    /// how it ended
+    pub exit: Option<Box<Exit>>,
+    /// its memory
+    pub memory: Option<Box<Memory>>,
+    /// a word on what it is about: the signal of a `stop`, the victim of an `oom_kill`
+    pub about: Option<Arc<str>>,
+    /// see [`Record::hash`]
+    pub hash: u64,
+    /// see [`Record::core`]
+    pub core: u64,
+    /// see [`Record::clean`]
+    pub clean: bool,
+    /// the record itself, where it is kept
+    pub line: Option<Box<str>>,
+}
+
+/// Keeps each text once.
+#[derive(Debug, Default)]
+pub struct Interner {
+    texts: Mutex<HashSet<Arc<str>>>,
+    identities: Mutex<HashSet<Arc<Identity>>>,
+}
+
+impl Interner {
+    /// The text, shared.
+    pub fn text(&self, text: &str) -> Arc<str> {
+        let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = texts.get(text) {
+            return known.clone();
+        }
+        let new: Arc<str> = text.into();
+        texts.insert(new.clone());
+        new
+    }
+
+    fn identity(&self, identity: Identity) -> Arc<Identity> {
+        let mut identities = self.identities.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = identities.get(&identity) {
+            return known.clone();
+        }
+        let new = Arc::new(identity);
+        identities.insert(new.clone());
+        new
+    }
+}
+
+impl Event {
+    /// What is kept of `record`.
+    pub fn of(record: &Record, interner: &Interner) -> Event {
+        let object = &record.object;
+        let text = |key: &str| object.get(key).and_then(scalar).map(|text| interner.text(&text));
+        let inner = |key: &str| object.get(key).and_then(Value::as_object);
+        let kind = match record.kind.as_str() {
+            "start" => Kind::Start,
+            "identity" => Kind::Identity,
+            "oom_kill" => Kind::OomKill,
+            "memory_pressure" => Kind::MemoryPressure,
+            "stop" => Kind::Stop,
+            "stuck" => Kind::Stuck,
+            "exit" => Kind::Exit,
+            other => Kind::Other(interner.text(other)),
+        };
+        let known = KEYS.iter().filter_map(|key| Some((*key, text(key)?))).collect();
+        let signal = object.get("signal").and_then(Value::as_str).map(str::to_owned);
+        let about = signal.or_else(|| inner("victim").and_then(victim));
+        let task_arn = text("task_arn");
+        let task = text("task_id").or_else(|| {
+            let id = crate::inquest::context::task_of(task_arn.as_deref()?)?;
+            Some(interner.text(&id))
+        });
+        Event {
+            kind,
+            schema: record.schema,
+            time: record.time,
+            pid: object.get("pid").and_then(Value::as_i64),
+            container: text("container_id"),
+            task,
+            task_arn,
+            program: text("program"),
+            identity: interner.identity(Identity(known)),
+            exit: inner("exit").map(|exit| Box::new(exit_of(exit, interner))),
+            memory: inner("memory").map(|memory| Box::new(memory_of(memory))),
+            about: about.map(|about| interner.text(&about)),
+            hash: record.hash,
+            core: record.core,
+            clean: record.clean,
+            line: None,
+        }
+    }
+}
+
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+fn victim(victim: &Map<String, Value>) -> Option<String> {
+    let name = victim.get("name").and_then(Value::as_str);
+    let pid = victim.get("pid").and_then(Value::as_i64);
+    match (name, pid) {
+        (Some(name), Some(pid)) => Some(format!("{name} ({pid})")),
+        (Some(name), None) => Some(name.to_owned()),
+        (None, Some(pid)) => Some(pid.to_string()),
+        (None, None) => None,
+    }
+}
+
+fn exit_of(exit: &Map<String, Value>, interner: &Interner) -> Exit {
+    let text = |key: &str| exit.get(key).and_then(scalar).map(|text| interner.text(&text));
+    let number = |key: &str| exit.get(key).and_then(Value::as_i64);
+    Exit {
+        code: number("code"),
+        signal: text("signal"),
+        verdict: text("verdict"),
+        why: exit.get("why").and_then(Value::as_str).unwrap_or_default().into(),
+        runtime: number("runtime_ms").filter(|runtime| (0..=MAX_RUNTIME).contains(runtime)),
+        stop_signal: text("stop_signal"),
+        stop: number("stop_ms").filter(|stop| (0..=MAX_RUNTIME).contains(stop)),
+        lost: exit.get("records_lost").and_then(Value::as_u64).unwrap_or(0),
+    }
+}
+
+/// A hundred years in milliseconds: what is more was not written by epitaph.
+const MAX_RUNTIME: i64 = 100 * 366 * 86_400_000;
+
+fn memory_of(memory: &Map<String, Value>) -> Memory {
+    let number = |key: &str| memory.get(key).and_then(Value::as_u64);
+    Memory {
+        limit: number("limit"),
+        usage: number("usage"),
+        peak: number("peak"),
+        oom_kills: number("oom_kills"),
+    }
+}

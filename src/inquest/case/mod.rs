@@ -1,0 +1,49 @@
+//! From records and statements to lives: each record once, put together by container and start, and a conclusion on each
+//! end. Pure: nothing here reads a file, a clock or the environment.
+
+mod conclude;
+mod event;
+mod filter;
+mod lives;
+mod once;
+mod testify;
+
+pub use conclude::{Conclusion, Sure};
+pub use event::{Event, Exit, Identity, Interner, Kind, Memory, Place, Said, Sighting, Stream};
+pub use filter::{Filter, Glob, verdicts};
+pub use lives::Life;
+pub use once::Once;
+
+use super::witness::WitnessKind;
+
+/// Everything that was found, put together.
+#[derive(Debug, Default)]
+pub struct Case {
+    /// in order of time
+    pub lives: Vec<Life>,
+    /// what was said about tasks and containers of which no record was found
+    pub strangers: Vec<Said>,
+    /// the newest time in the heap, in milliseconds since 1970
+    pub newest: Option<i64>,
+    /// records of a schema that is newer than ours
+    pub newer: usize,
+}
+
+/// Puts together what was found. The outcome does not depend on the order.
+pub fn assemble(
+    sightings: Vec<Sighting>,
+    said: Vec<Said>,
+    streams: &[Stream],
+    witnesses: &[WitnessKind],
+) -> Case {
+    let newer = sightings.iter().filter(|sighting| sighting.event.schema > super::carve::SCHEMA).count();
+    let times = sightings.iter().map(|sighting| sighting.event.time);
+    let newest = times.chain(streams.iter().filter_map(|stream| stream.last)).max();
+    let mut lives = lives::of(once::once(sightings));
+    testify::last_signs(&mut lives, streams);
+    let said = said.into_iter().filter(|said| witnesses.contains(&said.statement.kind)).collect();
+    let strangers = testify::join(&mut lives, said);
+    conclude::conclude(&mut lives, newest);
+    lives.sort_by(|one, other| one.order().cmp(&other.order()));
+    Case { lives, strangers, newest, newer }
+}

@@ -1,0 +1,117 @@
+//! Which life a statement of another witness is about, and when a life was last seen.
+
+use super::event::{Said, Stream};
+use super::lives::Life;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// How long before its start record a container's life may be spoken of, in milliseconds: it is created, its image is
+/// pulled, its identity is looked for.
+const BEFORE: i64 = 10 * 60_000;
+
+/// Sets the last sign of each life: the last line of a log that has records of this container alone. And tells a stream
+/// whose first line is later than the start.
+pub fn last_signs(lives: &mut [Life], streams: &[Stream]) {
+    let streams: HashMap<u32, &Stream> = streams.iter().map(|stream| (stream.file, stream)).collect();
+    let mut owners: BTreeMap<u32, BTreeSet<Option<&str>>> = BTreeMap::new();
+    for life in lives.iter() {
+        for place in life.records.iter().flat_map(|record| &record.places) {
+            owners.entry(place.file).or_default().insert(life.container.as_deref());
+        }
+    }
+    let single: BTreeSet<u32> =
+        owners.iter().filter(|(_, owners)| owners.len() == 1).map(|(file, _)| *file).collect();
+    for life in lives.iter_mut() {
+        let places: BTreeSet<_> = life.records.iter().flat_map(|record| &record.places).copied().collect();
+        let mut firsts = Vec::new();
+        for place in places.iter().filter(|place| single.contains(&place.file)) {
+            let Some(stream) = streams.get(&place.file) else { continue };
+            firsts.extend(stream.first);
+            // What follows the next start is a sign of that life.
+            let own = stream.last.filter(|last| life.next.is_none_or(|next| *last < next));
+            if own > life.last_sign {
+                (life.last_sign, life.sign_place) = (own, Some(*place));
+            }
+        }
+        if !life.has_start {
+            life.cut = firsts
+                .into_iter()
+                .min()
+                .filter(|first| life.begun.is_some_and(|begun| *first > begun + 1000));
+        }
+    }
+}
+
+/// Gives each life what was said about it, and returns what is about no life here.
+pub fn join(lives: &mut [Life], mut said: Vec<Said>) -> Vec<Said> {
+    said.sort_by_key(|said| (said.statement.time, said.place));
+    drop_repeated(&mut said);
+    let mut by_container: HashMap<String, Vec<usize>> = HashMap::new();
+    let mut by_task: HashMap<String, Vec<usize>> = HashMap::new();
+    for (place, life) in lives.iter().enumerate() {
+        if let Some(id) = &life.container {
+            by_container.entry(id.to_string()).or_default().push(place);
+            // `docker events` and the daemon's log have the first 12 digits.
+            if let Some(short) = id.get(..12).filter(|_| id.len() == 64) {
+                by_container.entry(short.to_owned()).or_default().push(place);
+            }
+        }
+        if let Some(id) = &life.task {
+            by_task.entry(id.to_string()).or_default().push(place);
+        }
+    }
+    let mut strangers = Vec::new();
+    for said in said {
+        let statement = &said.statement;
+        let time = statement.time.map(|time| time.as_millisecond());
+        let of_container = statement.container_id.as_ref().map(|id| by_container.get(id));
+        let candidates: Vec<usize> = match of_container {
+            Some(places) => places.cloned().unwrap_or_default(),
+            None => {
+                let of_task =
+                    statement.task_id.as_ref().and_then(|id| by_task.get(id)).cloned().unwrap_or_default();
+                let named = |place: &usize| match (&statement.container_name, lives.get(*place)) {
+                    (Some(name), Some(life)) => life.get("container_name").is_none_or(|own| own == name),
+                    _ => true,
+                };
+                of_task.into_iter().filter(named).collect()
+            }
+        };
+        let about: Vec<usize> = candidates
+            .into_iter()
+            .filter(|place| lives.get(*place).is_some_and(|life| was_then(life, time)))
+            .collect();
+        if about.is_empty() && statement.names_somebody() {
+            strangers.push(said);
+            continue;
+        }
+        for place in about {
+            if let Some(life) = lives.get_mut(place) {
+                life.said.push(said.clone());
+            }
+        }
+    }
+    strangers
+}
+
+/// Whether something at `time` can be about this life of its container.
+fn was_then(life: &Life, time: Option<i64>) -> bool {
+    let Some(time) = time else { return true };
+    let begun = life.begun.is_none_or(|begun| time >= begun - BEFORE);
+    begun && life.next.is_none_or(|next| time < next)
+}
+
+/// The same statement of several files, or the same version of an object twice, is one.
+fn drop_repeated(said: &mut Vec<Said>) {
+    let mut seen = BTreeSet::new();
+    said.retain(|said| {
+        let statement = &said.statement;
+        let who =
+            (statement.task_id.clone(), statement.container_id.clone(), statement.container_name.clone());
+        let what = format!("{:?}", statement.what);
+        // Of one version, the first is as good as the others: another text is another way to fetch it.
+        let text = if statement.version.is_some() { String::new() } else { statement.text.clone() };
+        let time = if statement.version.is_some() { None } else { statement.time };
+        let clock = format!("{:?}", statement.clock);
+        seen.insert((statement.kind, who, what, statement.version, text, time, clock))
+    });
+}

@@ -1,0 +1,267 @@
+//! Reads the heap on all processors, and takes what is found in it.
+//!
+//! One thread a file, the largest first; what they find is put in order at the end, so that the outcome does not depend
+//! on how many there are.
+
+use super::carve::{Carver, Found, Needles};
+use super::case::{Event, Interner, Place, Said, Sighting, Stream};
+use super::context;
+use super::heap::{self, Entry, Opened, Problem, Window};
+use super::who::Who;
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Which records are kept whole.
+#[derive(Debug, Clone)]
+pub enum Keep {
+    /// all of them, as long as there is room
+    All,
+    /// those of whom is asked about; of others, what a certificate needs to set beside
+    Of(Who),
+    /// those of these containers and files: a second reading, when the first has told which they are
+    Exactly(HashSet<Place>),
+    /// none
+    Nothing,
+}
+
+/// How many bytes of records are kept that nobody may ask for.
+const ROOM: usize = 4 << 20;
+
+/// The same of those that are asked for: more is an error, and the person narrows the question.
+const MOST: usize = 512 << 20;
+
+/// How many records there may be in all: about 300 bytes each.
+const MOST_RECORDS: usize = 4_000_000;
+
+/// How much may be read at a time by one thread, in bytes.
+const WINDOW: usize = 512 * 1024;
+
+/// What is going on, for the progress, and for who wants to end it.
+#[derive(Debug, Default)]
+pub struct State {
+    /// bytes read, packed
+    pub read: Arc<AtomicU64>,
+    /// bytes looked through, inflated
+    pub inflated: AtomicU64,
+    /// records found
+    pub records: AtomicUsize,
+    /// files done
+    pub files: AtomicUsize,
+    /// set to end it
+    pub stop: Arc<AtomicBool>,
+    kept: AtomicUsize,
+}
+
+/// What the heap holds.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    /// all records, at all of their places
+    pub sightings: Vec<Sighting>,
+    /// what others say
+    pub said: Vec<Said>,
+    /// what is known of each input that was read
+    pub streams: Vec<Stream>,
+    /// what could not be read
+    pub problems: Vec<Problem>,
+    /// for each input, what was done with it
+    pub told: Vec<Told>,
+    /// there were more records than are counted
+    pub overflow: bool,
+}
+
+/// What was done with one input.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Told {
+    /// which
+    pub file: u32,
+    /// bytes, inflated
+    pub bytes: u64,
+    /// records found
+    pub records: usize,
+    /// statements found
+    pub statements: usize,
+    /// of which the rest is missing
+    pub broken: usize,
+}
+
+/// Reads `entries` with this many threads.
+pub fn gather(
+    entries: &[Entry],
+    needles: &Needles,
+    keep: &Keep,
+    threads: usize,
+    state: &State,
+    interner: &Interner,
+) -> Gathered {
+    let mut order: Vec<usize> = (0..entries.len()).collect();
+    order.sort_by_key(|place| std::cmp::Reverse(entries.get(*place).map_or(0, |entry| entry.size)));
+    let next = AtomicUsize::new(0);
+    let all = Mutex::new(Gathered::default());
+    let work = || {
+        let mut own = Gathered::default();
+        while let Some(place) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if state.stop.load(Ordering::Relaxed) {
+                break;
+            }
+            if let Some(entry) = entries.get(*place) {
+                let file = u32::try_from(*place).unwrap_or(u32::MAX);
+                Reading { needles, keep, state, interner, file, entry }.read(&mut own);
+            }
+            state.files.fetch_add(1, Ordering::Relaxed);
+        }
+        all.lock().unwrap_or_else(PoisonError::into_inner).add(own);
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..threads.min(entries.len()).max(1) {
+            scope.spawn(work);
+        }
+        work();
+    });
+    let mut all = all.into_inner().unwrap_or_else(PoisonError::into_inner);
+    all.problems.sort();
+    all.told.sort();
+    all.streams.sort_by_key(|stream| stream.file);
+    all
+}
+
+impl Gathered {
+    fn add(&mut self, other: Gathered) {
+        self.sightings.extend(other.sightings);
+        self.said.extend(other.said);
+        self.streams.extend(other.streams);
+        self.problems.extend(other.problems);
+        self.told.extend(other.told);
+        self.overflow |= other.overflow;
+    }
+}
+
+/// One input.
+struct Reading<'a> {
+    needles: &'a Needles,
+    keep: &'a Keep,
+    state: &'a State,
+    interner: &'a Interner,
+    file: u32,
+    entry: &'a Entry,
+}
+
+impl Reading<'_> {
+    fn read(&self, gathered: &mut Gathered) {
+        let path = self.entry.input.path();
+        let source = match heap::open(&self.entry.input, &self.state.read) {
+            Ok(Opened::Bytes(source)) => source,
+            Ok(Opened::Foreign(how)) => {
+                gathered
+                    .problems
+                    .push(Problem::new(path, format!("it is packed in a way that is not read here: {how}")));
+                return;
+            }
+            Err(error) => {
+                gathered.problems.push(Problem::of_io(path, &error));
+                return;
+            }
+        };
+        let of_path = context::of_path(path);
+        let mut told = Told { file: self.file, bytes: 0, records: 0, statements: 0, broken: 0 };
+        let mut stream = Stream { file: self.file, ..Stream::default() };
+        let mut sightings = Vec::new();
+        let mut said = Vec::new();
+        let mut overflow = false;
+        let result = {
+            let mut found = |found: Found, offset: u64| {
+                let place = Place { file: self.file, offset };
+                match found {
+                    Found::Record(record, wrapper) => {
+                        told.records += 1;
+                        if self.state.records.fetch_add(1, Ordering::Relaxed) >= MOST_RECORDS {
+                            overflow = true;
+                            return;
+                        }
+                        let mut event = Event::of(&record, self.interner);
+                        event.line = self.line(&event, place, record.line, &mut overflow);
+                        sightings.push(Sighting { event, place, wrapper: wrapper.or(of_path.clone()) });
+                    }
+                    Found::Statement(statement) => {
+                        told.statements += 1;
+                        said.push(Said { statement: *statement, place });
+                    }
+                    Found::Broken => told.broken += 1,
+                }
+            };
+            let mut carver = Carver::new(self.needles, &mut found);
+            heap::scan(Interruptible { source, state: self.state }, WINDOW, |window| {
+                carver.look(window);
+                self.state.inflated.fetch_add((window.to - window.from) as u64, Ordering::Relaxed);
+                ends(window, &mut stream);
+            })
+        };
+        match result {
+            Ok(bytes) => told.bytes = bytes,
+            Err(error) if self.state.stop.load(Ordering::Relaxed) => drop(error),
+            Err(error) => gathered.problems.push(Problem::new(path, format!("read up to a damage: {error}"))),
+        }
+        if told.broken > 0 {
+            let s = if told.broken == 1 { "record is" } else { "records are" };
+            gathered
+                .problems
+                .push(Problem::new(path, format!("{} {s} cut off, and the rest is not there", told.broken)));
+        }
+        gathered.sightings.append(&mut sightings);
+        gathered.said.append(&mut said);
+        gathered.streams.push(stream);
+        gathered.told.push(told);
+        gathered.overflow |= overflow;
+    }
+
+    /// The record itself, if it is to be kept.
+    fn line(&self, event: &Event, place: Place, line: String, overflow: &mut bool) -> Option<Box<str>> {
+        let asked = match self.keep {
+            Keep::All => true,
+            Keep::Nothing => return None,
+            Keep::Exactly(places) => return places.contains(&place).then(|| line.into_boxed_str()),
+            Keep::Of(who) => {
+                let of = |key: &str| event.identity.get(key);
+                let names: Vec<&str> = ["docker_name", "log_stream"].into_iter().filter_map(of).collect();
+                who.matches(event.container.as_deref(), event.task.as_deref(), &names)
+            }
+        };
+        let kept = self.state.kept.load(Ordering::Relaxed);
+        if kept.saturating_add(line.len()) > if asked { MOST } else { ROOM } {
+            *overflow |= asked;
+            return None;
+        }
+        self.state.kept.fetch_add(line.len(), Ordering::Relaxed);
+        Some(line.into_boxed_str())
+    }
+}
+
+/// Notes the times of the first and the last line.
+fn ends(window: &Window<'_>, stream: &mut Stream) {
+    let bytes = window.bytes;
+    if window.offset == 0 && window.from == 0 {
+        let length = memchr::memchr(b'\n', bytes.get(..bytes.len().min(heap::BACK)).unwrap_or_default());
+        stream.first = length.and_then(|length| context::time_of_line(bytes.get(..length)?));
+    }
+    if window.last {
+        let text = bytes.trim_ascii_end();
+        let begin = memchr::memrchr(b'\n', text).map_or(0, |at| at + 1);
+        let line = text.get(begin..).unwrap_or_default();
+        stream.last = context::time_of_line(line);
+    }
+}
+
+/// Fails when it is to end.
+struct Interruptible<'a, R> {
+    source: R,
+    state: &'a State,
+}
+
+impl<R: std::io::Read> std::io::Read for Interruptible<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.state.stop.load(Ordering::Relaxed) {
+            return Err(std::io::Error::other("stopped"));
+        }
+        self.source.read(buffer)
+    }
+}

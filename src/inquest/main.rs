@@ -1,0 +1,8 @@
+//! inquest: what became of a container, from whatever logs are left.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    epitaph::inquest::main()
+}

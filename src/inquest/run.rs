@@ -1,0 +1,396 @@
+//! From the command line to the exit code.
+
+use super::carve::Needles;
+use super::case::{Case, Filter, Interner, Life, Place, Said, assemble};
+use super::cli::{Cli, Command, Common, Format, List, Records, Sort, When};
+use super::gather::{Gathered, Keep, State, gather};
+use super::heap::{self, Entry, Problem};
+use super::show::{self, Columns, Line, Out, Style, clean, count};
+use super::sources::Sources;
+use super::time::Clock;
+use super::who::Who;
+use super::{ask, progress};
+use clap::CommandFactory;
+use jiff::Timestamp;
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// something was found
+    Found,
+    /// nothing fits
+    Nothing,
+    /// the command line is wrong
+    Wrong,
+    /// WHO is the beginning of several tasks' IDs
+    Ambiguous,
+}
+
+/// Ten lines of what is wrong are enough; the rest is counted.
+const PROBLEMS: usize = 10;
+
+/// Tells the person.
+pub fn note(text: &str) {
+    // There is nobody to tell where stderr is closed.
+    let _ = writeln!(io::stderr(), "inquest: {}", clean(text));
+}
+
+/// Does what the command line asks for.
+pub fn run(cli: Cli) -> ExitCode {
+    if let Some(shell) = cli.completions {
+        clap_complete::generate(shell, &mut Cli::command(), "inquest", &mut io::stdout());
+        return ExitCode::SUCCESS;
+    }
+    if cli.man_page {
+        let written = clap_mangen::Man::new(Cli::command()).render(&mut io::stdout());
+        return if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    let (paths, word) = match &cli.command {
+        Some(Command::List(list)) => (&list.paths, "list"),
+        Some(Command::Records(records)) => (&records.paths, "records"),
+        None => (&cli.paths, ""),
+    };
+    if let (Some(who), Some(_)) = (&cli.who, &cli.command) {
+        note(&format!("{word} is a command, and {who} is before it: for a path of that name write ./{word}"));
+        return ExitCode::from(2);
+    }
+    match Session::new(paths, &cli.common).map(|session| session.go(&cli)) {
+        Ok(code) => ExitCode::from(code),
+        Err(text) => {
+            note(&text);
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Whether somebody has given a path in place of WHO: no ID and no name is an existing path with a slash in it.
+fn is_path(who: &str) -> bool {
+    (who.contains('/') || who == "." || who == "..") && std::path::Path::new(who).exists()
+}
+
+/// One run of the program.
+pub struct Session<'a> {
+    /// the options of all commands
+    pub common: &'a Common,
+    /// which lives are asked for
+    pub filter: Filter,
+    /// how times are shown
+    pub clock: Clock,
+    paths: Vec<PathBuf>,
+    state: State,
+    interner: Interner,
+}
+
+/// What was read.
+pub struct Heard {
+    /// the inputs
+    pub entries: Vec<Entry>,
+    /// what is in them
+    pub case: Case,
+    /// whether all that there is was read
+    pub complete: bool,
+}
+
+impl<'a> Session<'a> {
+    fn new(paths: &[PathBuf], common: &'a Common) -> Result<Session<'a>, String> {
+        let filter = common.filter(Timestamp::now())?;
+        common.witnesses()?;
+        let clock = Clock::new(common.zone()?);
+        let paths = match paths {
+            [] if io::stdin().is_terminal() => vec![PathBuf::from(".")],
+            [] => vec![PathBuf::from("-")],
+            given => given.to_vec(),
+        };
+        Ok(Session { common, filter, clock, paths, state: State::default(), interner: Interner::default() })
+    }
+
+    fn go(&self, cli: &Cli) -> u8 {
+        let stop = self.state.stop.clone();
+        // The first one ends the reading, a second one the program: a read may wait without end. Where they cannot be
+        // set, an interrupt ends the program at once, as it would anyway.
+        let interrupt = signal_hook::consts::SIGINT;
+        let _ = signal_hook::flag::register_conditional_default(interrupt, stop.clone());
+        let _ = signal_hook::flag::register(interrupt, stop);
+        let result = match (&cli.command, &cli.who) {
+            (Some(Command::List(list)), _) => self.list(list),
+            (Some(Command::Records(records)), _) => self.records(records),
+            (None, Some(who)) if is_path(who) => {
+                note(&format!("{who} is a file or a directory: inquest WHO {who}, or inquest list {who}"));
+                return 2;
+            }
+            (None, Some(who)) => ask::ask(self, cli, who),
+            (None, None) => {
+                let _ = write!(io::stderr(), "{}", Cli::command().render_help());
+                return 2;
+            }
+        };
+        let (outcome, complete) = match result {
+            Ok(result) => result,
+            Err(text) => {
+                note(&text);
+                (Outcome::Wrong, true)
+            }
+        };
+        match outcome {
+            _ if self.interrupted() => 130,
+            Outcome::Wrong => 2,
+            Outcome::Ambiguous => 3,
+            _ if !complete => 4,
+            Outcome::Found => 0,
+            Outcome::Nothing => 1,
+        }
+    }
+
+    /// Whether the person has had enough.
+    pub fn interrupted(&self) -> bool {
+        self.state.stop.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Reads all of the heap.
+    pub fn read(&self, keep: &Keep) -> Result<Heard, String> {
+        let begun = Instant::now();
+        let witnesses = self.common.witnesses()?;
+        let (entries, mut problems) = heap::walk(&self.paths, self.common.follow);
+        let total = entries.iter().map(|entry| entry.size).sum();
+        let needles = Needles::new(!witnesses.is_empty());
+        let shown = match self.common.progress {
+            When::Auto => io::stderr().is_terminal() && !self.common.quiet,
+            When::Always => true,
+            When::Never => false,
+        };
+        let gathered = progress::during(shown, total, &self.state, || {
+            gather(&entries, &needles, keep, self.threads(), &self.state, &self.interner)
+        });
+        let Gathered { sightings, said, streams, problems: more, told, overflow } = gathered;
+        problems.extend(more);
+        if overflow {
+            let text =
+                "there are more records than fit into memory: ask for fewer, by WHO, or read fewer files";
+            problems.push(Problem::new(std::path::Path::new("the heap"), text));
+        }
+        if self.common.verbose {
+            for told in &told {
+                let name =
+                    entries.get(told.file as usize).map(|entry| entry.input.path().display().to_string());
+                note(&format!(
+                    "{}: {}, {}, {} of others",
+                    name.unwrap_or_default(),
+                    count(usize::try_from(told.bytes).unwrap_or(usize::MAX), "byte"),
+                    count(told.records, "record"),
+                    count(told.statements, "statement")
+                ));
+            }
+        }
+        let case = assemble(sightings, said, &streams, &witnesses);
+        let complete = !problems.iter().any(|problem| problem.loses) && !self.interrupted();
+        self.tell(&problems);
+        if self.interrupted() {
+            note("interrupted: this is what was found so far");
+        }
+        if case.newer > 0 {
+            note(&format!(
+                "{} of a newer schema than {} that this inquest knows: some keys may be missing here",
+                count(case.newer, "record"),
+                super::carve::SCHEMA
+            ));
+        }
+        if !self.common.quiet && (io::stderr().is_terminal() || self.common.verbose) {
+            let packed = self.state.read.load(std::sync::atomic::Ordering::Relaxed);
+            let inflated = self.state.inflated.load(std::sync::atomic::Ordering::Relaxed);
+            note(&format!(
+                "read {}, {} ({} inflated) in {:.1} s",
+                count(told.len(), "file"),
+                show::bytes(packed),
+                show::bytes(inflated),
+                begun.elapsed().as_secs_f64()
+            ));
+        }
+        Ok(Heard { entries, case, complete })
+    }
+
+    fn threads(&self) -> usize {
+        let there = std::thread::available_parallelism().map_or(1, usize::from);
+        self.common.threads.map_or(there, usize::from)
+    }
+
+    fn tell(&self, problems: &[Problem]) {
+        for problem in problems.iter().take(PROBLEMS) {
+            note(&problem.to_string());
+        }
+        if problems.len() > PROBLEMS {
+            note(&format!("and {} of this kind", count(problems.len() - PROBLEMS, "more line")));
+        }
+    }
+
+    /// Reads again what a certificate needs and was not kept.
+    pub fn complete_lines(&self, entries: &[Entry], lives: &mut [Life]) {
+        let missing: std::collections::HashSet<Place> = lives
+            .iter()
+            .flat_map(|life| &life.records)
+            .filter(|record| record.event.line.is_none())
+            .filter_map(|record| record.places.first().copied())
+            .collect();
+        if missing.is_empty() {
+            return;
+        }
+        let files: std::collections::BTreeSet<u32> = missing.iter().map(|place| place.file).collect();
+        // The standard input cannot be read a second time.
+        let wanted: Vec<(u32, Entry)> = files
+            .into_iter()
+            .filter_map(|file| Some((file, entries.get(file as usize)?.clone())))
+            .filter(|(_, entry)| entry.input != heap::Input::Stdin)
+            .collect();
+        let only: Vec<Entry> = wanted.iter().map(|(_, entry)| entry.clone()).collect();
+        let here = |place: &Place| {
+            let file = wanted.iter().position(|(file, _)| *file == place.file)?;
+            Some(Place { file: u32::try_from(file).ok()?, offset: place.offset })
+        };
+        let keep = Keep::Exactly(missing.iter().filter_map(here).collect());
+        let again =
+            gather(&only, &Needles::new(false), &keep, self.threads(), &State::default(), &self.interner);
+        let mut lines: std::collections::HashMap<Place, Box<str>> = again
+            .sightings
+            .into_iter()
+            .filter_map(|sighting| Some((sighting.place, sighting.event.line?)))
+            .collect();
+        for record in lives.iter_mut().flat_map(|life| &mut life.records) {
+            if record.event.line.is_none()
+                && let Some(place) = record.places.first().and_then(here)
+            {
+                record.event.line = lines.remove(&place);
+            }
+        }
+    }
+
+    /// The standard output.
+    pub fn out(&self) -> Out<'static> {
+        let color = match self.common.color {
+            When::Always => true,
+            When::Never => false,
+            When::Auto => {
+                let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+                wanted
+                    && io::stdout().is_terminal()
+                    && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+            }
+        };
+        Out::new(io::stdout(), color)
+    }
+
+    /// How wide the table may be: as the terminal, as COLUMNS says, or whatever it needs where neither is there.
+    pub fn columns(&self) -> Columns {
+        if self.common.wide {
+            return Columns::All;
+        }
+        let told = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+        let terminal = || io::stdout().is_terminal().then(terminal_size::terminal_size).flatten();
+        match told.or_else(|| terminal().map(|(width, _)| usize::from(width.0))) {
+            Some(width) => Columns::At(width),
+            None => Columns::All,
+        }
+    }
+
+    /// Ends the output.
+    pub fn finish(&self, out: Out<'_>) -> Result<(), String> {
+        out.finish().map_err(|error| format!("cannot write: {error}"))
+    }
+
+    fn list(&self, list: &List) -> Result<(Outcome, bool), String> {
+        let heard = self.read(&Keep::Nothing)?;
+        let mut lives: Vec<&Life> = heard.case.lives.iter().filter(|life| self.filter.wants(life)).collect();
+        match list.sort {
+            Sort::Time => {}
+            Sort::Runtime => lives.sort_by_key(|life| life.ran()),
+            Sort::Peak => lives.sort_by_key(|life| life.memory().and_then(|memory| memory.peak)),
+        }
+        let hidden = if list.limit == 0 { 0 } else { lives.len().saturating_sub(list.limit) };
+        let lives = lives.get(hidden..).unwrap_or_default();
+        self.print_list(lives, &heard)?;
+        if lives.is_empty() && !self.common.quiet {
+            self.nothing(&heard, "no life of a container");
+        }
+        Ok((if lives.is_empty() { Outcome::Nothing } else { Outcome::Found }, heard.complete))
+    }
+
+    /// The table, or its other forms.
+    pub fn print_list(&self, lives: &[&Life], heard: &Heard) -> Result<(), String> {
+        if self.common.quiet {
+            return Ok(());
+        }
+        let sources = Sources::new(&heard.entries);
+        let mut out = self.out();
+        match self.common.format {
+            Format::Json => out.json(&show::list_json(lives, heard.complete, &|place| sources.byte(place))),
+            Format::Csv => {
+                show::csv(lives).iter().for_each(|line| out.line(&Line::of(Style::Plain, line.as_str())))
+            }
+            Format::Text if lives.is_empty() => {}
+            Format::Text => {
+                show::table(lives, &self.clock, self.columns()).iter().for_each(|line| out.line(line));
+                let tasks: std::collections::BTreeSet<_> =
+                    lives.iter().map(|life| life.task.as_deref().or(life.container.as_deref())).collect();
+                let open = lives.iter().filter(|life| life.exit().is_none()).count();
+                let text = format!(
+                    "{} of {}, {open} without an end",
+                    count(lives.len(), "life"),
+                    count(tasks.len(), "task")
+                );
+                out.line(&Line::of(Style::Dim, text));
+            }
+        }
+        self.finish(out)
+    }
+
+    fn records(&self, records: &Records) -> Result<(Outcome, bool), String> {
+        let who = records.who.as_deref().map(Who::parse).transpose()?;
+        let heard = self.read(&who.clone().map_or(Keep::All, Keep::Of))?;
+        let mut lives: Vec<Life> =
+            heard.case.lives.iter().filter(|life| self.filter.wants(life)).cloned().collect();
+        if let Some(who) = &who {
+            lives.retain(|life| ask::is_meant(who, life));
+            self.complete_lines(&heard.entries, &mut lives);
+        }
+        let mut all: Vec<&super::case::Once> = lives.iter().flat_map(|life| &life.records).collect();
+        all.sort_by_key(|record| (record.event.time, record.places.first().copied()));
+        if !self.common.quiet {
+            let mut out = self.out();
+            all.iter().filter_map(|record| record.event.line.as_deref()).for_each(|line| out.json(line));
+            self.finish(out)?;
+            if all.is_empty() {
+                self.nothing(&heard, "no record");
+            }
+        }
+        Ok((if all.is_empty() { Outcome::Nothing } else { Outcome::Found }, heard.complete))
+    }
+
+    /// Says that nothing fits, and in what it was looked for.
+    pub fn nothing(&self, heard: &Heard, what: &str) {
+        let all = heard.case.lives.len();
+        let looked = count(heard.entries.len(), "file");
+        let only_stdin = matches!(heard.entries.as_slice(), [entry] if entry.input == heap::Input::Stdin);
+        let looked = if only_stdin { "the standard input".to_owned() } else { looked };
+        let others = if all > 0 {
+            format!("; {} of others there (inquest list)", count(all, "life"))
+        } else {
+            String::new()
+        };
+        note(&format!("{what} in {looked}{others}"));
+        if only_stdin && self.state.read.load(std::sync::atomic::Ordering::Relaxed) == 0 {
+            note("the standard input is empty: give a file or a directory as PATH");
+        }
+    }
+}
+
+/// What was said about somebody of whom there is no record.
+pub fn about<'a>(who: &Who, strangers: &'a [Said]) -> Vec<&'a Said> {
+    let is_about = |said: &&Said| {
+        let statement = &said.statement;
+        let names: Vec<&str> = statement.container_name.as_deref().into_iter().collect();
+        who.matches(statement.container_id.as_deref(), statement.task_id.as_deref(), &names)
+    };
+    strangers.iter().filter(is_about).collect()
+}

@@ -1,0 +1,18 @@
+//! What a person sees. Pure: lives in, lines out; [`Out`] writes them, and lets nothing of a log through that a terminal
+//! obeys.
+
+mod certificate;
+mod csv;
+mod json;
+mod out;
+mod stranger;
+mod table;
+mod units;
+
+pub use certificate::certificate;
+pub use csv::csv;
+pub use json::{certificate_json, list_json};
+pub use out::{Line, Out, Style, clean};
+pub use stranger::stranger;
+pub use table::{Columns, table, verdict};
+pub use units::{amount, bytes, count};

@@ -1,0 +1,18 @@
+//! `inquest` as a person runs it, over logs of many shapes: those that real engines wrote, those that were shaped after
+//! them, damaged and hostile ones. tests/fixtures/inquest/README.md tells where they are from.
+
+#![allow(missing_docs, clippy::panic)]
+
+mod ask;
+mod damaged;
+mod document;
+mod engine;
+mod heap;
+mod hostile;
+mod incomplete;
+mod init;
+#[path = "../support/mod.rs"]
+mod parts;
+mod round_trip;
+mod shapes;
+mod support;
