@@ -1,5 +1,5 @@
 //! Tests of the steps of a stop: held, hurried, expired, drained.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use super::super::tests::{arrival, core, deliver};
 use super::super::{Arrival, Child, Core, Ending, Event, Over};
