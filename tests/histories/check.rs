@@ -48,6 +48,9 @@ fn verdict(life: &Life, end: &End, program: &Process) -> Result<(), String> {
         Verdict::Killed | Verdict::Signaled if is_stop(program) => {
             return Err("it was stopped".to_owned());
         }
+        Verdict::Expired if life.expired.is_none_or(|at| at > end.at) => {
+            return Err("its life time was not over".to_owned());
+        }
         Verdict::Stopped if !was_stopped(life, end.at) => return Err("nobody had stopped it".to_owned()),
         _ => {}
     }
@@ -141,14 +144,43 @@ fn is_confused(life: &Life) -> bool {
 
 /// Each signal is forwarded once, to a program that is there.
 fn forwarding(life: &Life) -> Result<(), String> {
-    let sent = life.sent.iter().filter(|(_, number, _)| *number != KILL).count();
-    if sent > life.arrived.len() {
+    let is_other = |number: i32| !matches!(number, KILL | 15 | 2);
+    let mut sent = life.sent.iter().filter(|(_, number, _)| *number != KILL).count();
+    if sent > life.arrived.len() + usize::from(life.expired.is_some()) {
         return Err(format!("{sent} signals were sent of {} that arrived", life.arrived.len()));
     }
     let before_end = life.end.as_ref().map_or(0, |end| end.at.saturating_sub(SLACK + frozen(life)));
-    let due = life.arrived.iter().filter(|(at, ..)| *at < before_end).count();
+    let mut due = life.arrived.iter().filter(|(at, ..)| *at < before_end).count();
+    if let Some(delay) = life.script.delay {
+        held(life, before_end.saturating_sub(delay))?;
+        // Of stop signals one may stand for two.
+        sent = life.sent.iter().filter(|(_, number, _)| is_other(*number)).count();
+        due = life.arrived.iter().filter(|(at, number, _)| *at < before_end && is_other(*number)).count();
+    }
     if sent < due {
         return Err(format!("{sent} signals were sent of {due} that arrived in time"));
+    }
+    Ok(())
+}
+
+/// What was held is sent, and not before its time unless another one hurries it.
+fn held(life: &Life, before: u64) -> Result<(), String> {
+    let delay = life.script.delay.unwrap_or(0);
+    let stops: Vec<u64> =
+        life.arrived.iter().filter(|(_, number, _)| matches!(number, 15 | 2)).map(|(at, ..)| *at).collect();
+    let sent: Vec<u64> =
+        life.sent.iter().filter(|(_, number, _)| matches!(number, 15 | 2)).map(|(at, ..)| *at).collect();
+    for at in stops.iter().filter(|at| **at < before) {
+        if !sent.iter().any(|sent| sent >= at && *sent <= at + delay + SLACK + frozen(life)) {
+            return Err(format!("the stop signal of {at} was not sent"));
+        }
+    }
+    if let (Some(first), Some(sent)) = (stops.first(), sent.first())
+        && stops.get(1).is_none_or(|second| second > sent)
+        && life.expired.is_none_or(|at| at > *sent)
+        && *sent < first + delay
+    {
+        return Err(format!("the stop signal of {first} was sent at {sent}"));
     }
     Ok(())
 }

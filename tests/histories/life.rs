@@ -3,7 +3,9 @@
 use crate::random::Random;
 use crate::script::{Act, Habit, Script, Whom, script};
 use crate::world::{Cause, INIT, KILL, PROGRAM, State, World};
-use epitaph::forensics::{Counters, Facts, KillAfter, Kills, Outcome, Signal as Named, Stop, Verdict, judge};
+use epitaph::forensics::{
+    Counters, Expiry, Facts, Held, KillAfter, Kills, Outcome, Signal as Named, Stop, Verdict, judge,
+};
 use epitaph::options::{Command, Signal, parse};
 use epitaph::supervise::core::helpers::Purpose;
 use epitaph::supervise::core::kills::{Baseline, Kills as Counting};
@@ -37,6 +39,8 @@ pub struct Life {
     pub frozen: Vec<(u64, u64)>,
     /// when signals arrived at epitaph, and whether at the program too
     pub arrived: Vec<(u64, i32, bool)>,
+    /// when the life time was over
+    pub expired: Option<u64>,
     pub wrong: Vec<String>,
     pub end: Option<End>,
 }
@@ -68,6 +72,14 @@ impl Life {
         if let Some(after) = script.kill_after {
             line.extend(["--kill-after".to_owned(), format!("{after}ms")]);
         }
+        for (name, time) in [
+            ("--stop-delay", script.delay),
+            ("--grace", script.grace),
+            ("--drain", script.drain),
+            ("--max-lifetime", script.lifetime),
+        ] {
+            line.extend(time.into_iter().flat_map(|time| [name.to_owned(), format!("{time}ms")]));
+        }
         line.push("program".to_owned());
         let Command::Run(options) = parse(line.into_iter().map(Into::into).collect(), &|_| None) else {
             unreachable!()
@@ -88,6 +100,7 @@ impl Life {
             stuck: Vec::new(),
             frozen: Vec::new(),
             arrived: Vec::new(),
+            expired: None,
             wrong: Vec::new(),
             end: None,
         };
@@ -127,6 +140,9 @@ impl Life {
         }
         self.handle(Event::Executing);
         self.handle(Event::ReportClosed);
+        if let Some(lifetime) = self.script.lifetime.map(Duration::from_millis) {
+            self.handle(Event::Lifetime { lifetime, left: lifetime });
+        }
         let mut acts: VecDeque<(u64, Act)> = std::mem::take(&mut self.script.acts).into();
         let last = acts.back().map_or(0, |(at, _)| *at);
         acts.push_back((last + 200_000, Act::Exits { whom: Whom::Program, code: 0 }));
@@ -161,7 +177,9 @@ impl Life {
             let latency = self.random.one(&[0, 0, 0, 1, 2, 30]);
             self.wake_at = Some(self.world.now + latency);
         }
-        let deadline = self.core.next_deadline().map(|at| self.ms(at).max(self.world.now));
+        // A deadline may lie between two milliseconds, and the clock here has whole ones.
+        let whole = |at: Instant| self.ms(at + Duration::from_micros(999)).max(self.world.now);
+        let deadline = self.core.next_deadline().map(whole);
         self.wake_at.into_iter().chain(deadline).min().unwrap_or(u64::MAX)
     }
 
@@ -342,9 +360,26 @@ impl Life {
                 self.kills_told += new;
                 self.line()
             }
-            Action::SendToAll { .. } => None,
+            Action::SendToAll { signal } => {
+                if self.end_of_program().is_none() {
+                    self.wrong.push(format!("{signal} was sent to all while the program ran"));
+                }
+                let all: Vec<i32> = self.rest().collect();
+                for pid in all {
+                    if self.random.chance(70) {
+                        let after = self.random.one(&[0, 5, 800]);
+                        self.world.strike(pid, Ending::Exited(0), Cause::Itself, after);
+                    }
+                }
+                None
+            }
+            Action::RecordLifetime { .. } => {
+                if self.expired.replace(now).is_some() {
+                    self.wrong.push("the life time was over twice".to_owned());
+                }
+                self.line()
+            }
             Action::RecordSignal(_)
-            | Action::RecordLifetime { .. }
             | Action::RecordStuckAlone { .. }
             | Action::RecordPressure
             | Action::RecordStats
@@ -451,6 +486,8 @@ impl Life {
         {
             self.handle(event);
         }
+        let kills = self.core.kills.as_ref().and_then(|kills| kills.at_end(end));
+        self.drain(over);
         let mut gave_up = 0;
         if self.core.journal.is_stalled() {
             self.go_on(1000, |life| !life.core.journal.is_stalled());
@@ -459,7 +496,6 @@ impl Life {
                 gave_up = 1;
             }
         }
-        let kills = self.core.kills.as_ref().and_then(|kills| kills.at_end(end));
         let judgement = judge(&self.facts(over, end, kills));
         let on_the_way = if gave_up > 0 { 0 } else { self.lines.waiting + self.lines.writing };
         self.end = Some(End {
@@ -470,6 +506,53 @@ impl Life {
             lost: self.core.journal.lost() + gave_up,
             truly_lost: self.lines.queued - self.lines.written - on_the_way,
         });
+    }
+
+    /// `--drain`, as in `drain.rs`. Meanwhile the kernel may kill, and others may signal.
+    fn drain(&mut self, over: Over) {
+        let Some(time) = self.script.drain.filter(|_| matches!(over, Over::Ended(_))) else { return };
+        if self.rest().next().is_none() {
+            return;
+        }
+        self.handle(Event::Drain { time: Duration::from_millis(time) });
+        // After the program's end.
+        let begun = self.world.now + 1;
+        self.world.advance(begun, &mut self.random);
+        if self.random.chance(20)
+            && let Some(pid) = self.find(Whom::Orphan)
+        {
+            self.world.oom_kill(pid, 0);
+        }
+        for _ in 0..self.random.one(&[0, 0, 1, 2]) {
+            let signal = Signal::new(self.random.one(&[15, 2, 1])).unwrap();
+            self.signals.push_back(Arrival { signal, sender: Sender::Outside, at: self.at(begun) });
+        }
+        let is_over = |life: &Life| life.core.drain.is_none_or(|drain| drain.is_over());
+        self.go_on(time, |life| is_over(life) || life.rest().next().is_none());
+        let is_cut = is_over(self) || self.rest().next().is_some();
+        self.handle(if is_cut { Event::Time } else { Event::NobodyLeft });
+        if !is_over(self) {
+            self.wrong.push("the drain has no end".to_owned());
+        }
+        if self.world.now > begun + time + 30 {
+            self.wrong.push(format!("the drain took {} ms", self.world.now - begun));
+        }
+        self.handle(Event::MemoryChanged);
+        if let Some(action) = self.core.kills.as_mut().and_then(Counting::record_now)
+            && let Some(event) = self.carry_out(action)
+        {
+            self.handle(event);
+        }
+    }
+
+    fn end_of_program(&self) -> Option<Instant> {
+        self.core.over().map(|(_, at)| at)
+    }
+
+    /// Those that are left, as far as epitaph can wait for them.
+    fn rest(&self) -> impl Iterator<Item = i32> + '_ {
+        let is_rest = |pid: &&i32| **pid != PROGRAM && !self.world.get(**pid).is_helper;
+        self.world.children.iter().filter(is_rest).copied()
     }
 
     fn go_on(&mut self, time: u64, is_done: impl Fn(&Life) -> bool) {
@@ -515,8 +598,16 @@ impl Life {
             is_alone: false,
             is_pid_1: true,
             left: None,
-            held: None,
-            expiry: None,
+            held: self.core.stops.held().map(|held| Held {
+                signal: named(held.sent.number()),
+                time: since(held.arrival.at),
+                released: held.released.is_some(),
+            }),
+            expiry: self
+                .core
+                .stops
+                .expiry()
+                .map(|expiry| Expiry { lifetime: expiry.lifetime, before_end: since(expiry.at) }),
             drained: None,
             victim: None,
         }

@@ -46,7 +46,8 @@ fn no_life_is_told_wrongly() {
         wrong.iter().take(20).cloned().collect::<Vec<_>>().join("\n")
     );
     // A simulation in which nothing happens would be green as well.
-    for verdict in ["ok", "failed", "stopped", "oom_killed", "oom_child", "killed", "kill_after", "signaled"]
+    for verdict in
+        ["ok", "failed", "stopped", "expired", "oom_killed", "oom_child", "killed", "kill_after", "signaled"]
     {
         assert!(
             lives < LIVES || verdicts.get(verdict).is_some_and(|count| *count > lives / 500),

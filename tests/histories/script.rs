@@ -62,6 +62,11 @@ pub struct Script {
     pub refuses: bool,
     pub is_pid_1: bool,
     pub kill_after: Option<u64>,
+    /// `--stop-delay`, `--grace`, `--drain` and `--max-lifetime`, in milliseconds
+    pub delay: Option<u64>,
+    pub grace: Option<u64>,
+    pub drain: Option<u64>,
+    pub lifetime: Option<u64>,
     pub journal: bool,
     pub habit: Habit,
     /// whether the program dies slowly, as one that waits in the kernel
@@ -94,6 +99,10 @@ pub fn script(random: &mut Random) -> Script {
         refuses: random.chance(5),
         is_pid_1: random.chance(70),
         kill_after: random.chance(40).then(|| random.one(&[50, 1000, 10_000, 200_000])),
+        delay: random.chance(30).then(|| random.one(&[1, 500, 5000, 60_000])),
+        grace: random.chance(20).then(|| random.one(&[1000, 30_000, 120_000])),
+        drain: random.chance(30).then(|| random.one(&[10, 1000, 20_000])),
+        lifetime: random.chance(20).then(|| random.one(&[1, 1000, 20_000, 100_000])),
         journal: random.chance(70),
         habit,
         slow: random.chance(5),

@@ -66,10 +66,11 @@ pub struct Filter {
 }
 
 /// The verdicts that `--verdict` knows: those of docs/records.md.
-pub const VERDICTS: [&str; 11] = [
+pub const VERDICTS: [&str; 12] = [
     "ok",
     "failed",
     "stopped",
+    "expired",
     "oom_killed",
     "oom_child",
     "oom_suspected",
@@ -90,7 +91,7 @@ pub fn verdicts(list: &str) -> Result<Vec<String>, String> {
         match word {
             "oom" => names.extend(["oom_killed", "oom_child", "oom_suspected"].map(str::to_owned)),
             "bad" => {
-                let bad = VERDICTS.iter().filter(|verdict| !["ok", "stopped"].contains(verdict));
+                let bad = VERDICTS.iter().filter(|verdict| !["ok", "stopped", "expired"].contains(verdict));
                 names.extend(bad.map(|verdict| (*verdict).to_owned()));
                 names.push("none".to_owned());
             }

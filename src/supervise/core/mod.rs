@@ -588,12 +588,14 @@ impl Core {
         if let Some(drain) = &mut self.drain {
             drain.on_time(now);
         }
+        // Before anything is let go, so that a stop that begins in this moment is seen.
+        let expiry = self.stops.expires(now);
         if self.stops.is_release_due(now)
             && let Some(held) = self.stops.release(now)
         {
             put(to, Some(self.send(held.sent, Order::Release(held))));
         }
-        let Some(expiry) = self.stops.expires(now) else { return };
+        let Some(expiry) = expiry else { return };
         put(to, Some(Action::RecordLifetime { lifetime: expiry.lifetime }));
         match self.rewritten(self.stops.signal()) {
             _ if !self.has_program => self.over = self.over.or(Some((Over::PauseEnded, now))),

@@ -333,8 +333,12 @@ impl Stops {
     pub(super) fn expires(&mut self, now: Instant) -> Option<Expiry> {
         let (lifetime, _) = self.lifetime.filter(|(_, at)| *at <= now)?;
         if deed(self.phase(now), Moment::LifetimeOver) != Deed::Expire {
-            let again = self.kill_at.into_iter().chain(self.release_at).max().unwrap_or(now);
-            self.lifetime = again.checked_add(self.settings.lapse).map(|at| (lifetime, at));
+            // When it has lapsed; after a freeze that may be in the past.
+            let stop = self.current.map(|stop| stop.at);
+            let last = [stop, self.kill_at, self.release_at].into_iter().flatten().max().unwrap_or(now);
+            let lapsed = last.checked_add(self.settings.lapse + Duration::from_millis(1));
+            let again = lapsed.map(|at| at.max(now + Duration::from_secs(1)));
+            self.lifetime = again.map(|at| (lifetime, at));
             return None;
         }
         self.lifetime = None;
@@ -364,8 +368,8 @@ impl Stops {
         let number = held.sent.number();
         if self.release_at.take().is_none() {
             self.held = self.held.filter(|_| self.current.is_some() || self.refused.is_some());
-        } else if ending == Ending::Signaled(number) || ending == Ending::Exited(128 + number) {
-            // Whoever sent it had sent it to the program as well.
+        } else if ending == Ending::Signaled(number) {
+            // Whoever sent it had sent it to the program as well. (An exit code proves nothing after that time.)
             self.held = None;
             self.current = Some(Stop { signal: held.sent, at: held.arrival.at, forwarded: false });
         }
@@ -436,7 +440,9 @@ impl Stops {
         if !self.is_stop(&arrival, sent) || !explains {
             return None;
         }
-        if self.current.is_none() && self.held.is_none() {
+        if self.current.is_none() {
+            // What was held then was not sent, and this one is why.
+            self.held = None;
             self.begin(Stop { signal: sent, at: arrival.at, forwarded: false });
             self.stuck_at = None;
         }
@@ -531,5 +537,7 @@ impl Budget {
     }
 }
 
+#[cfg(test)]
+mod steps;
 #[cfg(test)]
 mod tests;
