@@ -289,7 +289,10 @@ impl Certificate<'_> {
             1 => format!(", all {}", labels.iter().next().cloned().unwrap_or_default()),
             number => format!(", of {number} kinds"),
         };
-        let bad = others.iter().filter(|other| !matches!(other.verdict(), Some("ok" | "stopped" | "expired"))).count();
+        let bad = others
+            .iter()
+            .filter(|other| !matches!(other.verdict(), Some("ok" | "stopped" | "expired")))
+            .count();
         self.row(
             "Beside",
             format!("{} within 5 min{of}; {bad} ended badly", count(others.len(), "other death")),

@@ -43,7 +43,11 @@ const ATTEMPTS: usize = 3;
 /// # Errors
 /// Those of the system calls, and one in words where something else stands in the place of the file or of a directory.
 pub(super) fn open(place: Place) -> io::Result<File> {
-    DirBuilder::new().recursive(true).mode(NEW_DIRECTORY).create(place.directory)?;
+    match DirBuilder::new().recursive(true).mode(NEW_DIRECTORY).create(place.directory) {
+        // Something else than a directory: openat(2) says so better.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        result => result?,
+    }
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let root = openat(AT_FDCWD, place.directory, flags, Mode::empty())?;
     let root = Directory { stat: fstat(&root)?, fd: root, path: place.directory.to_owned() };
