@@ -359,3 +359,62 @@ fn real_witnesses_join_the_real_records() {
         assert!(ran.stdout.contains(text), "{text}: {}", ran.stdout);
     }
 }
+
+/// All three runs of a container that is restarted within a second: only `run` tells them apart.
+#[test]
+fn runs_come_apart_by_their_token() {
+    let of_run = |kind: &str, run: &str, more: Value| {
+        let mut record = record(kind, ID, 5, more);
+        record["run"] = run.into();
+        record
+    };
+    let exit = |run: &str, code: u64| {
+        of_run("exit", run, json!({"exit": {"code": code, "verdict": "failed", "why": "x", "runtime_ms": 3}}))
+    };
+    let runs = ["5b1e-1", "5b1e-2", "5b1e-3"];
+    let mut records: Vec<Value> =
+        runs.iter().map(|run| of_run("start", run, json!({"program": "serve"}))).collect();
+    records.extend([exit("5b1e-3", 3), exit("5b1e-1", 1), exit("5b1e-2", 2)]);
+    let text: String = records.iter().map(|record| record.to_string() + "\n").collect();
+    let lives = lives(Heap::new().file("a.jsonl", &text).path());
+    let mut told: Vec<(&str, i64)> = lives
+        .iter()
+        .map(|life| (life["run"].as_str().expect("a run"), life["code"].as_i64().expect("a code")))
+        .collect();
+    told.sort_unstable();
+    assert_eq!(told, [("5b1e-1", 1), ("5b1e-2", 2), ("5b1e-3", 3)]);
+    assert!(lives.iter().all(|life| life["disputed"] == json!([])), "{lives:#?}");
+}
+
+/// `--task-stats` tells of the other containers of the task in the log of its own.
+#[test]
+fn statistics_of_others_are_no_dispute_and_no_life() {
+    let sidecar = "e".repeat(64);
+    let stats = |id: &str| {
+        record("stats", id, 20, json!({"window_ms": 60_000, "memory_used": 5_000_000, "container_name": "x"}))
+    };
+    let mut task = record("task", ID, 20, json!({"containers": 3, "running": 3}));
+    task.as_object_mut().expect("an object").remove("container_id");
+    let mut own = record(
+        "stats",
+        ID,
+        21,
+        json!({"window_ms": 60_000, "memory_used": 7_000_000, "memory_limit": 9_000_000}),
+    );
+    own["run"] = "5b1e-1".into();
+    let mut begun = start(ID, 0);
+    begun["run"] = "5b1e-1".into();
+    let heap = Heap::new().container(ID, &[begun, own, stats(OTHER), stats(&sidecar), task], 30).container(
+        OTHER,
+        &[start(OTHER, 1)],
+        30,
+    );
+    let lives = lives(heap.path());
+    assert_eq!(lives.len(), 2, "{lives:#?}");
+    for life in &lives {
+        assert_eq!(life["disputed"], json!([]), "{life:#?}");
+        assert!(life["memory"]["usage"].as_u64() > Some(4_000_000), "{life:#?}");
+    }
+    let records = inquest(&["records", heap.path().to_str().expect("UTF-8")]).stdout;
+    assert_eq!(records.lines().count(), 6, "{records}");
+}

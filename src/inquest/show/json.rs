@@ -35,6 +35,7 @@ fn of_life(life: &Life, name: &dyn Fn(Place) -> String) -> Value {
         }
     };
     let time = |time: Option<i64>| time.map(|time| Value::from(written(time)));
+    put("run", life.run.as_deref().map(Value::from));
     put("container_id", life.container.as_deref().map(Value::from));
     put("task_id", life.task.as_deref().map(Value::from));
     put("task_arn", life.task_arn.as_deref().map(Value::from));
@@ -54,6 +55,7 @@ fn of_life(life: &Life, name: &dyn Fn(Place) -> String) -> Value {
         put("signal", exit.signal.as_deref().map(Value::from));
         put("stop_signal", exit.stop_signal.as_deref().map(Value::from));
         put("stop_ms", exit.stop.map(Value::from));
+        put("stopped_by", exit.stopped_by.as_deref().map(Value::from));
         put("records_lost", Some(Value::from(exit.lost)));
     }
     let conclusion = &life.conclusion;
