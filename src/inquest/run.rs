@@ -110,8 +110,8 @@ impl<'a> Session<'a> {
 
     fn go(&self, cli: &Cli) -> u8 {
         let stop = self.state.stop.clone();
-        // The first one ends the reading, a second one the program: a read may wait without end. Where they cannot be
-        // set, an interrupt ends the program at once, as it would anyway.
+        // The first one ends the reading, a second one the program: a file system may hang. Where they cannot be set, an
+        // interrupt ends the program at once, as it would anyway.
         let interrupt = signal_hook::consts::SIGINT;
         let _ = signal_hook::flag::register_conditional_default(interrupt, stop.clone());
         let _ = signal_hook::flag::register(interrupt, stop);

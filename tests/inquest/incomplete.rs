@@ -418,3 +418,21 @@ fn statistics_of_others_are_no_dispute_and_no_life() {
     let records = inquest(&["records", heap.path().to_str().expect("UTF-8")]).stdout;
     assert_eq!(records.lines().count(), 6, "{records}");
 }
+
+/// `journalctl -k -o json` has the two lines of a kill as two objects.
+#[test]
+fn one_kill_is_one_statement_in_json_too() {
+    let entries: String = oom_kill(ID, 51, false)
+        .lines()
+        .map(|line| {
+            let (_, message) = line.split_once("kernel: ").expect("the kernel's");
+            json!({"__REALTIME_TIMESTAMP": "1795453251000000", "_TRANSPORT": "kernel", "_HOSTNAME": "vm", "MESSAGE": message}).to_string() + "\n"
+        })
+        .collect();
+    let heap = Heap::new().container(ID, &[start(ID, 0)], 50).file("kern.json", &entries).an_hour_later();
+    let life = lives(heap.path()).into_iter().find(|life| life["container_id"] == ID).expect("the life");
+    let witnesses = life["witnesses"].as_array().expect("a list");
+    assert_eq!(witnesses.len(), 1, "{witnesses:#?}");
+    assert_eq!(life["conclusion"]["word"], "oom");
+    assert!(life["conclusion"]["text"].as_str().expect("a text").contains("took \"serve\""), "{life:#?}");
+}

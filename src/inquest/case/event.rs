@@ -26,6 +26,8 @@ pub struct Sighting {
     pub place: Place,
     /// what its place says about it
     pub wrapper: Wrapper,
+    /// whether nothing is around it: it stands on a line of its own, as epitaph wrote it
+    pub bare: bool,
 }
 
 /// A statement at one place.

@@ -72,7 +72,7 @@ fn is_copy(one: &Event, other: &Event) -> bool {
 impl Once {
     fn new(sighting: Sighting) -> Once {
         let foreign = foreign(&sighting);
-        let Sighting { event, place, wrapper } = sighting;
+        let Sighting { event, place, wrapper, .. } = sighting;
         Once { event, places: vec![place], foreign, taken: wrapper.time }
     }
 
