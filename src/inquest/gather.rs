@@ -188,7 +188,7 @@ impl Reading<'_> {
                     }
                     Found::Statement(statement) => {
                         told.statements += 1;
-                        said.push(Said { statement: *statement, place });
+                        said.push(Said { statement: *statement, place, placed: None });
                     }
                     Found::Broken => told.broken += 1,
                     Found::Disbelieved => disbelieved += 1,

@@ -436,3 +436,94 @@ fn one_kill_is_one_statement_in_json_too() {
     assert_eq!(life["conclusion"]["word"], "oom");
     assert!(life["conclusion"]["text"].as_str().expect("a text").contains("took \"serve\""), "{life:#?}");
 }
+
+/// The kernel's lines of a kill behind another prefix.
+fn told_at(prefix: &str, id: &str) -> String {
+    oom_kill(id, 0, false)
+        .lines()
+        .map(|line| format!("{prefix}{}\n", line.split_once("kernel: ").expect("the kernel's").1))
+        .collect()
+}
+
+/// Three lives of one container, of which the second had an OOM kill at 17:05:10: boot was at 16:00.
+fn three_lives() -> Heap {
+    let of_run = |kind: &str, second: u64, begun: u64, more: Value| {
+        let mut record = record(kind, ID, second, more);
+        record["run"] = format!("5b1e-{:x}", (3600 + begun) * 100).into();
+        record
+    };
+    let mut text = String::new();
+    for begun in [0, 300, 600] {
+        let mut lines =
+            vec![of_run("start", begun + 2, begun, json!({"program": "serve", "identity_ms": 2000}))];
+        if begun == 300 {
+            lines.push(of_run("oom_kill", 310, begun, json!({"victim": {"pid": 9, "name": "serve"}})));
+        }
+        lines.push(of_run(
+            "exit",
+            begun + 100,
+            begun,
+            json!({"exit": {"code": 1, "verdict": "failed", "why": "x", "runtime_ms": 98_000}}),
+        ));
+        text.extend(lines.iter().map(|line| line.to_string() + "\n"));
+    }
+    Heap::new().file("a.jsonl", &text)
+}
+
+#[test]
+fn times_of_other_clocks_are_placed_at_the_record_that_they_explain() {
+    for (name, prefix) in [
+        ("dmesg", "[ 3910.250000] "),
+        ("dmesg -T, in UTC", "[Mon Nov 23 17:05:10 2026] "),
+        ("dmesg -T, an hour ahead", "[Mon Nov 23 18:05:10 2026] "),
+        ("syslog, half an hour from a full one", "Nov 23 22:35:11 vm kernel: "),
+    ] {
+        let heap = three_lives().file("kernel.log", &told_at(prefix, ID));
+        let lives = lives(heap.path());
+        let said: Vec<usize> =
+            lives.iter().map(|life| life["witnesses"].as_array().expect("a list").len()).collect();
+        assert_eq!(said, [0, 1, 0], "{name}: {lives:#?}");
+        let witness = &lives[1]["witnesses"][0];
+        assert_eq!(witness["time_computed"], true, "{name}: {witness:#}");
+        let at = witness["time"].as_str().expect("a time");
+        assert!(("2026-11-23T17:05:09.9"..="2026-11-23T17:05:11.1").contains(&at), "{name}: {at}");
+        assert!(heap.certificate().contains("kernel  ~17:05:1"), "{name}: {}", heap.certificate());
+    }
+    // Of another time of the same boot it is about nobody here.
+    let heap = three_lives().file("kernel.log", &told_at("[ 9910.250000] ", ID));
+    assert!(lives(heap.path()).iter().all(|life| life["witnesses"][0]["time"].is_null()));
+}
+
+#[test]
+fn what_cannot_be_placed_explains_no_end_that_it_may_not_be_of() {
+    // Started again: the line may be about either.
+    let heap = Heap::new()
+        .container(ID, &[start(ID, 0), start(ID, 600)], 900)
+        .file("kernel.log", &told_at("", ID))
+        .an_hour_later();
+    let lives = lives(heap.path());
+    let first = lives.iter().find(|life| life["container_id"] == ID).expect("the life");
+    assert_eq!(first["conclusion"]["word"], "ended", "{first:#?}");
+    // The only one it can be about.
+    let heap =
+        Heap::new().container(ID, &[start(ID, 0)], 50).file("kernel.log", &told_at("", ID)).an_hour_later();
+    assert_eq!(heap.conclusion().0, "oom");
+}
+
+#[test]
+fn a_real_kill_is_placed_beside_the_real_record() {
+    // The real lines, as syslog of old writes them.
+    let journal = std::fs::read_to_string(fixture("engine/kernel/journal-k.short")).expect("a file");
+    let of_old: String = journal
+        .lines()
+        .filter_map(|line| Some(format!("Nov 26 {}{}\n", line.get(11..19)?, line.get(31..)?)))
+        .collect();
+    assert!(of_old.contains("Nov 26 21:06:00 vm kernel: "), "{of_old}");
+    let heap = Heap::new().file("messages", &of_old);
+    let ran = inquest(&[
+        OTHER,
+        fixture("engine/ecs-like-oom").to_str().expect("UTF-8"),
+        heap.path().to_str().expect("UTF-8"),
+    ]);
+    assert!(ran.stdout.contains("kernel  ~21:06:00.000"), "{}", ran.stdout);
+}

@@ -37,6 +37,15 @@ pub struct Said {
     pub statement: Statement,
     /// where
     pub place: Place,
+    /// when it was, in milliseconds since 1970, where the witness's own clock tells that only beside a life
+    pub placed: Option<i64>,
+}
+
+impl Said {
+    /// When it was, in milliseconds since 1970.
+    pub fn at(&self) -> Option<i64> {
+        self.statement.time.map(|time| time.as_millisecond()).or(self.placed)
+    }
 }
 
 /// What is known of one input as a whole.
@@ -215,6 +224,8 @@ pub struct Event {
     pub exit: Option<Box<Exit>>,
     /// its memory
     pub memory: Option<Box<Memory>>,
+    /// how long the program waited for its identity, in milliseconds: `identity_ms`
+    pub waited: Option<i64>,
     /// a word on what it is about: the signal of a `stop`, the victim of an `oom_kill`, the outcome of a `health`
     pub about: Option<Arc<str>>,
     /// see [`Record::hash`]
@@ -305,6 +316,10 @@ impl Event {
             identity: interner.identity(Identity(known)),
             exit: inner("exit").map(|exit| Box::new(exit_of(exit, interner))),
             memory: memory.map(Box::new),
+            waited: object
+                .get("identity_ms")
+                .and_then(Value::as_i64)
+                .filter(|waited| (0..=MAX_RUNTIME).contains(waited)),
             about: about.map(|about| interner.text(&about)),
             hash: record.hash,
             core: record.core,

@@ -6,6 +6,7 @@ mod event;
 mod filter;
 mod lives;
 mod once;
+mod placing;
 mod testify;
 
 pub use conclude::{Conclusion, Sure};

@@ -269,9 +269,12 @@ impl Certificate<'_> {
         }
         for said in life.said.iter().skip(hidden) {
             let statement = &said.statement;
-            let time = statement
-                .time
-                .map_or_else(|| "at ?".to_owned(), |time| self.clock.time(time.as_millisecond()));
+            let time = match said.at() {
+                // Computed: the witness's clock has no year, no zone, or counts from the boot.
+                Some(time) if statement.time.is_none() => format!("~{}", self.clock.time(time)),
+                Some(time) => self.clock.time(time),
+                None => "at ?".to_owned(),
+            };
             let text = super::table::cut(&statement.text, 160);
             self.row(
                 key,

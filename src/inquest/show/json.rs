@@ -101,7 +101,8 @@ fn of_said(said: &Said, name: &dyn Fn(Place) -> String) -> Value {
     let statement = &said.statement;
     json!({
         "witness": statement.kind.name(),
-        "time": statement.time.map(|time| written(time.as_millisecond())),
+        "time": said.at().map(written),
+        "time_computed": statement.time.is_none() && said.placed.is_some(),
         "task_id": statement.task_id,
         "container_id": statement.container_id,
         "container_name": statement.container_name,
