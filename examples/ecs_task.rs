@@ -5,10 +5,11 @@
 
 #![allow(clippy::print_stdout)]
 
+use std::cell::RefCell;
 use std::error::Error;
 use std::fmt::Debug;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use nix::sys::signal::Signal;
 
@@ -31,6 +32,7 @@ const HELP: &str = "\
 Usage: cargo run --example ecs_task -- [OPTIONS]
 
   --raw        print what epitaph and its programs print, each to its own stream, and nothing else
+  --inquest    at the end, let inquest read what the containers have left
   --subreaper  do without a PID namespace, as where the machine allows none
 ";
 
@@ -61,11 +63,12 @@ sleep 0.2";
 const VICTIM: &str = "echo ready; exec sleep 5";
 
 fn main() -> ExitCode {
-    let (mut raw, mut subreaper) = (false, false);
+    let (mut raw, mut subreaper, mut inquest) = (false, false, false);
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
             "--raw" => raw = true,
             "--subreaper" => subreaper = true,
+            "--inquest" => inquest = true,
             "-h" | "--help" => {
                 print!("{HELP}");
                 return ExitCode::SUCCESS;
@@ -73,7 +76,12 @@ fn main() -> ExitCode {
             other => return failure(&format!("{other:?} is no option; --help shows what there is")),
         }
     }
-    match show(&Page::new(raw), raw, subreaper) {
+    if raw && inquest {
+        return failure(
+            "--raw shows nothing but what epitaph and its programs print, so there is no --inquest with it",
+        );
+    }
+    match show(&Page::new(raw), raw, subreaper, inquest) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure(&error.to_string()),
     }
@@ -86,7 +94,7 @@ fn failure(text: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn show(page: &Page, raw: bool, subreaper: bool) -> Result<()> {
+fn show(page: &Page, raw: bool, subreaper: bool, inquest: bool) -> Result<()> {
     page.text(
         "epitaph is the first process of a container: it finds out which container and which ECS task it is in, \
          starts the program, looks after it, and writes down how it ended. Here it does so on this machine alone, \
@@ -118,7 +126,7 @@ fn show(page: &Page, raw: bool, subreaper: bool) -> Result<()> {
              {reason} (-w has it tell of each orphan):"
         ),
     })?;
-    let stage = Stage { epitaph, place, environment, raw };
+    let stage = Stage { epitaph, place, environment, raw, log: RefCell::default() };
     let (before, epitaph) = stage.command(&["-w"]);
     let epitaph = format!("{} sh -c \"$PROGRAM\"", epitaph.join(" "));
     if before.is_empty() {
@@ -133,10 +141,17 @@ fn show(page: &Page, raw: bool, subreaper: bool) -> Result<()> {
     first_act(page, &endpoint, &ended)?;
     stopped(page, &stage, &endpoint)?;
     killed(page, &stage, &endpoint)?;
+    if inquest {
+        asked(page, &stage, &endpoint)?;
+    }
 
     page.heading("Where to go from here")?;
     page.text("All of this was checked as it was shown. To see what epitaph printed, as it printed it:")?;
     page.lines(["cargo run --example ecs_task -- --raw"])?;
+    if !inquest {
+        page.text("To see what can be found out later from the log of these containers:")?;
+        page.lines(["cargo run --example ecs_task -- --inquest"])?;
+    }
     page.text("To try epitaph by hand against the same endpoint, which can also fail in many ways:")?;
     page.lines(["cargo run --example ecs_endpoint -- --help"])?;
     Ok(())
@@ -254,6 +269,39 @@ fn killed(page: &Page, stage: &Stage, endpoint: &Endpoint) -> Result<()> {
     check("the verdict", &exit.node.get("exit.verdict"), verdict)?;
     check("the signal in the exit record", &exit.node.get("exit.signal"), "SIGKILL")?;
     check("epitaph's exit code", &ended.code, &137)
+}
+
+/// What somebody finds out later, who has the task's ID and the log.
+fn asked(page: &Page, stage: &Stage, endpoint: &Endpoint) -> Result<()> {
+    page.heading("8. Days later: inquest")?;
+    page.text(
+        "Somebody has the task's ID, from an alarm or an event, and the log of the container, in which the lines above are \
+         among all others. `inquest` is built by:",
+    )?;
+    let mut build =
+        ["build", "--quiet", "--features", "inquest", "--bin", "inquest"].map(str::to_owned).to_vec();
+    build.extend(cargo::same_place(&std::env::current_exe()?));
+    page.lines([format!("cargo {}", build.join(" "))])?;
+    let inquest = cargo::build(&build, "inquest")?;
+    let folder = tempfile::tempdir()?;
+    let log = stage.log.borrow().join("\n") + "\n";
+    std::fs::write(folder.path().join("server.log"), log)?;
+    let task = endpoint.task();
+    let id = task.arn.rsplit('/').next().unwrap_or_default();
+    let asked = Command::new(inquest).args([id, "server.log"]).current_dir(folder.path()).output()?;
+    let told = String::from_utf8(asked.stdout)?;
+    page.text("and asked with:")?;
+    page.lines([format!("inquest {id} server.log")])?;
+    page.text("It lists the three lives of the container, and then tells of each that ended badly, with where it says so:")?;
+    page.lines(told.lines())?;
+    check("inquest's exit code", &asked.status.code(), &Some(0))?;
+    let has = |text: &str| told.contains(text);
+    for text in
+        ["3 lives of 1 task, 0 without an end", "failed, exit code 3", "stopped", "exit code 137 (SIGKILL)"]
+    {
+        check(&format!("{text:?} in what inquest says"), &has(text), &true)?;
+    }
+    check("that inquest disputes something", &has("DISPUTED"), &false)
 }
 
 /// A record, and a sentence about where it stood.

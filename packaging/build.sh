@@ -11,6 +11,7 @@
 # Into FOLDER go, of version X.Y.Z:
 #   epitaph-X.Y.Z-TARGET               the program
 #   epitaph-X.Y.Z-TARGET.cdx.json      what it is made of, in CycloneDX
+#   inquest-X.Y.Z-TARGET, and its .cdx.json   the reader of the records
 #   epitaph_X.Y.Z-1_ARCHITECTURE.deb   the same with its documents, for Debian and Ubuntu
 #   epitaph-X.Y.Z-documents.tar.gz     man pages and completions, as below /usr
 #   epitaph-X.Y.Z-oci.tar              container images FROM scratch for all targets, under one manifest

@@ -42,6 +42,9 @@ Description: container init that knows who the container is and how it died
  them to the program in its environment, and writes one line of JSON to stderr
  at the start, at the end, and when something happens in between: an OOM kill,
  memory pressure, a stop signal, a program that is stuck after one.
+ .
+ inquest reads these records in whatever logs are left, and tells who a
+ container was, when it died and why.
 CONTROL
     chmod -R u=rwX,go=rX "$root"
     (cd "$root" && find usr -type f -printf '%P\0' | sort -z | (cd usr && xargs -0 md5sum) |

@@ -30,6 +30,12 @@ make_documents() {
     run_documents completions bash >"$usr/share/bash-completion/completions/epitaph"
     run_documents completions zsh >"$usr/share/zsh/vendor-completions/_epitaph"
     run_documents completions fish >"$usr/share/fish/vendor_completions.d/epitaph.fish"
+    if has_feature inquest; then
+        run_documents inquest-man >"$usr/share/man/man1/inquest.1"
+        run_documents inquest-completions bash >"$usr/share/bash-completion/completions/inquest"
+        run_documents inquest-completions zsh >"$usr/share/zsh/vendor-completions/_inquest"
+        run_documents inquest-completions fish >"$usr/share/fish/vendor_completions.d/inquest.fish"
+    fi
     for page in README.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT docs/*; do
         install -m 644 "$page" "$usr/share/doc/epitaph/${page##*/}"
     done
@@ -48,12 +54,18 @@ cargo_metadata() {
     "$CARGO" metadata --format-version 1 --locked --filter-platform "$target" "$@"
 }
 
+# features_of [--features NAME]: the names.
+features_of() {
+    local options=$*
+    echo "${options#--features }"
+}
+
 # add_parts_list FILE TARGET [CARGO-OPTION]...: the section .dep-v0, in which scanners such as `cargo audit bin` find the list of crates. It is
 # not loaded at run time.
 add_parts_list() {
     local file=$1 target=$2 list=$work/parts-$2
     shift 2
-    cargo_metadata "$target" "$@" | run_documents auditable >"$list.json"
+    cargo_metadata "$target" "$@" | PARTS_FEATURES=$(features_of "$@") run_documents auditable >"$list.json"
     # zlib is deflate in another frame than gzip's: RFC 1950 and 1952.
     {
         printf '\x78\xda'
@@ -76,6 +88,6 @@ write_sbom() {
     local binary=$1 target=$2 file=$3 sum
     shift 3
     sum=$(sha256sum "$file")
-    cargo_metadata "$target" "$@" | BINARY_SHA256=${sum%% *} run_documents sbom "$binary" "$target" \
+    cargo_metadata "$target" "$@" | BINARY_SHA256=${sum%% *} PARTS_FEATURES=$(features_of "$@") run_documents sbom "$binary" "$target" \
         "rust-std=$("$RUSTC" --version | cut -d ' ' -f 2)" "musl=$MUSL_VERSION" >"$file.cdx.json"
 }

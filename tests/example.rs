@@ -96,6 +96,15 @@ fn shows_it_without_a_pid_namespace_too() {
     assert!(shown.iter().all(|line| !line.trim_start().starts_with("unshare ")));
 }
 
+/// What inquest says of the three containers is checked by the example itself.
+#[test]
+fn inquest_reads_what_the_containers_have_left() {
+    let (shown, _) = lines(&example(&["--inquest"]));
+    let certificates = shown.iter().filter(|line| line.trim_start().starts_with("Verdict: ")).count();
+    assert_eq!(certificates, 2, "{}", shown.join("\n"));
+    assert!(shown.iter().any(|line| line.contains("3 lives of 1 task")), "{}", shown.join("\n"));
+}
+
 #[test]
 fn raw_is_what_was_printed_and_nothing_else() {
     let (stdout, stderr) = lines(&example(&["--raw"]));

@@ -82,6 +82,7 @@ fn the_list_of_parts_is_of_the_file_and_has_what_is_locked() {
         }
         assert_eq!(scope("serde_derive"), Some("excluded".into()), "it runs while epitaph is built");
         assert_eq!(scope("proptest"), None, "it is for tests alone");
+        assert_eq!(scope("clap"), None, "it is inquest's");
         let lock = include_str!("../Cargo.lock");
         for part in components.iter().filter(|part| part["purl"].is_string()) {
             let (name, version) = (part["name"].as_str().unwrap(), part["version"].as_str().unwrap());
@@ -128,12 +129,18 @@ fn the_debian_packages_hold_the_files_and_lintian_has_nothing_to_say() {
         let (Some(file), Some(folder)) = (binary(target), unpacked(architecture)) else { return };
         let at = |path: &str| folder.path().join("usr").join(path);
         assert!(std::fs::read(at("bin/epitaph")).unwrap() == std::fs::read(file).unwrap(), "another file");
+        let Some(reader) = released(&format!("inquest-{{}}-{target}")) else { return };
+        assert!(std::fs::read(at("bin/inquest")).unwrap() == std::fs::read(reader).unwrap(), "another file");
         for path in [
             "share/man/man1/epitaph.1.gz",
+            "share/man/man1/inquest.1.gz",
             "share/man/man5/epitaph-records.5.gz",
             "share/bash-completion/completions/epitaph",
             "share/zsh/vendor-completions/_epitaph",
             "share/fish/vendor_completions.d/epitaph.fish",
+            "share/bash-completion/completions/inquest",
+            "share/zsh/vendor-completions/_inquest",
+            "share/fish/vendor_completions.d/inquest.fish",
             "share/doc/epitaph/copyright",
             "share/doc/epitaph/records.md",
         ] {
@@ -156,6 +163,24 @@ fn the_amd64_package_starts() {
     let mut epitaph = Command::new(folder.path().join("usr/bin/epitaph"));
     let ended = output(epitaph.args(["-s", "--", "sh", "-c", "echo it runs; exit 7"]), BOUND).unwrap();
     assert_eq!((ended.status.code(), ended.stdout.as_slice()), (Some(7), &b"it runs\n"[..]));
+    let log = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/inquest/shaped/plain/terminal.log");
+    let read =
+        stdout(Command::new(folder.path().join("usr/bin/inquest")).arg("list").arg(log), BOUND).unwrap();
+    assert!(read.contains("oom_killed"), "{read}");
+}
+
+/// What the reader is made of is told apart from what the init is.
+#[test]
+fn the_list_of_parts_of_inquest_has_what_the_init_has_not() {
+    for (_, target, _) in PROCESSORS {
+        let Some(list) = released(&format!("inquest-{{}}-{target}.cdx.json")) else { return };
+        let list: Value = serde_json::from_str(&std::fs::read_to_string(list).unwrap()).unwrap();
+        let components = list["components"].as_array().unwrap();
+        for name in ["clap", "flate2", "jiff"] {
+            assert!(components.iter().any(|part| part["name"] == name), "{name}");
+        }
+        assert!(!components.iter().any(|part| part["name"] == "proptest"), "it is for tests alone");
+    }
 }
 
 /// The layout of the images (<https://github.com/opencontainers/image-spec>), unpacked.

@@ -1,5 +1,6 @@
 //! What epitaph runs in, and how it is run.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::env;
 use std::fs;
@@ -87,6 +88,8 @@ pub struct Stage {
     pub environment: Vec<(&'static str, String)>,
     /// Pass on what is printed, to the stream that it was printed to.
     pub raw: bool,
+    /// What all runs so far have printed on stderr: the log of the container.
+    pub log: RefCell<Vec<String>>,
 }
 
 impl Stage {
@@ -155,6 +158,7 @@ impl Stage {
         }
         // Both pipes are closed, so all that could wait has been waited for.
         let status = child.wait()?;
+        self.log.borrow_mut().extend(stderr.iter().cloned());
         let code = status.code().or(status.signal().map(|number| 128 + number)).unwrap_or(-1);
         Ok(Ended { stdout, stderr, code })
     }

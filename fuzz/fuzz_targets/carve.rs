@@ -12,7 +12,7 @@ static NEEDLES: LazyLock<Needles> = LazyLock::new(|| Needles::new(true));
 fuzz_target!(|data: &[u8]| {
     let mut lines = Vec::new();
     let mut found = |found: Found, _: u64| {
-        if let Found::Record(record, _) = found {
+        if let Found::Record(record, ..) = found {
             lines.push((record.line, record.hash));
         }
     };

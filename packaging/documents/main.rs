@@ -3,7 +3,9 @@
 //!
 //! ```text
 //! documents man | records-man | completions bash|zsh|fish
-//! documents sbom BINARY TARGET [NAME=VERSION]...    cargo metadata on stdin, SHA-256 of the file in BINARY_SHA256
+//! documents inquest-man | inquest-completions bash|zsh|fish
+//! documents sbom BINARY TARGET [NAME=VERSION]...    cargo metadata on stdin, SHA-256 of the file in BINARY_SHA256,
+//!                                                   the features of its build in PARTS_FEATURES
 //! documents auditable                               cargo metadata on stdin
 //! ```
 //!
@@ -46,9 +48,11 @@ fn run(words: &[&str]) -> Result<String, String> {
         ["man"] => man::page(&help::Help::of_epitaph()?, README, day),
         ["records-man"] => Ok(markdown::page(RECORDS, day)),
         ["completions", shell] => completions::of(&help::Help::of_epitaph()?, shell),
+        ["inquest-man"] => String::from_utf8(epitaph::inquest::man_page()).map_err(|error| error.to_string()),
+        ["inquest-completions", shell] => epitaph::inquest::completions(shell),
         ["sbom", binary, target, others @ ..] => parts::sbom(&metadata()?, binary, target, others, &date),
         ["auditable"] => parts::auditable(&metadata()?),
-        _ => Err("man | records-man | completions SHELL | sbom BINARY TARGET [NAME=VERSION]... | auditable"
+        _ => Err("man | records-man | completions SHELL | inquest-man | inquest-completions SHELL | sbom BINARY TARGET [NAME=VERSION]... | auditable"
             .to_owned()),
     }
 }
@@ -62,5 +66,6 @@ fn date() -> Result<String, String> {
 fn metadata() -> Result<parts::Metadata, String> {
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text).map_err(|error| format!("stdin: {error}"))?;
-    parts::Metadata::parse(&text)
+    let features = std::env::var("PARTS_FEATURES").unwrap_or_default();
+    parts::Metadata::parse(&text, &features.split_whitespace().collect::<Vec<_>>())
 }

@@ -15,8 +15,9 @@ pub struct Metadata {
 const LOCK: &str = include_str!("../../Cargo.lock");
 
 impl Metadata {
-    /// Reads cargo's answer.
-    pub fn parse(text: &str) -> Result<Metadata, String> {
+    /// Reads cargo's answer, for a build with these features of the package. Cargo's own choice of what is used is that of the
+    /// tests, which have all features on.
+    pub fn parse(text: &str, features: &[&str]) -> Result<Metadata, String> {
         let all: Value = serde_json::from_str(text).map_err(|error| format!("cargo metadata: {error}"))?;
         let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
         let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -47,7 +48,13 @@ impl Metadata {
                 continue;
             }
             let package = packages.get(&id).ok_or_else(|| format!("cargo metadata has no package {id}"))?;
-            let used = needs.get(&id).cloned().unwrap_or_default();
+            let mut used = needs.get(&id).cloned().unwrap_or_default();
+            if id == metadata.root {
+                let off = switched_off(package, features);
+                used.retain(|(id, _)| {
+                    packages.get(id).is_none_or(|package| !off.contains(&word(&package["name"])))
+                });
+            }
             open.extend(used.iter().map(|(id, _)| id.clone()));
             metadata.nodes.insert(id, (package.clone(), used));
         }
@@ -81,6 +88,19 @@ impl Metadata {
         }
         linked
     }
+}
+
+/// The optional dependencies of `package` that none of `features` brings.
+fn switched_off(package: &Value, features: &[&str]) -> Vec<String> {
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let on: Vec<Value> = features.iter().flat_map(|feature| list(&package["features"][*feature])).collect();
+    list(&package["dependencies"])
+        .iter()
+        .filter(|dependency| dependency["optional"] == true)
+        .filter_map(|dependency| dependency["name"].as_str())
+        .filter(|name| !on.iter().any(|item| item.as_str() == Some(&format!("dep:{name}"))))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn is_proc_macro(package: &Value) -> bool {

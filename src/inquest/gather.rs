@@ -7,7 +7,9 @@ use super::carve::{Carver, Found, Needles};
 use super::case::{Event, Interner, Place, Said, Sighting, Stream};
 use super::context;
 use super::heap::{self, Entry, Opened, Problem, Window};
+use super::show::count;
 use super::who::Who;
+use super::witness::WitnessKind;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -149,7 +151,7 @@ struct Reading<'a> {
 impl Reading<'_> {
     fn read(&self, gathered: &mut Gathered) {
         let path = self.entry.input.path();
-        let source = match heap::open(&self.entry.input, &self.state.read) {
+        let source = match heap::open(&self.entry.input, &self.state.read, &self.state.stop) {
             Ok(Opened::Bytes(source)) => source,
             Ok(Opened::Foreign(how)) => {
                 gathered
@@ -168,11 +170,13 @@ impl Reading<'_> {
         let mut sightings = Vec::new();
         let mut said = Vec::new();
         let mut overflow = false;
+        let mut disbelieved = 0;
+        let of_container = of_path.container.is_some() || of_path.task.is_some();
         let result = {
             let mut found = |found: Found, offset: u64| {
                 let place = Place { file: self.file, offset };
                 match found {
-                    Found::Record(record, wrapper) => {
+                    Found::Record(record, wrapper, bare) => {
                         told.records += 1;
                         if self.state.records.fetch_add(1, Ordering::Relaxed) >= MOST_RECORDS {
                             overflow = true;
@@ -180,16 +184,17 @@ impl Reading<'_> {
                         }
                         let mut event = Event::of(&record, self.interner);
                         event.line = self.line(&event, place, record.line, &mut overflow);
-                        sightings.push(Sighting { event, place, wrapper: wrapper.or(of_path.clone()) });
+                        sightings.push(Sighting { event, place, wrapper: wrapper.or(of_path.clone()), bare });
                     }
                     Found::Statement(statement) => {
                         told.statements += 1;
-                        said.push(Said { statement: *statement, place });
+                        said.push(Said { statement: *statement, place, placed: None });
                     }
                     Found::Broken => told.broken += 1,
+                    Found::Disbelieved => disbelieved += 1,
                 }
             };
-            let mut carver = Carver::new(self.needles, &mut found);
+            let mut carver = Carver::new(self.needles, &mut found).of_container(of_container);
             heap::scan(Interruptible { source, state: self.state }, WINDOW, |window| {
                 carver.look(window);
                 self.state.inflated.fetch_add((window.to - window.from) as u64, Ordering::Relaxed);
@@ -206,6 +211,21 @@ impl Reading<'_> {
             gathered
                 .problems
                 .push(Problem::new(path, format!("{} {s} cut off, and the rest is not there", told.broken)));
+        }
+        // Records that stand bare are what epitaph wrote on its stderr, so the rest is of its program.
+        if sightings.iter().any(|sighting| sighting.bare) {
+            let before = said.len();
+            said.retain(|said| said.statement.kind != WitnessKind::Kernel);
+            disbelieved += before - said.len();
+        }
+        if disbelieved > 0 {
+            let look = if disbelieved == 1 { "looks" } else { "look" };
+            let text = format!(
+                "{} that {look} like the kernel's cannot be believed: a container wrote here. Give the kernel's own log in \
+                 another file",
+                count(disbelieved, "line")
+            );
+            gathered.problems.push(Problem::note(path, text));
         }
         gathered.sightings.append(&mut sightings);
         gathered.said.append(&mut said);

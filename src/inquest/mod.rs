@@ -20,10 +20,29 @@ pub mod time;
 pub mod who;
 pub mod witness;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser, ValueEnum};
 use std::process::ExitCode;
 
 /// The program.
 pub fn main() -> ExitCode {
     run::run(cli::Cli::parse())
+}
+
+/// The man page, in roff.
+pub fn man_page() -> Vec<u8> {
+    let mut page = Vec::new();
+    // Nothing is written but into memory.
+    let _ = clap_mangen::Man::new(cli::Cli::command()).render(&mut page);
+    page
+}
+
+/// The completions for a shell: `bash`, `zsh`, `fish` and others.
+///
+/// # Errors
+/// A sentence that names the shells, where it is none of them.
+pub fn completions(shell: &str) -> Result<String, String> {
+    let shell = clap_complete::Shell::from_str(shell, true)?;
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut cli::Cli::command(), "inquest", &mut text);
+    String::from_utf8(text).map_err(|error| error.to_string())
 }

@@ -110,8 +110,8 @@ impl<'a> Session<'a> {
 
     fn go(&self, cli: &Cli) -> u8 {
         let stop = self.state.stop.clone();
-        // The first one ends the reading, a second one the program: a read may wait without end. Where they cannot be
-        // set, an interrupt ends the program at once, as it would anyway.
+        // The first one ends the reading, a second one the program: a file system may hang. Where they cannot be set, an
+        // interrupt ends the program at once, as it would anyway.
         let interrupt = signal_hook::consts::SIGINT;
         let _ = signal_hook::flag::register_conditional_default(interrupt, stop.clone());
         let _ = signal_hook::flag::register(interrupt, stop);
@@ -354,7 +354,12 @@ impl<'a> Session<'a> {
             lives.retain(|life| ask::is_meant(who, life));
             self.complete_lines(&heard.entries, &mut lives);
         }
-        let mut all: Vec<&super::case::Once> = lives.iter().flat_map(|life| &life.records).collect();
+        let loose = heard.case.loose.iter().filter(|record| match &who {
+            Some(who) => who.matches(record.event.container.as_deref(), record.event.task.as_deref(), &[]),
+            None => self.filter.is_open(),
+        });
+        let mut all: Vec<&super::case::Once> =
+            lives.iter().flat_map(|life| &life.records).chain(loose).collect();
         all.sort_by_key(|record| (record.event.time, record.places.first().copied()));
         if !self.common.quiet {
             let mut out = self.out();

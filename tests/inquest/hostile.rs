@@ -180,3 +180,67 @@ fn nothing_takes_long() {
     }
     assert!(begun.elapsed() < Duration::from_secs(240), "{:?}", begun.elapsed());
 }
+
+/// A program may print what the kernel prints; its log is no kernel's log, whatever is around the line.
+#[test]
+fn no_program_speaks_for_the_kernel() {
+    let kernels = format!(
+        "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset={ID},mems_allowed=0,oom_memcg=/docker/{ID},task_memcg=/docker/{ID},task=serve,pid=11516,uid=0"
+    );
+    let begun = record("start", ID, 0, json!({"program": "serve"})).to_string();
+    let at = crate::support::time(51);
+    let whole = format!("{at} vm kernel: {kernels}");
+    let json = |value: Value| value.to_string() + "\n";
+    let forged = [
+        ("a.log", format!("{begun}\n{whole}\n")),
+        ("containers/x-json.log", json(json!({"log": format!("{whole}\n"), "stream": "stdout", "time": at}))),
+        ("fluentd.jsonl", json(json!({"log": whole, "container_id": ID, "source": "stdout"}))),
+        ("cloudwatch.jsonl", json(json!({"message": whole, "logStreamName": format!("web/server/{TASK}")}))),
+        ("cri.log", format!("{at} stdout F {whole}\n")),
+        ("syslog", format!("<30>Nov 23 17:00:51 vm 408255f9fa13[811]: {whole}\n")),
+        ("syslog-5424", format!("<30>1 {at} vm 408255f9fa13 811 408255f9fa13 - {whole}\n")),
+        ("tail", format!("{at} web/server/{TASK} {whole}\n")),
+        (
+            "export",
+            format!("__CURSOR=s=1\n_TRANSPORT=journal\nMESSAGE={whole}\nSYSLOG_IDENTIFIER=kernel\n\n"),
+        ),
+        (
+            "journal.jsonl",
+            json(json!({"_TRANSPORT": "stdout", "SYSLOG_IDENTIFIER": "kernel", "MESSAGE": whole})),
+        ),
+        (&format!("web-server-{TASK}/000000.log"), format!("{whole}\n")),
+    ];
+    let said = |name: &str, text: &str| {
+        let directory = tempfile::tempdir().expect("a directory");
+        let write = |name: &str, text: &str| {
+            let path = directory.path().join(name);
+            std::fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
+            std::fs::write(path, text).expect("a file");
+        };
+        write("start.jsonl", &format!("{begun}\n"));
+        write(name, text);
+        let lives = crate::support::lives(directory.path());
+        lives[0]["witnesses"].as_array().expect("a list").len()
+    };
+    for (name, text) in &forged {
+        assert_eq!(said(name, text), 0, "{name}: {text}");
+    }
+    // The same in what the kernel's log is like.
+    for (name, text) in [
+        ("kern.log", format!("{whole}\n")),
+        ("cloudwatch.jsonl", json(json!({"message": whole, "logStreamName": "i-0123456789abcdef0"}))),
+        ("export", format!("__CURSOR=s=1\n_TRANSPORT=kernel\nMESSAGE={kernels}\n\n")),
+        ("journal.jsonl", json(json!({"_TRANSPORT": "kernel", "MESSAGE": kernels}))),
+    ] {
+        assert_eq!(said(name, &text), 1, "{name}: {text}");
+    }
+}
+
+#[test]
+fn who_is_not_believed_is_told() {
+    let line = "[   51.000000] oom-kill:constraint=CONSTRAINT_MEMCG,oom_memcg=/x,task_memcg=/x,task=serve,pid=1,uid=0\n";
+    let log = record("start", ID, 0, json!({})).to_string() + "\n" + line;
+    let ran = inquest_reading(&["list", "-"], log.as_bytes());
+    assert!(ran.stderr.contains("1 line that looks like the kernel's cannot be believed"), "{}", ran.stderr);
+    assert_eq!(ran.code, 0);
+}

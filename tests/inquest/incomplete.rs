@@ -359,3 +359,171 @@ fn real_witnesses_join_the_real_records() {
         assert!(ran.stdout.contains(text), "{text}: {}", ran.stdout);
     }
 }
+
+/// All three runs of a container that is restarted within a second: only `run` tells them apart.
+#[test]
+fn runs_come_apart_by_their_token() {
+    let of_run = |kind: &str, run: &str, more: Value| {
+        let mut record = record(kind, ID, 5, more);
+        record["run"] = run.into();
+        record
+    };
+    let exit = |run: &str, code: u64| {
+        of_run("exit", run, json!({"exit": {"code": code, "verdict": "failed", "why": "x", "runtime_ms": 3}}))
+    };
+    let runs = ["5b1e-1", "5b1e-2", "5b1e-3"];
+    let mut records: Vec<Value> =
+        runs.iter().map(|run| of_run("start", run, json!({"program": "serve"}))).collect();
+    records.extend([exit("5b1e-3", 3), exit("5b1e-1", 1), exit("5b1e-2", 2)]);
+    let text: String = records.iter().map(|record| record.to_string() + "\n").collect();
+    let lives = lives(Heap::new().file("a.jsonl", &text).path());
+    let mut told: Vec<(&str, i64)> = lives
+        .iter()
+        .map(|life| (life["run"].as_str().expect("a run"), life["code"].as_i64().expect("a code")))
+        .collect();
+    told.sort_unstable();
+    assert_eq!(told, [("5b1e-1", 1), ("5b1e-2", 2), ("5b1e-3", 3)]);
+    assert!(lives.iter().all(|life| life["disputed"] == json!([])), "{lives:#?}");
+}
+
+/// `--task-stats` tells of the other containers of the task in the log of its own.
+#[test]
+fn statistics_of_others_are_no_dispute_and_no_life() {
+    let sidecar = "e".repeat(64);
+    let stats = |id: &str| {
+        record("stats", id, 20, json!({"window_ms": 60_000, "memory_used": 5_000_000, "container_name": "x"}))
+    };
+    let mut task = record("task", ID, 20, json!({"containers": 3, "running": 3}));
+    task.as_object_mut().expect("an object").remove("container_id");
+    let mut own = record(
+        "stats",
+        ID,
+        21,
+        json!({"window_ms": 60_000, "memory_used": 7_000_000, "memory_limit": 9_000_000}),
+    );
+    own["run"] = "5b1e-1".into();
+    let mut begun = start(ID, 0);
+    begun["run"] = "5b1e-1".into();
+    let heap = Heap::new().container(ID, &[begun, own, stats(OTHER), stats(&sidecar), task], 30).container(
+        OTHER,
+        &[start(OTHER, 1)],
+        30,
+    );
+    let lives = lives(heap.path());
+    assert_eq!(lives.len(), 2, "{lives:#?}");
+    for life in &lives {
+        assert_eq!(life["disputed"], json!([]), "{life:#?}");
+        assert!(life["memory"]["usage"].as_u64() > Some(4_000_000), "{life:#?}");
+    }
+    let records = inquest(&["records", heap.path().to_str().expect("UTF-8")]).stdout;
+    assert_eq!(records.lines().count(), 6, "{records}");
+}
+
+/// `journalctl -k -o json` has the two lines of a kill as two objects.
+#[test]
+fn one_kill_is_one_statement_in_json_too() {
+    let entries: String = oom_kill(ID, 51, false)
+        .lines()
+        .map(|line| {
+            let (_, message) = line.split_once("kernel: ").expect("the kernel's");
+            json!({"__REALTIME_TIMESTAMP": "1795453251000000", "_TRANSPORT": "kernel", "_HOSTNAME": "vm", "MESSAGE": message}).to_string() + "\n"
+        })
+        .collect();
+    let heap = Heap::new().container(ID, &[start(ID, 0)], 50).file("kern.json", &entries).an_hour_later();
+    let life = lives(heap.path()).into_iter().find(|life| life["container_id"] == ID).expect("the life");
+    let witnesses = life["witnesses"].as_array().expect("a list");
+    assert_eq!(witnesses.len(), 1, "{witnesses:#?}");
+    assert_eq!(life["conclusion"]["word"], "oom");
+    assert!(life["conclusion"]["text"].as_str().expect("a text").contains("took \"serve\""), "{life:#?}");
+}
+
+/// The kernel's lines of a kill behind another prefix.
+fn told_at(prefix: &str, id: &str) -> String {
+    oom_kill(id, 0, false)
+        .lines()
+        .map(|line| format!("{prefix}{}\n", line.split_once("kernel: ").expect("the kernel's").1))
+        .collect()
+}
+
+/// Three lives of one container, of which the second had an OOM kill at 17:05:10: boot was at 16:00.
+fn three_lives() -> Heap {
+    let of_run = |kind: &str, second: u64, begun: u64, more: Value| {
+        let mut record = record(kind, ID, second, more);
+        record["run"] = format!("5b1e-{:x}", (3600 + begun) * 100).into();
+        record
+    };
+    let mut text = String::new();
+    for begun in [0, 300, 600] {
+        let mut lines =
+            vec![of_run("start", begun + 2, begun, json!({"program": "serve", "identity_ms": 2000}))];
+        if begun == 300 {
+            lines.push(of_run("oom_kill", 310, begun, json!({"victim": {"pid": 9, "name": "serve"}})));
+        }
+        lines.push(of_run(
+            "exit",
+            begun + 100,
+            begun,
+            json!({"exit": {"code": 1, "verdict": "failed", "why": "x", "runtime_ms": 98_000}}),
+        ));
+        text.extend(lines.iter().map(|line| line.to_string() + "\n"));
+    }
+    Heap::new().file("a.jsonl", &text)
+}
+
+#[test]
+fn times_of_other_clocks_are_placed_at_the_record_that_they_explain() {
+    for (name, prefix) in [
+        ("dmesg", "[ 3910.250000] "),
+        ("dmesg -T, in UTC", "[Mon Nov 23 17:05:10 2026] "),
+        ("dmesg -T, an hour ahead", "[Mon Nov 23 18:05:10 2026] "),
+        ("syslog, half an hour from a full one", "Nov 23 22:35:11 vm kernel: "),
+    ] {
+        let heap = three_lives().file("kernel.log", &told_at(prefix, ID));
+        let lives = lives(heap.path());
+        let said: Vec<usize> =
+            lives.iter().map(|life| life["witnesses"].as_array().expect("a list").len()).collect();
+        assert_eq!(said, [0, 1, 0], "{name}: {lives:#?}");
+        let witness = &lives[1]["witnesses"][0];
+        assert_eq!(witness["time_computed"], true, "{name}: {witness:#}");
+        let at = witness["time"].as_str().expect("a time");
+        assert!(("2026-11-23T17:05:09.9"..="2026-11-23T17:05:11.1").contains(&at), "{name}: {at}");
+        assert!(heap.certificate().contains("kernel  ~17:05:1"), "{name}: {}", heap.certificate());
+    }
+    // Of another time of the same boot it is about nobody here.
+    let heap = three_lives().file("kernel.log", &told_at("[ 9910.250000] ", ID));
+    assert!(lives(heap.path()).iter().all(|life| life["witnesses"][0]["time"].is_null()));
+}
+
+#[test]
+fn what_cannot_be_placed_explains_no_end_that_it_may_not_be_of() {
+    // Started again: the line may be about either.
+    let heap = Heap::new()
+        .container(ID, &[start(ID, 0), start(ID, 600)], 900)
+        .file("kernel.log", &told_at("", ID))
+        .an_hour_later();
+    let lives = lives(heap.path());
+    let first = lives.iter().find(|life| life["container_id"] == ID).expect("the life");
+    assert_eq!(first["conclusion"]["word"], "ended", "{first:#?}");
+    // The only one it can be about.
+    let heap =
+        Heap::new().container(ID, &[start(ID, 0)], 50).file("kernel.log", &told_at("", ID)).an_hour_later();
+    assert_eq!(heap.conclusion().0, "oom");
+}
+
+#[test]
+fn a_real_kill_is_placed_beside_the_real_record() {
+    // The real lines, as syslog of old writes them.
+    let journal = std::fs::read_to_string(fixture("engine/kernel/journal-k.short")).expect("a file");
+    let of_old: String = journal
+        .lines()
+        .filter_map(|line| Some(format!("Nov 26 {}{}\n", line.get(11..19)?, line.get(31..)?)))
+        .collect();
+    assert!(of_old.contains("Nov 26 21:06:00 vm kernel: "), "{of_old}");
+    let heap = Heap::new().file("messages", &of_old);
+    let ran = inquest(&[
+        OTHER,
+        fixture("engine/ecs-like-oom").to_str().expect("UTF-8"),
+        heap.path().to_str().expect("UTF-8"),
+    ]);
+    assert!(ran.stdout.contains("kernel  ~21:06:00.000"), "{}", ran.stdout);
+}

@@ -76,7 +76,7 @@ fn carve(bytes: &[u8], window: usize) -> Vec<Record> {
     let needles = Needles::new(true);
     let mut records = Vec::new();
     let mut found = |found: Found, _: u64| {
-        if let Found::Record(record, _) = found {
+        if let Found::Record(record, ..) = found {
             records.push(*record);
         }
     };

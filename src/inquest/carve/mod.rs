@@ -27,12 +27,14 @@ use unescape::Level;
 /// What was found.
 #[derive(Debug)]
 pub enum Found {
-    /// a record
-    Record(Box<Record>, Wrapper),
+    /// a record, what is said around it, and whether it stands on a line of its own with nothing around it
+    Record(Box<Record>, Wrapper, bool),
     /// what another witness says
     Statement(Box<Statement>),
     /// the beginning of a record whose rest is not there
     Broken,
+    /// a line that looks like the kernel's, in the output of a container
+    Disbelieved,
 }
 
 /// A gzip member in base64 inflates to this at most: 6 MB is the most that Lambda gets.
@@ -54,6 +56,8 @@ pub struct Carver<'a> {
     witnessed: u64,
     /// how much may still be unescaped in vain; grows with the stream, so that no stream costs more than its length
     credit: usize,
+    /// whether it is the output of one container: the kernel writes no line there
+    of_container: bool,
     /// lines of the kernel that belong together
     pair: KernelPair,
     /// the text of a gzip member in base64 that goes on in the next window, and where it began
@@ -73,11 +77,17 @@ impl<'a> Carver<'a> {
             done: 0,
             witnessed: 0,
             credit: 16 << 20,
+            of_container: false,
             pair: KernelPair::default(),
             base64: None,
             depth: 0,
             at: None,
         }
+    }
+
+    /// The stream is the output of one container, by its path.
+    pub fn of_container(self, of_container: bool) -> Carver<'a> {
+        Carver { of_container, ..self }
     }
 
     /// Looks at the next window.
@@ -131,7 +141,8 @@ impl<'a> Carver<'a> {
                 let Some((object, used)) = found else { return 0 };
                 let Some(record) = record::of_object(object, None) else { return 0 };
                 let wrapper = wrapper_of_line(bytes, at);
-                self.tell(Found::Record(Box::new(record), wrapper), window.offset + begin as u64);
+                let bare = is_line_begin(bytes, at);
+                self.tell(Found::Record(Box::new(record), wrapper, bare), window.offset + begin as u64);
                 start + at + used
             }
             None => 0,
@@ -170,7 +181,8 @@ impl<'a> Carver<'a> {
         }
         let (record, begin, end) = whole?;
         let wrapper = self.wrapper(bytes, begin, levels);
-        self.tell(Found::Record(Box::new(record), wrapper), start + begin as u64);
+        let bare = levels.is_empty() && self.at.is_none() && is_line_begin(bytes, begin);
+        self.tell(Found::Record(Box::new(record), wrapper, bare), start + begin as u64);
         Some(end)
     }
 
@@ -197,6 +209,7 @@ impl<'a> Carver<'a> {
         let place = self.at.unwrap_or(place);
         let mut inner = Carver::new(self.needles, &mut *self.found);
         inner.depth = self.depth + 1;
+        inner.of_container = self.of_container;
         inner.at = Some(place);
         inner.look(&Window { bytes: text, offset: 0, from: 0, to: text.len(), last: true });
     }
@@ -259,6 +272,10 @@ impl<'a> Carver<'a> {
     }
 }
 
+fn is_line_begin(bytes: &[u8], at: usize) -> bool {
+    bytes.get(..at).is_some_and(|before| before.is_empty() || before.ends_with(b"\n"))
+}
+
 /// Whether the object itself, not one within it, has the key `epitaph`.
 fn has_name(text: &[u8]) -> bool {
     serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(text)
@@ -280,13 +297,20 @@ fn wrapper_of_line(bytes: &[u8], at: usize) -> Wrapper {
 
 /// A field of the entry of `journalctl -o export` around a place; entries have an empty line between them.
 fn journald_field(bytes: &[u8], at: usize, name: &[u8]) -> Option<String> {
+    let entry = journald_entry(bytes, at)?;
+    let line = entry.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(name))?;
+    String::from_utf8(line.to_vec()).ok().filter(|id| context::is_container_id(id))
+}
+
+fn journald_entry(bytes: &[u8], at: usize) -> Option<&[u8]> {
     let (before, after) = bytes.split_at_checked(at)?;
     let begin = memchr::memmem::rfind(before, b"\n\n").map_or(0, |at| at + 2);
     let end = memchr::memmem::find(after, b"\n\n").map_or(bytes.len(), |end| at + end);
-    let entry = bytes.get(begin..end)?;
-    if !entry.starts_with(b"__CURSOR=") {
-        return None;
-    }
-    let line = entry.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(name))?;
-    String::from_utf8(line.to_vec()).ok().filter(|id| context::is_container_id(id))
+    bytes.get(begin..end).filter(|entry| entry.starts_with(b"__CURSOR="))
+}
+
+/// How the journal got the entry around a place: `kernel`, `stdout`, `syslog`, `journal`.
+fn journald_transport(bytes: &[u8], at: usize) -> Option<&[u8]> {
+    let entry = journald_entry(bytes, at)?;
+    entry.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"_TRANSPORT="))
 }

@@ -8,15 +8,84 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 pub const SCHEMA: u64 = 1;
 
 /// The keys that come first in a record, in this order.
-const FIRST: [&str; 7] = ["epitaph", "schema", "time", "container_id", "task_arn", "task_id", "pid"];
+const FIRST: [&str; 8] = ["epitaph", "schema", "time", "run", "container_id", "task_arn", "task_id", "pid"];
 
-/// The other keys of records, as docs/records.md tells them, and those that are planned.
-const OTHERS: [&str; 43] = [
+/// The keys of one kind of record or another that come next: what happened.
+const OWN: [&str; 66] = [
+    "exit",
+    "memory",
+    "kills",
+    "victim",
+    "processes",
+    "late_ms",
+    "signal",
+    "sender",
+    "sender_pid",
+    "refused",
     "program",
     "identity_ms",
+    "environment_unverified",
+    "stopped_by",
+    "desired_status",
+    "known_status",
+    "containers_ended",
+    "health",
+    "why",
+    "outcome",
+    "code",
+    "took_ms",
+    "ended",
+    "streak",
+    "since",
+    "output",
+    "age_ms",
+    "lifetime_ms",
+    "window_ms",
+    "uptime_ms",
+    "cpu_milli",
+    "cpu_ms",
+    "cpu_limit_milli",
+    "cpu_percent",
+    "throttled_ms",
+    "throttled_periods",
+    "periods",
+    "memory_usage",
+    "memory_used",
+    "memory_anon",
+    "memory_file",
+    "memory_shmem",
+    "memory_limit",
+    "memory_percent",
+    "memory_peak",
+    "swap",
+    "oom_kills",
+    "limit_hits",
+    "pids",
+    "pids_limit",
+    "read_bytes",
+    "write_bytes",
+    "net_rx_bytes",
+    "net_tx_bytes",
+    "net_shared",
+    "cpu_stall_ms",
+    "memory_stall_ms",
+    "io_stall_ms",
+    "restarts",
+    "status",
+    "exit_code",
+    "containers",
+    "running",
+    "storage_limit",
+    "storage_used",
+    "records_lost",
+];
+
+/// The keys that come at the end: who the container is.
+const IDENTITY: [&str; 29] = [
     "container_name",
     "container_arn",
     "cluster",
+    "cluster_arn",
     "family",
     "revision",
     "service",
@@ -34,27 +103,14 @@ const OTHERS: [&str; 43] = [
     "log_stream",
     "created_at",
     "started_at",
+    "restart_count",
     "network_wait_ms",
-    "sources",
-    "exit",
-    "memory",
-    "victim",
-    "processes",
-    "signal",
-    "sender_pid",
-    "run",
+    "pull_ms",
+    "fault_injection",
     "source",
-    "stats",
-    "health",
-    "task",
-    "lifetime",
-    "cpu",
-    "io",
-    "pressure",
-    "kill",
-    "previous",
-    "sender",
-    "signals",
+    "sources",
+    "identity_conflict",
+    "_aws",
 ];
 
 /// Keys that collectors put beside those of a record which they have parsed.
@@ -124,9 +180,7 @@ pub fn of_object(object: Map<String, Value>, written: Option<String>) -> Option<
     let time = time::rfc3339(object.get("time")?.as_str()?)?;
     let before = object.len();
     object.retain(|key, value| !is_collectors(key, value));
-    let clean = written.is_some()
-        && object.len() == before
-        && object.keys().all(|key| FIRST.contains(&key.as_str()) || OTHERS.contains(&key.as_str()));
+    let clean = written.is_some() && object.len() == before && object.keys().all(|key| is_known(key));
     let mut leaves = Vec::new();
     flatten("", &Value::Object(object.clone()), &mut leaves);
     leaves.sort();
@@ -229,20 +283,16 @@ fn hash_of<'a>(leaves: impl Iterator<Item = &'a (String, String)>) -> u64 {
     hasher.finish()
 }
 
+/// Whether it is a key of docs/records.md.
+fn is_known(key: &str) -> bool {
+    [&FIRST[..], &OWN, &IDENTITY].iter().any(|keys| keys.contains(&key))
+}
+
 /// The line with the keys in epitaph's order.
 fn render(object: &Map<String, Value>) -> String {
-    let known = FIRST.iter().chain(&OTHERS).copied();
-    let mut keys: Vec<&str> = known.filter(|key| object.contains_key(*key)).collect();
-    // `exit`, `memory` and the like stand before the identity.
-    keys.sort_by_key(|key| match FIRST.iter().position(|first| first == key) {
-        Some(place) => place,
-        None if ["exit", "memory", "victim", "processes", "signal", "sender_pid"].contains(key) => {
-            FIRST.len()
-        }
-        None => FIRST.len() + 1,
-    });
-    let unknown =
-        object.keys().map(String::as_str).filter(|key| !FIRST.contains(key) && !OTHERS.contains(key));
+    let known = FIRST.iter().chain(&OWN).chain(&IDENTITY).copied();
+    let keys: Vec<&str> = known.filter(|key| object.contains_key(*key)).collect();
+    let unknown = object.keys().map(String::as_str).filter(|key| !is_known(key));
     let pairs: Vec<String> = keys
         .into_iter()
         .chain(unknown)
@@ -286,6 +336,26 @@ mod tests {
         let text = r#"{"epitaph":"stuck","schema":1,"time":"2026-11-23T17:02:10.691Z","processes.0.pid":1,"processes.1.pid":2}"#;
         let record = of_text(text.as_bytes()).expect("a record");
         assert_eq!(record.object["processes"][1]["pid"], 2);
+    }
+
+    #[test]
+    fn every_key_of_the_schema_is_known() {
+        let schema: Value =
+            serde_json::from_str(include_str!("../../../docs/records.schema.json")).expect("JSON");
+        let mut forgotten = Vec::new();
+        let properties = |value: &Value| {
+            let object = value["properties"].as_object().into_iter().flatten();
+            object.map(|(key, _)| key.clone()).collect::<Vec<_>>()
+        };
+        let tops = schema["$defs"].as_object().expect("definitions").iter().filter(|(_, part)| {
+            let properties = &part["properties"];
+            properties.get("epitaph").is_some()
+                || properties.get("container_id").is_some() && properties.get("pid").is_some()
+        });
+        for (_, part) in tops {
+            forgotten.extend(properties(part).into_iter().filter(|key| !is_known(key)));
+        }
+        assert_eq!(forgotten, Vec::<String>::new());
     }
 
     #[test]

@@ -1,9 +1,13 @@
 //! What other witnesses say, where one of their needles was found.
 
 use super::{Carver, Found, object};
+use crate::inquest::context;
 use crate::inquest::heap::Window;
-use crate::inquest::witness;
-use serde_json::Value;
+use crate::inquest::witness::{self, Statement, WitnessKind};
+use serde_json::{Map, Value};
+
+/// Where collectors keep the text of a line.
+const TEXTS: [&str; 7] = ["message", "msg", "MESSAGE", "log", "event", "line", "_raw"];
 
 impl Carver<'_> {
     /// Looks at the line or document around the place `begin`.
@@ -38,15 +42,59 @@ impl Carver<'_> {
         if self.object_around(bytes, at, start) {
             return;
         }
-        self.line(line, place);
+        if text.starts_with(b"{") {
+            self.wrapped_line(text, place);
+        } else {
+            // In the export of the journal, what a program has sent is not the kernel's word.
+            let by = text.starts_with(b"MESSAGE=").then(|| super::journald_transport(bytes, at)).flatten();
+            self.line(line, by.is_some_and(|by| by != b"kernel"), place);
+        }
         self.witnessed = start + line_end as u64;
     }
 
-    fn line(&mut self, line: &[u8], place: u64) {
+    fn line(&mut self, line: &[u8], of_program: bool, place: u64) {
         for statement in witness::from_line(line) {
-            for statement in self.pair.push(statement) {
-                self.tell(Found::Statement(Box::new(statement)), place);
+            if of_program && statement.kind == WitnessKind::Kernel {
+                self.tell(Found::Disbelieved, place);
+            } else {
+                self.said(statement, place);
             }
+        }
+    }
+
+    /// A line whose text is in a JSON object: what a collector made of it.
+    fn wrapped_line(&mut self, line: &[u8], place: u64) {
+        let object: Option<Map<String, Value>> = serde_json::from_slice(line).ok();
+        for statement in witness::from_line(line).into_iter().filter(|one| one.kind != WitnessKind::Kernel) {
+            self.said(statement, place);
+        }
+        let Some(object) = object else { return };
+        let texts = TEXTS.iter().filter_map(|key| object.get(*key)?.as_str());
+        let kernels = texts.flat_map(|text| witness::from_line(text.as_bytes()));
+        let kernels: Vec<_> = kernels.filter(|one| one.kind == WitnessKind::Kernel).collect();
+        let wrapper = context::of_object(&object);
+        let transport = object.get("_TRANSPORT").and_then(Value::as_str);
+        let of_container = wrapper.container.is_some()
+            || wrapper.task.is_some()
+            || object.contains_key("stream")
+            || transport.is_some_and(|transport| transport != "kernel");
+        for statement in kernels {
+            if of_container {
+                self.tell(Found::Disbelieved, place);
+            } else {
+                self.said(statement, place);
+            }
+        }
+    }
+
+    /// Tells a statement, and of lines that belong together one.
+    fn said(&mut self, statement: Statement, place: u64) {
+        if self.of_container && statement.kind == WitnessKind::Kernel {
+            self.tell(Found::Disbelieved, place);
+            return;
+        }
+        for statement in self.pair.push(statement) {
+            self.tell(Found::Statement(Box::new(statement)), place);
         }
     }
 
@@ -61,7 +109,7 @@ impl Carver<'_> {
             let Ok(value) = value else { break };
             for statement in witness::from_json(&value) {
                 said = true;
-                self.tell(Found::Statement(Box::new(statement)), place);
+                self.said(statement, place);
             }
         }
         said
@@ -82,7 +130,7 @@ impl Carver<'_> {
         self.credit = self.credit.saturating_sub(allowed - effort.min(allowed));
         let Some((begin, end, statements)) = best else { return false };
         for statement in statements {
-            self.tell(Found::Statement(Box::new(statement)), start + begin as u64);
+            self.said(statement, start + begin as u64);
         }
         self.witnessed = start + end as u64;
         true

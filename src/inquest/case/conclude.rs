@@ -124,9 +124,11 @@ fn by_oom_kill(life: &Life) -> Option<Conclusion> {
     let of_kernel = |said: &&Said| match &said.statement.what {
         What::OomKill(_) | What::OomGroup { .. } => {
             // An earlier kill, which epitaph survived, is told by a record of its own.
-            let time = said.statement.time.map(|time| time.as_millisecond());
-            let survived = |time: i64| life.last_sign.is_some_and(|sign| sign > time + 2_000);
-            !time.is_some_and(survived)
+            match said.at() {
+                Some(time) => life.last_sign.is_none_or(|sign| sign <= time + 2_000),
+                // It may be the one that a record tells of, or one of another life.
+                None => !life.has(&Kind::OomKill) && life.next.is_none(),
+            }
         }
         _ => false,
     };
@@ -158,7 +160,7 @@ fn by_exit_137(life: &Life, stopped: Option<&(String, &'static str)>) -> Option<
     let (signal, stuck) = stopped?;
     let (said, _) = exits(life).find(|(_, exit)| exit.code == Some(137))?;
     let after = life.last(&Kind::Stop).and_then(|stop| {
-        let end = said.statement.time?.as_millisecond();
+        let end = said.at()?;
         Some(format!(" {} after {signal}", span(end.checked_sub(stop.event.time).filter(|ms| *ms >= 0)?)))
     });
     let text = format!(

@@ -26,6 +26,8 @@ pub struct Sighting {
     pub place: Place,
     /// what its place says about it
     pub wrapper: Wrapper,
+    /// whether nothing is around it: it stands on a line of its own, as epitaph wrote it
+    pub bare: bool,
 }
 
 /// A statement at one place.
@@ -35,6 +37,15 @@ pub struct Said {
     pub statement: Statement,
     /// where
     pub place: Place,
+    /// when it was, in milliseconds since 1970, where the witness's own clock tells that only beside a life
+    pub placed: Option<i64>,
+}
+
+impl Said {
+    /// When it was, in milliseconds since 1970.
+    pub fn at(&self) -> Option<i64> {
+        self.statement.time.map(|time| time.as_millisecond()).or(self.placed)
+    }
 }
 
 /// What is known of one input as a whole.
@@ -63,6 +74,14 @@ pub enum Kind {
     Stop,
     /// `stuck`
     Stuck,
+    /// `signal`: one that is no stop signal
+    Signal,
+    /// `task`: who stopped the task, or what all of it used
+    Task,
+    /// `health`
+    Health,
+    /// `stats`
+    Stats,
     /// one that stands between start and exit, and that is shown by its name
     Other(Arc<str>),
     /// `exit`
@@ -79,6 +98,10 @@ impl Kind {
             Kind::MemoryPressure => "memory_pressure",
             Kind::Stop => "stop",
             Kind::Stuck => "stuck",
+            Kind::Signal => "signal",
+            Kind::Task => "task",
+            Kind::Health => "health",
+            Kind::Stats => "stats",
             Kind::Other(name) => name,
             Kind::Exit => "exit",
         }
@@ -115,6 +138,8 @@ pub struct Exit {
     pub stop_signal: Option<Arc<str>>,
     /// from that to the end, in milliseconds
     pub stop: Option<i64>,
+    /// who stopped the task: `ecs`, `sibling` or `health`
+    pub stopped_by: Option<Arc<str>>,
     /// records that epitaph lost
     pub lost: u64,
 }
@@ -183,6 +208,8 @@ pub struct Event {
     pub time: i64,
     /// the program's process ID
     pub pid: Option<i64>,
+    /// which run of the container it is of
+    pub run: Option<Arc<str>>,
     /// the container's ID: the record's own, or its place's where it has none
     pub container: Option<Arc<str>>,
     /// the task's ID
@@ -197,7 +224,9 @@ pub struct Event {
     pub exit: Option<Box<Exit>>,
     /// its memory
     pub memory: Option<Box<Memory>>,
-    /// a word on what it is about: the signal of a `stop`, the victim of an `oom_kill`
+    /// how long the program waited for its identity, in milliseconds: `identity_ms`
+    pub waited: Option<i64>,
+    /// a word on what it is about: the signal of a `stop`, the victim of an `oom_kill`, the outcome of a `health`
     pub about: Option<Arc<str>>,
     /// see [`Record::hash`]
     pub hash: u64,
@@ -252,12 +281,23 @@ impl Event {
             "memory_pressure" => Kind::MemoryPressure,
             "stop" => Kind::Stop,
             "stuck" => Kind::Stuck,
+            "signal" => Kind::Signal,
+            "task" => Kind::Task,
+            "health" => Kind::Health,
+            "stats" => Kind::Stats,
             "exit" => Kind::Exit,
             other => Kind::Other(interner.text(other)),
         };
         let known = KEYS.iter().filter_map(|key| Some((*key, text(key)?))).collect();
         let signal = object.get("signal").and_then(Value::as_str).map(str::to_owned);
-        let about = signal.or_else(|| inner("victim").and_then(victim));
+        let about = signal.or_else(|| inner("victim").and_then(victim)).or_else(|| {
+            let outcome = object.get("outcome").or(object.get("why")).and_then(Value::as_str);
+            outcome.filter(|_| matches!(kind, Kind::Health | Kind::Task)).map(str::to_owned)
+        });
+        let memory = match kind {
+            Kind::Stats => Some(memory_of_stats(object)),
+            _ => inner("memory").map(memory_of),
+        };
         let task_arn = text("task_arn");
         let task = text("task_id").or_else(|| {
             let id = crate::inquest::context::task_of(task_arn.as_deref()?)?;
@@ -268,13 +308,18 @@ impl Event {
             schema: record.schema,
             time: record.time,
             pid: object.get("pid").and_then(Value::as_i64),
+            run: text("run"),
             container: text("container_id"),
             task,
             task_arn,
             program: text("program"),
             identity: interner.identity(Identity(known)),
             exit: inner("exit").map(|exit| Box::new(exit_of(exit, interner))),
-            memory: inner("memory").map(|memory| Box::new(memory_of(memory))),
+            memory: memory.map(Box::new),
+            waited: object
+                .get("identity_ms")
+                .and_then(Value::as_i64)
+                .filter(|waited| (0..=MAX_RUNTIME).contains(waited)),
             about: about.map(|about| interner.text(&about)),
             hash: record.hash,
             core: record.core,
@@ -314,6 +359,7 @@ fn exit_of(exit: &Map<String, Value>, interner: &Interner) -> Exit {
         runtime: number("runtime_ms").filter(|runtime| (0..=MAX_RUNTIME).contains(runtime)),
         stop_signal: text("stop_signal"),
         stop: number("stop_ms").filter(|stop| (0..=MAX_RUNTIME).contains(stop)),
+        stopped_by: text("stopped_by"),
         lost: exit.get("records_lost").and_then(Value::as_u64).unwrap_or(0),
     }
 }
@@ -328,5 +374,24 @@ fn memory_of(memory: &Map<String, Value>) -> Memory {
         usage: number("usage"),
         peak: number("peak"),
         oom_kills: number("oom_kills"),
+    }
+}
+
+/// The same of a `stats` record, whose keys are flat.
+fn memory_of_stats(object: &Map<String, Value>) -> Memory {
+    let number = |key: &str| object.get(key).and_then(Value::as_u64);
+    Memory {
+        limit: number("memory_limit"),
+        usage: number("memory_used").or_else(|| number("memory_usage")),
+        peak: number("memory_peak"),
+        oom_kills: number("oom_kills"),
+    }
+}
+
+impl Event {
+    /// Whether another container of the task, or the task as a whole, is told of: what `--task-stats` writes. Such records
+    /// have no `run`, and stand in the log of whoever asked.
+    pub fn is_hearsay(&self) -> bool {
+        self.run.is_none() && matches!(self.kind, Kind::Stats | Kind::Task | Kind::Health)
     }
 }

@@ -41,7 +41,7 @@ impl Glob {
 }
 
 /// What a life must be to be shown. Each list that is not empty must have one that fits.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Filter {
     /// ended, or last seen, at this time or later, in milliseconds since 1970
     pub since: Option<i64>,
@@ -108,6 +108,11 @@ pub fn verdicts(list: &str) -> Result<Vec<String>, String> {
 }
 
 impl Filter {
+    /// Whether all are asked for.
+    pub fn is_open(&self) -> bool {
+        *self == Filter::default()
+    }
+
     /// Whether `life` is asked for.
     pub fn wants(&self, life: &Life) -> bool {
         let fits = |globs: &[Glob], texts: &[Option<&str>]| {

@@ -1,9 +1,9 @@
 //! Lives: one run of epitaph each, from its start to its end.
 
 use super::conclude::Conclusion;
-use super::event::{Exit, Identity, Kind, Memory, Place, Said};
+use super::event::{Event, Exit, Identity, Kind, Memory, Place, Said};
 use super::once::Once;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// How far the times of one run may be apart from what its records compute, in milliseconds.
@@ -22,6 +22,8 @@ pub struct Life {
     pub task_arn: Option<Arc<str>>,
     /// the program's process ID
     pub pid: Option<i64>,
+    /// which run of the container it is, where its records tell
+    pub run: Option<Arc<str>>,
     /// when it began, in milliseconds since 1970: the start record's time, or the end less the runtime
     pub begun: Option<i64>,
     /// whether there is a start record
@@ -135,7 +137,13 @@ impl Life {
             _ => None,
         };
         let has_start = record.event.kind == Kind::Start;
-        let mut life = Life { begun, has_start, pid: record.event.pid, ..Life::default() };
+        let mut life = Life {
+            begun,
+            has_start,
+            pid: record.event.pid,
+            run: record.event.run.clone(),
+            ..Life::default()
+        };
         life.take(record);
         life
     }
@@ -145,29 +153,55 @@ impl Life {
         self.container = self.container.take().or_else(|| event.container.clone());
         self.task = self.task.take().or_else(|| event.task.clone());
         self.task_arn = self.task_arn.take().or_else(|| event.task_arn.clone());
+        self.run = self.run.take().or_else(|| event.run.clone());
         self.last_sign = self.last_sign.max(Some(event.time));
         self.records.push(record);
     }
 
-    fn same_program(&self, pid: Option<i64>) -> bool {
-        self.pid.is_none() || pid.is_none() || self.pid == pid
+    /// Whether the record may be of this run. None where its keys do not tell for certain.
+    fn is_of_run(&self, event: &Event) -> Option<bool> {
+        match (&self.run, &event.run) {
+            (Some(own), Some(other)) => Some(own == other),
+            _ if self.pid.is_some() && event.pid.is_some() && self.pid != event.pid => Some(false),
+            _ => None,
+        }
     }
 }
 
-/// The lives that `records` tell of.
-pub fn of(records: Vec<Once>) -> Vec<Life> {
-    let mut groups: BTreeMap<(Option<Arc<str>>, u32), Vec<Once>> = BTreeMap::new();
+/// Whose records belong together.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Owner {
+    Container(Arc<str>),
+    /// Without an ID: those of one run,
+    Run(Arc<str>),
+    /// or of one file.
+    File(u32),
+}
+
+/// The lives that `records` tell of, and the records that tell of none of them: what was said of containers that wrote nothing
+/// themselves, and of tasks.
+pub fn of(records: Vec<Once>) -> (Vec<Life>, Vec<Once>) {
+    let mut groups: BTreeMap<Owner, Vec<Once>> = BTreeMap::new();
+    let mut loose = Vec::new();
     for record in records {
-        let container = record.event.container.clone();
-        // Without an ID, the records of one file belong together.
-        let file = if container.is_some() { 0 } else { record.places.first().map_or(0, |place| place.file) };
-        groups.entry((container, file)).or_default().push(record);
+        let event = &record.event;
+        let owner = match (&event.container, &event.run) {
+            (Some(id), _) => Owner::Container(id.clone()),
+            (None, _) if event.is_hearsay() => {
+                loose.push(record);
+                continue;
+            }
+            (None, Some(run)) => Owner::Run(run.clone()),
+            (None, None) => Owner::File(record.places.first().map_or(0, |place| place.file)),
+        };
+        groups.entry(owner).or_default().push(record);
     }
-    groups.into_values().flat_map(of_container).collect()
+    let lives = groups.into_values().flat_map(|records| of_container(records, &mut loose)).collect();
+    (lives, loose)
 }
 
 /// The lives of one container.
-fn of_container(records: Vec<Once>) -> Vec<Life> {
+fn of_container(records: Vec<Once>, loose: &mut Vec<Once>) -> Vec<Life> {
     let (starts, rest): (Vec<Once>, Vec<Once>) =
         records.into_iter().partition(|record| record.event.kind == Kind::Start);
     let (exits, others): (Vec<Once>, Vec<Once>) =
@@ -184,6 +218,7 @@ fn of_container(records: Vec<Once>) -> Vec<Life> {
     for record in others {
         match life_of_event(&lives, &record) {
             Some(place) if let Some(life) = lives.get_mut(place) => life.take(record),
+            _ if record.event.is_hearsay() => loose.push(record),
             _ => lives.push(Life::of(record)),
         }
     }
@@ -200,15 +235,26 @@ fn of_container(records: Vec<Once>) -> Vec<Life> {
     lives
 }
 
-/// Two starts of one moment are one life, and a disputed one.
+/// Two starts of one run, or of one moment, are one life, and a disputed one.
 fn merge_contradicting_starts(lives: &mut Vec<Life>) {
     let mut merged: Vec<Life> = Vec::new();
+    let mut runs: HashMap<Arc<str>, usize> = HashMap::new();
     for life in lives.drain(..) {
-        match merged.last_mut() {
-            Some(last) if last.begun == life.begun && last.pid == life.pid => {
-                last.records.extend(life.records)
+        let of_moment = || {
+            let last = merged.last()?;
+            let same = last.begun == life.begun && last.pid == life.pid && last.run.is_none();
+            same.then(|| merged.len() - 1)
+        };
+        let known = match &life.run {
+            Some(run) => runs.get(run).copied(),
+            None => of_moment(),
+        };
+        match known.and_then(|place| merged.get_mut(place)) {
+            Some(same) => same.records.extend(life.records),
+            None => {
+                runs.extend(life.run.clone().map(|run| (run, merged.len())));
+                merged.push(life);
             }
-            _ => merged.push(life),
         }
     }
     *lives = merged;
@@ -220,8 +266,12 @@ fn life_of_exit(lives: &[Life], exit: &Once) -> Option<usize> {
     let end = exit.event.time;
     let runtime = exit.event.exit.as_ref().and_then(|exit| exit.runtime);
     let fits = |life: &Life| {
+        let of_run = life.is_of_run(&exit.event);
+        if of_run == Some(true) {
+            return Some((false, 0));
+        }
         let begun = life.begun?;
-        if begun > end + SLACK || !life.same_program(exit.event.pid) {
+        if begun > end + SLACK || of_run == Some(false) {
             return None;
         }
         let distance = match runtime {
@@ -237,8 +287,11 @@ fn life_of_exit(lives: &[Life], exit: &Once) -> Option<usize> {
 
 /// The life that was there at the time; else the last one before it, whose end it contradicts.
 fn life_of_event(lives: &[Life], record: &Once) -> Option<usize> {
-    let (time, pid) = (record.event.time, record.event.pid);
-    let same = |life: &Life| life.same_program(pid);
+    let time = record.event.time;
+    if let Some(place) = lives.iter().rposition(|life| life.is_of_run(&record.event) == Some(true)) {
+        return Some(place);
+    }
+    let same = |life: &Life| life.is_of_run(&record.event) != Some(false);
     let there = |life: &Life| {
         let begun = life.begun.is_none_or(|begun| begun <= time + SLACK);
         begun && life.ended().is_none_or(|ended| time <= ended + SLACK)

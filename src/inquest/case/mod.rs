@@ -6,6 +6,7 @@ mod event;
 mod filter;
 mod lives;
 mod once;
+mod placing;
 mod testify;
 
 pub use conclude::{Conclusion, Sure};
@@ -21,6 +22,8 @@ use super::witness::WitnessKind;
 pub struct Case {
     /// in order of time
     pub lives: Vec<Life>,
+    /// records that are about no life here: statistics of whole tasks, and of containers without epitaph
+    pub loose: Vec<Once>,
     /// what was said about tasks and containers of which no record was found
     pub strangers: Vec<Said>,
     /// the newest time in the heap, in milliseconds since 1970
@@ -39,11 +42,11 @@ pub fn assemble(
     let newer = sightings.iter().filter(|sighting| sighting.event.schema > super::carve::SCHEMA).count();
     let times = sightings.iter().map(|sighting| sighting.event.time);
     let newest = times.chain(streams.iter().filter_map(|stream| stream.last)).max();
-    let mut lives = lives::of(once::once(sightings));
+    let (mut lives, loose) = lives::of(once::once(sightings));
     testify::last_signs(&mut lives, streams);
     let said = said.into_iter().filter(|said| witnesses.contains(&said.statement.kind)).collect();
     let strangers = testify::join(&mut lives, said);
     conclude::conclude(&mut lives, newest);
     lives.sort_by(|one, other| one.order().cmp(&other.order()));
-    Case { lives, strangers, newest, newer }
+    Case { lives, loose, strangers, newest, newer }
 }

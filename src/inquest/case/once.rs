@@ -24,6 +24,7 @@ const PLACES: usize = 16;
 pub fn once(mut sightings: Vec<Sighting>) -> Vec<Once> {
     for sighting in &mut sightings {
         if sighting.event.container.is_none()
+            && !sighting.event.is_hearsay()
             && let Some(id) = sighting.wrapper.container.as_deref().filter(|id| is_container_id(id))
         {
             sighting.event.container = Some(id.into());
@@ -71,7 +72,7 @@ fn is_copy(one: &Event, other: &Event) -> bool {
 impl Once {
     fn new(sighting: Sighting) -> Once {
         let foreign = foreign(&sighting);
-        let Sighting { event, place, wrapper } = sighting;
+        let Sighting { event, place, wrapper, .. } = sighting;
         Once { event, places: vec![place], foreign, taken: wrapper.time }
     }
 
@@ -95,7 +96,7 @@ impl Once {
 /// The container that the wrapper names, where the record names another one.
 fn foreign(sighting: &Sighting) -> Option<String> {
     let wrapper = sighting.wrapper.container.as_deref()?;
-    let own = sighting.event.container.as_deref()?;
+    let own = sighting.event.container.as_deref().filter(|_| !sighting.event.is_hearsay())?;
     let agree = own.starts_with(wrapper) || wrapper.starts_with(own);
     (!agree).then(|| wrapper.to_owned())
 }

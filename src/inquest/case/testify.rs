@@ -2,6 +2,8 @@
 
 use super::event::{Said, Stream};
 use super::lives::Life;
+use super::placing;
+use crate::inquest::witness::LocalClock;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// How long before its start record a container's life may be spoken of, in milliseconds: it is created, its image is
@@ -76,21 +78,43 @@ pub fn join(lives: &mut [Life], mut said: Vec<Said>) -> Vec<Said> {
                 of_task.into_iter().filter(named).collect()
             }
         };
-        let about: Vec<usize> = candidates
-            .into_iter()
-            .filter(|place| lives.get(*place).is_some_and(|life| was_then(life, time)))
-            .collect();
+        let about: Vec<(usize, Option<i64>)> = match (&statement.clock, time) {
+            (Some(clock), None) => placed(lives, &candidates, clock),
+            _ => {
+                let then = |place: &usize| lives.get(*place).is_some_and(|life| was_then(life, time));
+                candidates.into_iter().filter(then).map(|place| (place, None)).collect()
+            }
+        };
         if about.is_empty() && statement.names_somebody() {
             strangers.push(said);
             continue;
         }
-        for place in about {
+        for (place, placed) in about {
             if let Some(life) = lives.get_mut(place) {
-                life.said.push(said.clone());
+                life.said.push(Said { placed, ..said.clone() });
             }
         }
     }
+    for life in lives.iter_mut() {
+        life.said.sort_by_key(|said| (said.at(), said.place));
+    }
     strangers
+}
+
+/// Of the lives at `candidates` those that a statement with a clock of its own is about, and when it was: of one container the
+/// life that has a record of the same. Where no life can place it, it may be about each.
+fn placed(lives: &[Life], candidates: &[usize], clock: &LocalClock) -> Vec<(usize, Option<i64>)> {
+    let mut best: BTreeMap<Option<&str>, (placing::Placed, usize)> = BTreeMap::new();
+    for place in candidates {
+        let Some(life) = lives.get(*place) else { continue };
+        let Some(here) = placing::place(life, clock).map(|placed| (placed, *place)) else { continue };
+        let known = best.entry(life.container.as_deref()).or_insert(here);
+        *known = here.min(*known);
+    }
+    if best.is_empty() {
+        return candidates.iter().map(|place| (*place, None)).collect();
+    }
+    best.into_values().map(|(placed, place)| (place, Some(placed.time))).collect()
 }
 
 /// Whether something at `time` can be about this life of its container.

@@ -3,10 +3,13 @@
 use super::inflate::{GZIP, Gunzip};
 use super::utf16::Utf16;
 use super::walk::Input;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, poll};
 use std::fs::File;
 use std::io::{self, Cursor, Read};
+use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// How deep gz within gz is followed (Firehose makes two).
 const DEEPEST: usize = 3;
@@ -22,16 +25,40 @@ pub enum Opened {
     Foreign(&'static str),
 }
 
-/// Opens `input`; what is read from it, packed, is added to `read`.
+/// Opens `input`; what is read from it, packed, is added to `read`. Once `stop` is set, nothing more is waited for.
 ///
 /// # Errors
 /// Those of open(2) and read(2).
-pub fn open(input: &Input, read: &Arc<AtomicU64>) -> io::Result<Opened> {
+pub fn open(input: &Input, read: &Arc<AtomicU64>, stop: &Arc<AtomicBool>) -> io::Result<Opened> {
     let source: Box<dyn Read> = match input {
-        Input::Stdin => Box::new(io::stdin()),
+        Input::Stdin => Box::new(Stdin { stop: stop.clone() }),
         Input::File(path) => Box::new(File::open(path)?),
     };
     unpack(Box::new(Counted { source, read: read.clone() }), 0)
+}
+
+/// The standard input. A read of a pipe may wait without end, and the handler of a signal has it go on: so it is only read where
+/// there is something.
+struct Stdin {
+    stop: Arc<AtomicBool>,
+}
+
+/// How long an interrupt may go unseen that came between two looks, in milliseconds.
+const LOOK: u16 = 100;
+
+impl Read for Stdin {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let stdin = io::stdin();
+        while !self.stop.load(Ordering::Relaxed) {
+            let mut wanted = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut wanted, LOOK) {
+                Ok(0) | Err(Errno::EINTR) => {}
+                // What cannot be polled can be read without waiting.
+                Ok(_) | Err(_) => return stdin.lock().read(buffer),
+            }
+        }
+        Err(io::Error::other("interrupted"))
+    }
 }
 
 /// Counts what was read, for the progress.

@@ -163,7 +163,13 @@ impl Certificate<'_> {
             self.row("Why", exit.why.to_string());
         }
         if let (Some(signal), Some(stop)) = (&exit.stop_signal, exit.stop) {
-            self.row("Stop", format!("{signal} came {} before the end", span(stop)));
+            let by = match exit.stopped_by.as_deref() {
+                Some("ecs") => "; ECS stopped the task",
+                Some("sibling") => "; another container of the task had ended",
+                Some("health") => "; its health check had failed",
+                _ => "",
+            };
+            self.row("Stop", format!("{signal} came {} before the end{by}", span(stop)));
         }
         if exit.lost > 0 {
             let lost = count(usize::try_from(exit.lost).unwrap_or(usize::MAX), "record");
@@ -191,7 +197,7 @@ impl Certificate<'_> {
         let between: Vec<&Once> = life
             .records
             .iter()
-            .filter(|record| !matches!(record.event.kind, Kind::Start | Kind::Exit))
+            .filter(|record| !matches!(record.event.kind, Kind::Start | Kind::Exit | Kind::Stats))
             .collect();
         let hidden = between.len().saturating_sub(2 * MOST);
         let mut key = "Before";
@@ -205,6 +211,7 @@ impl Certificate<'_> {
             if let Some(about) = &event.about {
                 text.push_str(&format!("  {about}"));
             }
+            text.push_str(&more(record));
             if let Some(told) = event.memory.as_deref().filter(|_| event.kind != Kind::Stop).and_then(told) {
                 text.push_str(&format!("  {told}"));
             }
@@ -262,9 +269,12 @@ impl Certificate<'_> {
         }
         for said in life.said.iter().skip(hidden) {
             let statement = &said.statement;
-            let time = statement
-                .time
-                .map_or_else(|| "at ?".to_owned(), |time| self.clock.time(time.as_millisecond()));
+            let time = match said.at() {
+                // Computed: the witness's clock has no year, no zone, or counts from the boot.
+                Some(time) if statement.time.is_none() => format!("~{}", self.clock.time(time)),
+                Some(time) => self.clock.time(time),
+                None => "at ?".to_owned(),
+            };
             let text = super::table::cut(&statement.text, 160);
             self.row(
                 key,
@@ -301,17 +311,39 @@ impl Certificate<'_> {
 
     fn records(&mut self, life: &Life) {
         let mut key = "Records";
-        for record in life.records.iter().take(2 * MOST) {
+        let shown: Vec<&Once> =
+            life.records.iter().filter(|record| record.event.kind != Kind::Stats).collect();
+        let statistics = life.records.len() - shown.len();
+        for record in shown.iter().take(2 * MOST) {
             let places: Vec<String> = record.places.iter().take(3).map(|place| (self.name)(*place)).collect();
             let more = record.places.len().saturating_sub(places.len());
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
             self.row(key, format!("{:<15} {}{more}", record.event.kind.name(), places.join(", ")));
             key = "";
         }
-        if life.records.len() > 2 * MOST {
-            self.row("", format!("… {} more", count(life.records.len() - 2 * MOST, "record")));
+        if shown.len() > 2 * MOST {
+            self.row(key, format!("… {} more", count(shown.len() - 2 * MOST, "record")));
+            key = "";
+        }
+        if statistics > 0 {
+            self.row(key, format!("and {} (inquest records --who)", count(statistics, "stats record")));
         }
     }
+}
+
+/// What else a record says: who sent a signal, why it was refused, what a health check wrote.
+fn more(record: &Once) -> String {
+    let text = |key: &str| field(record, key).and_then(|value| value.as_str().map(str::to_owned));
+    let sender = match (text("sender").as_deref(), field(record, "sender_pid")) {
+        (Some("outside"), _) => "  from outside of the container".to_owned(),
+        (Some("terminal"), _) => "  from the terminal".to_owned(),
+        (Some("inside"), Some(pid)) => format!("  from the process {pid}"),
+        _ => String::new(),
+    };
+    let refused = text("refused").map_or(String::new(), |why| format!("  not sent to the program: {why}"));
+    let output =
+        text("output").map_or(String::new(), |output| format!("  {}", super::table::cut(&output, 100)));
+    sender + &refused + &output
 }
 
 /// `peak 32.0 of 32.0 MiB, 1 OOM kill`.

@@ -35,6 +35,7 @@ fn of_life(life: &Life, name: &dyn Fn(Place) -> String) -> Value {
         }
     };
     let time = |time: Option<i64>| time.map(|time| Value::from(written(time)));
+    put("run", life.run.as_deref().map(Value::from));
     put("container_id", life.container.as_deref().map(Value::from));
     put("task_id", life.task.as_deref().map(Value::from));
     put("task_arn", life.task_arn.as_deref().map(Value::from));
@@ -54,6 +55,7 @@ fn of_life(life: &Life, name: &dyn Fn(Place) -> String) -> Value {
         put("signal", exit.signal.as_deref().map(Value::from));
         put("stop_signal", exit.stop_signal.as_deref().map(Value::from));
         put("stop_ms", exit.stop.map(Value::from));
+        put("stopped_by", exit.stopped_by.as_deref().map(Value::from));
         put("records_lost", Some(Value::from(exit.lost)));
     }
     let conclusion = &life.conclusion;
@@ -99,7 +101,8 @@ fn of_said(said: &Said, name: &dyn Fn(Place) -> String) -> Value {
     let statement = &said.statement;
     json!({
         "witness": statement.kind.name(),
-        "time": statement.time.map(|time| written(time.as_millisecond())),
+        "time": said.at().map(written),
+        "time_computed": statement.time.is_none() && said.placed.is_some(),
         "task_id": statement.task_id,
         "container_id": statement.container_id,
         "container_name": statement.container_name,

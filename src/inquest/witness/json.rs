@@ -62,8 +62,9 @@ pub fn walk(value: &Value, depth: usize, into: &mut Vec<Statement>) {
 
 /// An entry of the journal (`journalctl -o json`) that came from the kernel.
 fn kernel_entry(object: &Map<String, Value>, into: &mut Vec<Statement>) -> bool {
-    let is = |key: &str, value: &str| object.get(key).and_then(Value::as_str) == Some(value);
-    if !(is("_TRANSPORT", "kernel") || is("SYSLOG_IDENTIFIER", "kernel")) {
+    // A program can set the identifier; the transport is the journal's own word.
+    let word = object.get("_TRANSPORT").or_else(|| object.get("SYSLOG_IDENTIFIER"));
+    if word.and_then(Value::as_str) != Some("kernel") {
         return false;
     }
     if let Some(mut statement) = text(object, "MESSAGE").and_then(kernel::from_line) {

@@ -26,6 +26,9 @@ const OF_MACHINE: &str = "Out of memory";
 pub fn from_line(line: &str) -> Option<Statement> {
     let (at, what) = message(line)?;
     let (prefix, text) = line.split_at_checked(at)?;
+    if !kernel_prefix::may_be_kernels(prefix) {
+        return None;
+    }
     let prefix = kernel_prefix::parse(prefix);
     let memcg = match &what {
         What::OomKill(kill) => kill.victim_memcg.as_deref().or(kill.limit_memcg.as_deref()),

@@ -30,6 +30,30 @@ pub fn parse(prefix: &str) -> Prefix {
     Prefix { time: moment, clock, host: host(prefix) }
 }
 
+/// Whether the line may be the kernel's own: no tag of a program is in the prefix, and nothing of a container's log. What a
+/// program prints stands behind such a tag, whatever it looks like itself.
+pub fn may_be_kernels(prefix: &str) -> bool {
+    let words: Vec<&str> = prefix.split_whitespace().take(24).collect();
+    // The log of a container runtime (CRI), and `aws logs tail` with the name of a stream.
+    let of_container = |word: &&str| {
+        let task = word.rsplit('/').next().unwrap_or_default();
+        let is_stream =
+            word.contains('/') && task.len() == 32 && task.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_stream || matches!(*word, "stdout" | "stderr")
+    };
+    if words.iter().take(4).any(of_container) {
+        return false;
+    }
+    // RFC 5424: `<6>1 TIME HOST APP PROCESS ID `.
+    if words.first().is_some_and(|word| word.starts_with('<') && word.ends_with(">1")) {
+        return words.get(3) == Some(&"kernel");
+    }
+    // `app[12]:`, as syslog writes it. The facility and the level of `dmesg -x` look alike.
+    let tag =
+        words.iter().find(|word| word.len() > 1 && word.ends_with(':') && !word.starts_with(['[', ':']));
+    tag.is_none_or(|tag| *tag == "kernel:" || *tag == "kern:" || tag.ends_with(">kernel:"))
+}
+
 /// `journalctl -o short-unix`: `1795727159.116454 vm kernel: `.
 fn short_unix(prefix: &str) -> Option<Timestamp> {
     let first = prefix.split_whitespace().next()?;
@@ -148,6 +172,31 @@ mod tests {
             let parsed = parse(prefix);
             assert_eq!(parsed.time.map(|time| time.to_string()).as_deref(), Some(time), "{prefix}");
             assert_eq!((parsed.clock, parsed.host.as_deref()), (None, host), "{prefix}");
+        }
+    }
+
+    #[test]
+    fn programs_are_not_the_kernel() {
+        for prefix in [
+            "<30>Nov 26 21:05:59 vm 408255f9fa13[811]: ",
+            "Nov 26 21:05:59 vm app: Nov 26 21:05:59 vm kernel: ",
+            "<30>1 2026-11-26T21:05:59Z vm 408255f9fa13 811 408255f9fa13 - ",
+            "2026-11-26T21:05:59.122357+00:00 stderr F ",
+            "2026-11-26T21:05:59+00:00 web/server/9d4f1c7ab2e84c0f8a35d6e17b20c493 [   18.641655] ",
+        ] {
+            assert!(!may_be_kernels(prefix), "{prefix}");
+        }
+        for prefix in [
+            "",
+            "[ 1859.641655] ",
+            "kern  :info  : [ 1859.641655] ",
+            "kern:    info: [2026-11-26T21:05:59.122357Z]: ",
+            "[2026-11-26T21:05:59.122357Z]: ",
+            "<6>Sep  3 05:57:48 vm kernel: [  12.000001] ",
+            "<6>1 2026-11-26T21:05:59.122357Z vm kernel - - - ",
+            "Thu 2026-11-26 21:05:59 UTC vm kernel: ",
+        ] {
+            assert!(may_be_kernels(prefix), "{prefix}");
         }
     }
 
