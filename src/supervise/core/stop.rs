@@ -11,7 +11,7 @@
 //! | expires | `--max-lifetime` begins one by itself, with the first of the signals of `--stop-signal` |
 //! | others | are told where they came from outside, and never arm anything |
 //!
-//! What is done about each event in each phase is the table in [`phase`].
+//! What is done about each event in each phase is the table in `phase`.
 
 mod phase;
 
