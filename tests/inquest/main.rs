@@ -11,6 +11,7 @@ mod heap;
 mod hostile;
 mod incomplete;
 mod init;
+mod machine;
 #[path = "../support/mod.rs"]
 mod parts;
 mod round_trip;

@@ -337,7 +337,10 @@ fn more(record: &Once) -> String {
     let sender = match (text("sender").as_deref(), field(record, "sender_pid")) {
         (Some("outside"), _) => "  from outside of the container".to_owned(),
         (Some("terminal"), _) => "  from the terminal".to_owned(),
-        (Some("inside"), Some(pid)) => format!("  from the process {pid}"),
+        (Some("inside"), Some(pid)) => match text("sender_name") {
+            Some(name) => format!("  from {name} ({pid})"),
+            None => format!("  from the process {pid}"),
+        },
         _ => String::new(),
     };
     let refused = text("refused").map_or(String::new(), |why| format!("  not sent to the program: {why}"));
