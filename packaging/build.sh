@@ -7,6 +7,7 @@
 #   --out FOLDER     where the files go (target/release-files)
 #   --work FOLDER    what is downloaded and built on the way (target/packaging)
 #   --only-files     the static files and their sums; no documents, packages and images
+#   --without-inquest   epitaph alone
 #
 # Into FOLDER go, of version X.Y.Z:
 #   epitaph-X.Y.Z-TARGET               the program
@@ -34,7 +35,7 @@ source_tree=$(dirname "$here")
 usage() { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; }
 
 built=${CARGO_TARGET_DIR:-$source_tree/target}
-out=$built/release-files work=$built/packaging only_files='' targets=()
+out=$built/release-files work=$built/packaging only_files='' has_inquest=1 targets=()
 while (($#)); do
     case $1 in
         --out | --work)
@@ -44,6 +45,7 @@ while (($#)); do
             shift
             ;;
         --only-files) only_files=1 ;;
+        --without-inquest) has_inquest= ;;
         -h | --help) usage; exit ;;
         -*) fail "unknown option $1 (--help tells all)" ;;
         *) targets+=("$1") ;;
@@ -116,7 +118,7 @@ for target in "${targets[@]}"; do
     step "epitaph for $target"
     build epitaph "$target"
     # The reader of the records; built apart, so that the init has nothing of it.
-    if has_feature inquest; then
+    if [[ -n $has_inquest ]] && has_feature inquest; then
         step "inquest for $target"
         build inquest "$target" --features inquest
         binaries=(epitaph inquest)

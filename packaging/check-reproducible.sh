@@ -26,7 +26,7 @@ cp -a "${CARGO_HOME:-$HOME/.cargo}/registry" "$elsewhere/cargo/"
 # What makes the documents runs here and may well be what this tree has built.
 mkdir -p "$clone/target/debug/examples"
 cp -a "$built/debug/examples/documents" "$clone/target/debug/examples/"
-env -u CARGO_TARGET_DIR CARGO_HOME="$elsewhere/cargo" DOCUMENTS_ARE_BUILT=1 "$clone/packaging/build.sh" --only-files
+env -u CARGO_TARGET_DIR CARGO_HOME="$elsewhere/cargo" DOCUMENTS_ARE_BUILT=1 "$clone/packaging/build.sh" --only-files --without-inquest
 
 same=1
 for file in "$released"/epitaph-*-unknown-linux-musl; do
