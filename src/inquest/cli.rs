@@ -63,6 +63,8 @@ pub struct Cli {
 pub enum Command {
     /// A line for each container's life
     List(List),
+    /// The same against time: a row for each life
+    Timeline(Timeline),
     /// The records themselves: JSON lines, in order of time, each once
     Records(Records),
 }
@@ -81,6 +83,18 @@ pub struct List {
     /// Show this many lines at most, the last ones; 0 is all
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub limit: usize,
+}
+
+/// `timeline`
+#[derive(Debug, Args)]
+pub struct Timeline {
+    /// Files and directories with logs; '-' is the standard input
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+
+    /// Draw with ASCII alone
+    #[arg(long)]
+    pub ascii: bool,
 }
 
 /// `records`
@@ -170,6 +184,14 @@ pub struct Common {
     /// Verdicts with commas between them; also none (no exit record), oom (all of them), bad (all but ok and stopped)
     #[arg(global = true, long, value_name = "V,…", help_heading = "Which lives")]
     pub verdict: Vec<String>,
+
+    /// Only what lived, died or was stopped about when this task or container ended
+    #[arg(global = true, long, value_name = "WHO", help_heading = "Which lives")]
+    pub around: Option<String>,
+
+    /// How far from that, for --around: 30s, 5m, 1h
+    #[arg(global = true, long, value_name = "TIME", default_value = "5m", help_heading = "Which lives")]
+    pub within: String,
 
     /// The form of what is printed
     #[arg(global = true, long, value_enum, default_value = "text", help_heading = "How it is shown")]

@@ -17,6 +17,7 @@ mod run;
 pub mod show;
 mod sources;
 pub mod time;
+mod views;
 pub mod who;
 pub mod witness;
 

@@ -9,7 +9,7 @@ use super::show::{self, Columns, Line, Out, Style, clean, count};
 use super::sources::Sources;
 use super::time::Clock;
 use super::who::Who;
-use super::{ask, progress};
+use super::{ask, progress, views};
 use clap::CommandFactory;
 use jiff::Timestamp;
 use std::io::{self, IsTerminal, Write};
@@ -52,6 +52,7 @@ pub fn run(cli: Cli) -> ExitCode {
     let (paths, word) = match &cli.command {
         Some(Command::List(list)) => (&list.paths, "list"),
         Some(Command::Records(records)) => (&records.paths, "records"),
+        Some(Command::Timeline(timeline)) => (&timeline.paths, "timeline"),
         None => (&cli.paths, ""),
     };
     if let (Some(who), Some(_)) = (&cli.who, &cli.command) {
@@ -118,6 +119,7 @@ impl<'a> Session<'a> {
         let result = match (&cli.command, &cli.who) {
             (Some(Command::List(list)), _) => self.list(list),
             (Some(Command::Records(records)), _) => self.records(records),
+            (Some(Command::Timeline(timeline)), _) => views::timeline(self, timeline),
             (None, Some(who)) if is_path(who) => {
                 note(&format!("{who} is a file or a directory: inquest WHO {who}, or inquest list {who}"));
                 return 2;
@@ -301,7 +303,7 @@ impl<'a> Session<'a> {
 
     fn list(&self, list: &List) -> Result<(Outcome, bool), String> {
         let heard = self.read(&Keep::Nothing)?;
-        let mut lives: Vec<&Life> = heard.case.lives.iter().filter(|life| self.filter.wants(life)).collect();
+        let (mut lives, _) = views::wanted(self, &heard.case)?;
         match list.sort {
             Sort::Time => {}
             Sort::Runtime => lives.sort_by_key(|life| life.ran()),
@@ -331,18 +333,18 @@ impl<'a> Session<'a> {
             Format::Text if lives.is_empty() => {}
             Format::Text => {
                 show::table(lives, &self.clock, self.columns()).iter().for_each(|line| out.line(line));
-                let tasks: std::collections::BTreeSet<_> =
-                    lives.iter().map(|life| life.task.as_deref().or(life.container.as_deref())).collect();
-                let open = lives.iter().filter(|life| life.exit().is_none()).count();
-                let text = format!(
-                    "{} of {}, {open} without an end",
-                    count(lives.len(), "life"),
-                    count(tasks.len(), "task")
-                );
-                out.line(&Line::of(Style::Dim, text));
+                out.line(&Line::of(Style::Dim, self.sum(lives)));
             }
         }
         self.finish(out)
+    }
+
+    /// How many lives there are, in a line.
+    pub fn sum(&self, lives: &[&Life]) -> String {
+        let tasks: std::collections::BTreeSet<_> =
+            lives.iter().map(|life| life.task.as_deref().or(life.container.as_deref())).collect();
+        let open = lives.iter().filter(|life| life.exit().is_none()).count();
+        format!("{} of {}, {open} without an end", count(lives.len(), "life"), count(tasks.len(), "task"))
     }
 
     fn records(&self, records: &Records) -> Result<(Outcome, bool), String> {

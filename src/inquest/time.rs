@@ -141,6 +141,27 @@ impl Clock {
         )
     }
 
+    /// `2026-11-23`.
+    pub fn day(&self, milliseconds: i64) -> String {
+        self.format(milliseconds, "%Y-%m-%d")
+    }
+
+    /// A mark of an axis whose marks are so many milliseconds apart: `11-23`, `17:02`, `17:02:10`, `17:02:10.691`.
+    pub fn tick(&self, milliseconds: i64, apart: i64) -> String {
+        let format = match apart {
+            86_400_000.. => "%m-%d",
+            60_000.. => "%H:%M",
+            1_000.. => "%H:%M:%S",
+            _ => "%H:%M:%S%.3f",
+        };
+        self.format(milliseconds, format)
+    }
+
+    /// How far the zone is ahead of UTC then, in milliseconds.
+    pub fn offset(&self, milliseconds: i64) -> i64 {
+        self.zoned(milliseconds).map_or(0, |time| i64::from(time.offset().seconds()) * 1000)
+    }
+
     /// `17:02:10.691`.
     pub fn time(&self, milliseconds: i64) -> String {
         self.format(milliseconds, "%H:%M:%S%.3f")

@@ -39,10 +39,11 @@ fn hostile_log() -> String {
 #[test]
 fn no_control_byte_reaches_the_terminal() {
     let log = hostile_log();
-    let forms: [&[&str]; 9] = [
+    let forms: [&[&str]; 10] = [
         &[TASK],
         &["list"],
         &["list", "--wide"],
+        &["timeline", "--wide"],
         &["records"],
         &["--format", "json", TASK],
         &["list", "--format", "json"],

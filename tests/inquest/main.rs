@@ -17,3 +17,4 @@ mod parts;
 mod round_trip;
 mod shapes;
 mod support;
+mod timeline;

@@ -26,6 +26,8 @@ pub struct Case {
     pub loose: Vec<Once>,
     /// what was said about tasks and containers of which no record was found
     pub strangers: Vec<Said>,
+    /// what was said about no task and no container: services, instances
+    pub general: Vec<Said>,
     /// the newest time in the heap, in milliseconds since 1970
     pub newest: Option<i64>,
     /// records of a schema that is newer than ours
@@ -45,8 +47,8 @@ pub fn assemble(
     let (mut lives, loose) = lives::of(once::once(sightings));
     testify::last_signs(&mut lives, streams);
     let said = said.into_iter().filter(|said| witnesses.contains(&said.statement.kind)).collect();
-    let strangers = testify::join(&mut lives, said);
+    let (strangers, general) = testify::join(&mut lives, said);
     conclude::conclude(&mut lives, newest);
     lives.sort_by(|one, other| one.order().cmp(&other.order()));
-    Case { lives, loose, strangers, newest, newer }
+    Case { lives, loose, strangers, general, newest, newer }
 }

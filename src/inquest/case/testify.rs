@@ -43,8 +43,9 @@ pub fn last_signs(lives: &mut [Life], streams: &[Stream]) {
     }
 }
 
-/// Gives each life what was said about it, and returns what is about no life here.
-pub fn join(lives: &mut [Life], mut said: Vec<Said>) -> Vec<Said> {
+/// Gives each life what was said about it, and returns what is about somebody of whom there is no life here, and what is about nobody
+/// in particular: services, instances.
+pub fn join(lives: &mut [Life], mut said: Vec<Said>) -> (Vec<Said>, Vec<Said>) {
     said.sort_by_key(|said| (said.statement.time, said.place));
     drop_repeated(&mut said);
     let mut by_container: HashMap<String, Vec<usize>> = HashMap::new();
@@ -61,7 +62,7 @@ pub fn join(lives: &mut [Life], mut said: Vec<Said>) -> Vec<Said> {
             by_task.entry(id.to_string()).or_default().push(place);
         }
     }
-    let mut strangers = Vec::new();
+    let (mut strangers, mut general) = (Vec::new(), Vec::new());
     for said in said {
         let statement = &said.statement;
         let time = statement.time.map(|time| time.as_millisecond());
@@ -85,8 +86,12 @@ pub fn join(lives: &mut [Life], mut said: Vec<Said>) -> Vec<Said> {
                 candidates.into_iter().filter(then).map(|place| (place, None)).collect()
             }
         };
-        if about.is_empty() && statement.names_somebody() {
-            strangers.push(said);
+        if about.is_empty() {
+            if statement.names_somebody() {
+                strangers.push(said)
+            } else {
+                general.push(said)
+            }
             continue;
         }
         for (place, placed) in about {
@@ -98,7 +103,7 @@ pub fn join(lives: &mut [Life], mut said: Vec<Said>) -> Vec<Said> {
     for life in lives.iter_mut() {
         life.said.sort_by_key(|said| (said.at(), said.place));
     }
-    strangers
+    (strangers, general)
 }
 
 /// Of the lives at `candidates` those that a statement with a clock of its own is about, and when it was: of one container the

@@ -303,9 +303,11 @@ impl Certificate<'_> {
             .iter()
             .filter(|other| !matches!(other.verdict(), Some("ok" | "stopped" | "expired")))
             .count();
+        let id = life.task.as_deref().or(life.container.as_deref()).and_then(|id| id.get(..8));
+        let how = id.map_or(String::new(), |id| format!("  (inquest list --around {id})"));
         self.row(
             "Beside",
-            format!("{} within 5 min{of}; {bad} ended badly", count(others.len(), "other death")),
+            format!("{} within 5 min{of}; {bad} ended badly{how}", count(others.len(), "other death")),
         );
     }
 

@@ -5,8 +5,10 @@ mod certificate;
 mod csv;
 mod json;
 mod out;
+mod rows;
 mod stranger;
 mod table;
+mod timeline;
 mod units;
 
 pub use certificate::certificate;
@@ -15,4 +17,5 @@ pub use json::{certificate_json, list_json};
 pub use out::{Line, Out, Style, clean};
 pub use stranger::stranger;
 pub use table::{Columns, table, verdict};
+pub use timeline::timeline;
 pub use units::{amount, bytes, count};

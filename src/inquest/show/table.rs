@@ -145,13 +145,13 @@ pub fn verdict(life: &Life) -> (String, Style) {
 /// How a verdict is shown.
 pub fn style_of(verdict: &str) -> Style {
     match verdict {
-        "ok" | "stopped" => Style::Good,
+        "ok" | "stopped" | "expired" => Style::Good,
         _ => Style::Bad,
     }
 }
 
 /// `32.0/32.0Mi`: the peak, or what was last in use, and the limit.
-fn memory(life: &Life) -> Option<String> {
+pub(super) fn memory(life: &Life) -> Option<String> {
     let memory = life.memory()?;
     let used = memory.peak.or(memory.usage)?;
     let (value, unit) = amount(used);
