@@ -14,7 +14,7 @@ fn processes(container: &Container) -> Vec<String> {
 }
 
 #[test]
-fn two_hundred_checks_leave_the_process_table_as_it_was() {
+fn hundreds_of_checks_leave_the_process_table_as_it_was() {
     let Some(engine) = engine() else { return };
     // PID 1 is a shell that reaps nothing but its own child: a leftover would stay for ever.
     let container = engine.run(IMAGE, &[], &["/bin/sleep", "infinity"]);
@@ -23,6 +23,8 @@ fn two_hundred_checks_leave_the_process_table_as_it_was() {
     let kinds = [
         "sleep 1000 & exit 0",
         "setsid sleep 1000 & exit 1",
+        // There for certain when the check ends; that of the last but one may be cut off before it has begun.
+        "setsid sh -c \"sleep 1000 & sleep 1000 & : >/both; wait\" & until [ -e /both ]; do :; done; rm /both; exit 0",
         "(setsid sh -c \"sleep 1000 & sleep 1000\" &) ; exit 0",
         "sh -c \"trap : TERM INT HUP; sleep 1000\" & sleep 0.01; exit 0",
     ];

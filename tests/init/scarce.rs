@@ -76,7 +76,9 @@ fn where_no_helper_can_be_started_nothing_is_lost() {
         "{}",
         ended.stderr
     );
-    let told = records::diagnostics(&ended.stderr);
+    let mut told = records::diagnostics(&ended.stderr);
+    // A disk that is slow to sync at the end is another story, and a true one.
+    told.retain(|line| !line.ends_with("it took longer than a second"));
     assert_eq!(told.len(), 1, "one warning: {told:?}");
     assert!(told[0].contains("cannot start a helper process") && !told[0].contains("os error"), "{told:?}");
 }
