@@ -8,7 +8,7 @@ set -eu
 mkdir -p "$1"
 cache=$(cd "$1" && pwd)
 # A root of before has not what was added since.
-[ ! -e "$cache/vmlinuz" ] || [ ! -e "$cache/root/usr/bin/setpriv" ] || exit 0
+[ ! -e "$cache/vmlinuz" ] || [ ! -e "$cache/root/usr/bin/prlimit" ] || exit 0
 
 command -v apt-get >/dev/null || { echo "apt-get is not installed" >&2; exit 1; }
 work=$(mktemp -d "$cache/fetch.XXXXXX")
@@ -44,7 +44,7 @@ done
 [ -n "$kernel" ] || { echo "apt knows no arm64 kernel package; has $lists arm64?" >&2; exit 1; }
 
 cd "$work/debs"
-apt-get -qq download "$kernel" busybox-static dash libc6 libcap-ng0 libcap2 libcap2-bin libpcre2-8-0 libselinux1 \
+apt-get -qq download "$kernel" busybox-static dash libc6 libcap-ng0 libcap2 libcap2-bin libpcre2-8-0 libselinux1 libsmartcols1 \
     libunwind8 liblzma5 strace tini util-linux
 for deb in *.deb; do dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$work/all" --exclude './lib/modules/*' --exclude './usr/share/*'; done
 
@@ -63,7 +63,7 @@ add() {
 add lib/ld-linux-aarch64.so.1
 # Debian 13 moved what Debian 12 has in /sbin.
 setcap=$(cd "$work/all" && find sbin usr/sbin -name setcap 2>/dev/null | head -n 1)
-for program in bin/busybox bin/dash "$setcap" usr/bin/unshare usr/bin/nsenter usr/bin/setpriv usr/bin/strace usr/bin/tini; do
+for program in bin/busybox bin/dash "$setcap" usr/bin/unshare usr/bin/nsenter usr/bin/prlimit usr/bin/setpriv usr/bin/strace usr/bin/tini; do
     add "$program"
 done
 rm -rf "$cache/root"
