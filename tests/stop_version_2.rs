@@ -3,7 +3,6 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 #[path = "support/records.rs"]
-#[allow(dead_code)]
 mod records;
 mod support;
 
