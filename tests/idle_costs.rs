@@ -14,7 +14,6 @@ mod records;
 mod running;
 mod support;
 #[path = "support/trace.rs"]
-#[allow(dead_code)]
 mod trace;
 
 use std::ffi::OsString;
@@ -72,7 +71,7 @@ fn calls(options: &[&str], script: &str) -> Option<(Vec<String>, Finished)> {
 }
 
 /// A wait that ended because a time was over: a wake-up by a timer.
-fn is_timer(call: &String) -> bool {
+fn is_timer(call: &str) -> bool {
     let is_look = call.contains("{tv_sec=0, tv_nsec=0}");
     (call.starts_with("rt_sigtimedwait") && call.contains("EAGAIN") && !is_look)
         || (call.contains("poll") && call.contains("(Timeout)") && !call.contains(", 0) "))

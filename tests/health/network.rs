@@ -11,8 +11,8 @@ use std::process::Command;
 
 /// The newest `stats` record of a container.
 fn newest(container: &Container) -> Value {
-    let all = records(&container.logs().stderr).into_iter().filter(|record| record["epitaph"] == "stats");
-    all.last().unwrap_or_else(|| panic!("no statistics: {:#?}", container.logs()))
+    let mut all = records(&container.logs().stderr).into_iter().filter(|record| record["epitaph"] == "stats");
+    all.next_back().unwrap_or_else(|| panic!("no statistics: {:#?}", container.logs()))
 }
 
 /// What PID 1 says of a program that ends at once.
