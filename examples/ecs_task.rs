@@ -15,12 +15,16 @@ use nix::sys::signal::Signal;
 
 #[path = "ecs_task/cargo.rs"]
 mod cargo;
+#[path = "ecs_task/cgroup.rs"]
+mod cgroup;
 #[path = "../tests/support/endpoint/mod.rs"]
 mod endpoint;
 #[path = "ecs_task/page.rs"]
 mod page;
 #[path = "ecs_task/stage.rs"]
 mod stage;
+#[path = "ecs_task/statistics.rs"]
+mod statistics;
 
 use endpoint::{Endpoint, Task};
 use page::{Node, Page};
@@ -33,6 +37,8 @@ Usage: cargo run --example ecs_task -- [OPTIONS]
 
   --raw        print what epitaph and its programs print, each to its own stream, and nothing else
   --inquest    at the end, let inquest read what the containers have left
+  --stats      another story, of some 12 s: two containers of a task with their statistics, a sidecar that hears of both,
+               and a leak that the OOM killer ends (this one wants root, for cgroups with limits)
   --subreaper  do without a PID namespace, as where the machine allows none
 ";
 
@@ -63,12 +69,13 @@ sleep 0.2";
 const VICTIM: &str = "echo ready; exec sleep 5";
 
 fn main() -> ExitCode {
-    let (mut raw, mut subreaper, mut inquest) = (false, false, false);
+    let (mut raw, mut subreaper, mut inquest, mut stats) = (false, false, false, false);
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
             "--raw" => raw = true,
             "--subreaper" => subreaper = true,
             "--inquest" => inquest = true,
+            "--stats" => stats = true,
             "-h" | "--help" => {
                 print!("{HELP}");
                 return ExitCode::SUCCESS;
@@ -81,7 +88,13 @@ fn main() -> ExitCode {
             "--raw shows nothing but what epitaph and its programs print, so there is no --inquest with it",
         );
     }
-    match show(&Page::new(raw), raw, subreaper, inquest) {
+    if stats && inquest {
+        return failure("--stats is a story of its own, so there is no --inquest with it");
+    }
+    let page = Page::new(raw);
+    let shown =
+        if stats { show_statistics(&page, raw, subreaper) } else { show(&page, raw, subreaper, inquest) };
+    match shown {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure(&error.to_string()),
     }
@@ -101,11 +114,7 @@ fn show(page: &Page, raw: bool, subreaper: bool, inquest: bool) -> Result<()> {
          without root, Docker or AWS, in about a second.",
     )?;
     page.heading("1. What is started")?;
-    let mut build = ["build", "--quiet", "--bin", "epitaph"].map(str::to_owned).to_vec();
-    build.extend(cargo::same_place(&std::env::current_exe()?));
-    page.text("First the binary is built, which `cargo run --example` does not do by itself:")?;
-    page.lines([format!("cargo {}", build.join(" "))])?;
-    let epitaph = from_here(cargo::build(&build, "epitaph")?);
+    let epitaph = built(page)?;
 
     // The limit of this machine's cgroup is what the kernel acts on here, not one that a task tells.
     let endpoint = Endpoint::start(Task { memory_limit: None, ..Task::default().just_created() });
@@ -116,7 +125,7 @@ fn show(page: &Page, raw: bool, subreaper: bool, inquest: bool) -> Result<()> {
     )?;
     let environment = vec![("ECS_CONTAINER_METADATA_URI_V4", endpoint.uri_v4())];
     page.lines(environment.iter().map(|(name, value)| format!("{name}={value}")))?;
-    let place = if subreaper { Place::Subreaper("--subreaper was given".to_owned()) } else { Place::find() };
+    let place = place(subreaper);
     page.text(&match &place {
         Place::Namespace(_) => "And epitaph, as PID 1 of a PID namespace of its own, as in a container \
                                 (-w has it tell of each orphan):"
@@ -155,6 +164,38 @@ fn show(page: &Page, raw: bool, subreaper: bool, inquest: bool) -> Result<()> {
     page.text("To try epitaph by hand against the same endpoint, which can also fail in many ways:")?;
     page.lines(["cargo run --example ecs_endpoint -- --help"])?;
     Ok(())
+}
+
+/// The other story: statistics.
+fn show_statistics(page: &Page, raw: bool, subreaper: bool) -> Result<()> {
+    page.text(
+        "epitaph can write down what a container uses (--stats), and what all containers of a task do (--task-stats, in a \
+         sidecar). Here it does both on this machine, without Docker or AWS, in some 12 s.",
+    )?;
+    page.heading("1. What is built")?;
+    let epitaph = built(page)?;
+    let stage =
+        Stage { epitaph, place: place(subreaper), environment: Vec::new(), raw, log: RefCell::default() };
+    statistics::show(page, &stage)?;
+    page.heading("Where to go from here")?;
+    page.text("All of this was checked as it was shown. To see what epitaph printed, as it printed it:")?;
+    page.lines(["cargo run --example ecs_task -- --stats --raw"])?;
+    page.text("To try the statistics by hand, on an endpoint whose containers move by a script:")?;
+    page.lines(["cargo run --example ecs_endpoint"])?;
+    Ok(())
+}
+
+/// Builds the binary; where it is.
+fn built(page: &Page) -> Result<PathBuf> {
+    let mut build = ["build", "--quiet", "--bin", "epitaph"].map(str::to_owned).to_vec();
+    build.extend(cargo::same_place(&std::env::current_exe()?));
+    page.text("First the binary is built, which `cargo run --example` does not do by itself:")?;
+    page.lines([format!("cargo {}", build.join(" "))])?;
+    Ok(from_here(cargo::build(&build, "epitaph")?))
+}
+
+fn place(subreaper: bool) -> Place {
+    if subreaper { Place::Subreaper("--subreaper was given".to_owned()) } else { Place::find() }
 }
 
 /// The path as it would be typed in the working directory.

@@ -105,6 +105,30 @@ fn inquest_reads_what_the_containers_have_left() {
     assert!(shown.iter().any(|line| line.contains("3 lives of 1 task")), "{}", shown.join("\n"));
 }
 
+/// The figures, the verdicts and the sidecar's records are checked by the example itself.
+#[test]
+fn the_statistics_of_a_task_and_a_leak() {
+    let output = example(&["--stats"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    if said.contains("this machine gives none") {
+        let _: Option<()> = require("a memory cgroup", Err(said.trim().to_owned()));
+        return;
+    }
+    let (shown, _) = lines(&output);
+    let has = |text: &str| shown.iter().any(|line| line.contains(text));
+    for text in
+        ["exit.verdict:      oom_killed", "exit.memory_trend: [", "exit.verdict: stopped", "CONTAINER  CPU"]
+    {
+        assert!(has(text), "no {text:?} in\n{}", shown.join("\n"));
+    }
+    for line in shown {
+        assert!(
+            line.chars().count() <= 100 || line.contains('/') || line.contains("uptime_ms"),
+            "too long: {line}"
+        );
+    }
+}
+
 #[test]
 fn raw_is_what_was_printed_and_nothing_else() {
     let (stdout, stderr) = lines(&example(&["--raw"]));

@@ -107,25 +107,11 @@ impl Stage {
     /// Runs a shell script under epitaph. With a signal, the script is to print `ready` once it may come.
     pub fn run(&self, options: &[&str], script: &str, signal: Option<(Signal, Whom)>) -> Result<Ended> {
         let (place, epitaph) = self.command(options);
-        let words = [place, epitaph].concat();
-        let (name, arguments) = words.split_first().ok_or("no command")?;
-        // Only what an ECS agent would set: what the caller's own environment holds must not play a part.
-        let mut child = Command::new(name)
-            .args(arguments)
-            .args(["sh", "-c", script])
-            .env_clear()
-            .envs(env::var_os("PATH").map(|path| ("PATH", path)))
-            .envs(self.environment.iter().cloned())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()?;
+        let script = ["sh", "-c", script].map(str::to_owned);
+        let mut child = start(&[place, epitaph, script.to_vec()].concat(), &self.environment)?;
         let ended = self.follow(&mut child, signal);
         if ended.is_err() {
-            for pid in children(child.id()).into_iter().flatten().chain([child.id()]) {
-                let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL);
-            }
-            let _ = child.wait();
+            kill_all(&mut child);
         }
         ended
     }
@@ -165,35 +151,67 @@ impl Stage {
 
     /// The process ID out here, where the signal is sent from.
     fn pid_of(&self, whom: Whom, child: &Child) -> Result<u32> {
-        let epitaph = match self.place {
-            Place::Namespace(_) => only_child(child.id())?,
-            Place::Subreaper(_) => child.id(),
-        };
         match whom {
-            Whom::Epitaph => Ok(epitaph),
-            Whom::Program => only_child(epitaph),
+            Whom::Epitaph => self.epitaph_of(child),
+            Whom::Program => only_child(self.epitaph_of(child)?),
+        }
+    }
+
+    /// The process ID of epitaph out here, of a command that was started.
+    pub fn epitaph_of(&self, child: &Child) -> Result<u32> {
+        match self.place {
+            Place::Namespace(_) => only_child(child.id()),
+            Place::Subreaper(_) => Ok(child.id()),
         }
     }
 }
 
-/// Sends each line on, until the stream ends.
-fn forward(stream: Option<impl Read + Send + 'static>, is_stderr: bool, to: Sender<(bool, String)>) {
+/// Ends a child that will not end by itself, and its own children.
+pub fn kill_all(child: &mut Child) {
+    for pid in children(child.id()).into_iter().flatten().chain([child.id()]) {
+        let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL);
+    }
+    let _ = child.wait();
+}
+
+/// Starts a command with this environment and `PATH`, and nothing else: only what an ECS agent would set; what the caller's
+/// own environment holds must not play a part.
+pub fn start(words: &[String], environment: &[(&'static str, String)]) -> Result<Child> {
+    let (name, arguments) = words.split_first().ok_or("no command")?;
+    let child = Command::new(name)
+        .args(arguments)
+        .env_clear()
+        .envs(env::var_os("PATH").map(|path| ("PATH", path)))
+        .envs(environment.iter().cloned())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    Ok(child)
+}
+
+/// Sends each line on with a mark that tells whose it is, until the stream ends.
+pub fn forward<T: Copy + Send + 'static>(
+    stream: Option<impl Read + Send + 'static>,
+    mark: T,
+    to: Sender<(T, String)>,
+) {
     let Some(stream) = stream else { return };
     thread::spawn(move || {
         for line in BufReader::new(stream).split(b'\n').map_while(io::Result::ok) {
-            if to.send((is_stderr, String::from_utf8_lossy(&line).into_owned())).is_err() {
+            if to.send((mark, String::from_utf8_lossy(&line).into_owned())).is_err() {
                 return;
             }
         }
     });
 }
 
-fn pass_on(is_stderr: bool, line: &str) -> io::Result<()> {
+pub fn pass_on(is_stderr: bool, line: &str) -> io::Result<()> {
     let line = format!("{line}\n");
     if is_stderr { write(&mut io::stderr(), &line) } else { write(&mut io::stdout(), &line) }
 }
 
-fn only_child(parent: u32) -> Result<u32> {
+pub fn only_child(parent: u32) -> Result<u32> {
     match children(parent)?.as_slice() {
         [child] => Ok(*child),
         found => Err(format!("process {parent} has {} children, not one", found.len()).into()),

@@ -39,6 +39,6 @@ pub use processes::{
     Disposition, Limits, Process, Snapshot, count, has_waited, is_ending, largest, largest_listed,
     name_and_parent, name_of, snapshot,
 };
-pub use resources::{MemoryTrend, Resources, Sample, Window, percent};
+pub use resources::{MemoryTrend, Resources, Sample, Window, has_hosts_network, percent};
 pub use short_name::ShortName;
 pub use verdict::Verdict;

@@ -15,7 +15,7 @@ use self::parse::{io_stat, net_dev, throttle_bytes};
 use super::figures::{UNLIMITED, parse_keyed, parse_number, smallest};
 use std::cell::{Cell, OnceCell};
 use std::fs::{File, OpenOptions};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// How much is read of a file, in bytes. In `memory.stat` of version 1 `total_inactive_file` can begin at byte 1,091;
@@ -44,6 +44,8 @@ enum Tells {
     MemoryEvents,
     OomControl,
     FailCount,
+    /// of memory and swap together
+    SwapFailCount,
     Swap,
     /// usage of memory and swap together
     MemorySwap,
@@ -80,6 +82,7 @@ const V1_MEMORY: &[(Tells, &str)] = &[
     (Tells::MemoryPeak, "memory.max_usage_in_bytes"),
     (Tells::OomControl, "memory.oom_control"),
     (Tells::FailCount, "memory.failcnt"),
+    (Tells::SwapFailCount, "memory.memsw.failcnt"),
     (Tells::MemorySwap, "memory.memsw.usage_in_bytes"),
 ];
 const V1_PIDS: &[(Tells, &str)] = &[(Tells::Pids, "pids.current")];
@@ -109,6 +112,8 @@ struct Limit {
     kept: Kept,
     /// of a quota
     period: Option<Kept>,
+    /// quota and period as they were last read, and whether the period is the next to be read
+    parts: Cell<Option<(u64, Option<u64>, bool)>>,
     /// what it was when it was last read
     value: Cell<Option<u64>>,
 }
@@ -120,6 +125,16 @@ pub struct Resources {
     limits: Vec<Limit>,
     /// which limit is read next; `None` before the first sample
     next_limit: Cell<Option<usize>>,
+    has_hosts_network: bool,
+}
+
+/// The inode of the network namespace that the machine has started with: `NET_NS_INIT_INO` in `linux/nsfs.h`, since Linux
+/// 6.18. Before that it was one of those that are given out in turn, which begin at 0xF0000000 (`PROC_DYNAMIC_FIRST`).
+const HOSTS_NETWORK: u64 = 0xEFFF_FFF9;
+
+/// Whether this process is known to be in the network namespace of the host, which Linux tells from 6.18 on.
+pub fn has_hosts_network(root: &Path) -> bool {
+    std::fs::metadata(root.join("proc/self/ns/net")).is_ok_and(|namespace| namespace.ino() == HOSTS_NETWORK)
 }
 
 impl Resources {
@@ -156,6 +171,7 @@ impl Resources {
                 limits: what,
                 kept: Kept::new(directory, name),
                 period: (what == Limits::CfsQuota).then(|| Kept::new(directory, "cpu.cfs_period_us")),
+                parts: Cell::new(None),
                 value: Cell::new(None),
             }));
         };
@@ -170,10 +186,15 @@ impl Resources {
         if controllers.pids.is_none() {
             limit(&controllers.unified, Limits::Pids, "pids.max");
         }
-        Resources { files, limits, next_limit: Cell::new(None) }
+        Resources { files, limits, next_limit: Cell::new(None), has_hosts_network: has_hosts_network(root) }
     }
 
-    /// Reads everything: 13 system calls at most, after the first time, which opens the files.
+    /// Whether the figures of the network are known to be the host's.
+    pub fn has_hosts_network(&self) -> bool {
+        self.has_hosts_network
+    }
+
+    /// Reads everything: 13 system calls at most (the wait and the write make 15), after the first time, which opens the files.
     ///
     /// Limits seldom change, so each time one of them is read anew, in turns.
     #[inline(never)]
@@ -247,13 +268,21 @@ impl Limit {
             }),
             Limits::Pids => self.kept.read(&mut |text, _| self.value.set(parse_number(text))),
             Limits::CfsQuota => {
-                // -1 is no quota, and no number here.
-                let (mut quota, mut period) = (None, None);
-                self.kept.read(&mut |text, _| quota = parse_number(text));
-                if let (Some(quota), Some(kept)) = (quota, &self.period) {
-                    kept.read(&mut |text, _| period = parse_number(text));
-                    self.value.set(period.and_then(|period| parse::milli_cpus(quota, period)));
+                let known = self.parts.take();
+                let (mut quota, mut period) = (known.map(|known| known.0), known.and_then(|known| known.1));
+                let is_periods_turn = known.is_some_and(|known| known.2);
+                if !is_periods_turn {
+                    // -1 is no quota, and no number here.
+                    quota = None;
+                    self.kept.read(&mut |text, _| quota = parse_number(text));
                 }
+                let Some(quota) = quota else { return };
+                // Not both in one turn, but for the first.
+                if let Some(kept) = self.period.as_ref().filter(|_| is_periods_turn || period.is_none()) {
+                    kept.read(&mut |text, _| period = parse_number(text));
+                }
+                self.parts.set(Some((quota, period, !is_periods_turn)));
+                self.value.set(period.and_then(|period| parse::milli_cpus(quota, period)));
             }
         }
     }
@@ -298,6 +327,9 @@ fn take(sample: &mut Sample, tells: Tells, text: &str, is_whole: bool) {
         }
         Tells::OomControl => sample.oom_kills = keyed("oom_kill"),
         Tells::FailCount => sample.limit_hits = number(),
+        Tells::SwapFailCount => {
+            sample.limit_hits = sample.limit_hits.map(|hits| hits.saturating_add(number().unwrap_or(0)));
+        }
         Tells::Swap => sample.swap = number(),
         Tells::MemorySwap => sample.memory_and_swap = number(),
         Tells::Pids => sample.pids = number(),

@@ -3,7 +3,7 @@
 use super::due::{self, Outcome};
 use super::state::{State, StateFile};
 use super::{Check, container, state};
-use crate::forensics::{Resources, Sample};
+use crate::forensics::{Resources, Sample, has_hosts_network};
 use crate::identity::{Deadline, System, local, resolve};
 use crate::options::{Options, RecordFormat};
 use crate::record::{Formats, Kind, Record, RenderedIdentity, Value, journal, stderr};
@@ -59,8 +59,10 @@ pub(super) fn report(
                 log.write(Kind::Health, now, fields, &state.identity, options, pid_1);
             }
             if let Some((sample, before, elapsed)) = statistics {
-                let sample = sample.limited_to(None, state.identity.task_memory_limit());
+                let identity = &state.identity;
+                let sample = sample.limited_to(identity.task_cpu_limit(), identity.task_memory_limit());
                 let mut window = sample.window(&before, elapsed);
+                window.net_shared = has_hosts_network(Path::new("/")) || identity.shares_network();
                 window.uptime = Some(since_boot().saturating_sub(pid_1)).filter(|_| !pid_1.is_zero());
                 log.write(Kind::Stats, now, window.fields(), &state.identity, options, pid_1);
             }
@@ -160,7 +162,7 @@ impl Log {
             let started = time.checked_sub(age).unwrap_or(time);
             let line = record.render(RecordFormat::Json, identity);
             let path = journal::path(directory, started, Some(id), "");
-            if let Err(error) = journal::append_bounded(&path, &line)
+            if let Err(error) = journal::append_bounded(&path, &line, true)
                 && error.kind() != std::io::ErrorKind::WriteZero
             {
                 log::warn!("the journal {} cannot be written: {}", path.display(), sys::reason(&error));

@@ -119,6 +119,8 @@ pub struct Identity {
     pub conflict: Option<Conflict>,
     /// The CPU limit of the whole task in thousandths of a CPU, as the endpoint told it.
     pub task_cpu_limit: Option<u64>,
+    /// Whether the network is known to be the whole task's or the host's, as the endpoint told it.
+    pub shares_network: bool,
 }
 
 /// Two sources that told different values for one field.
@@ -244,6 +246,7 @@ impl Identity {
         self.network_started = self.network_started.or(other.network_started);
         self.conflict = self.conflict.take().or(other.conflict);
         self.task_cpu_limit = self.task_cpu_limit.or(other.task_cpu_limit);
+        self.shares_network |= other.shares_network;
         contradictions
     }
 }

@@ -269,6 +269,9 @@ impl Search<'_> {
         let address_is_open = !has_address && matches!(self.network_mode.as_deref(), None | Some("bridge"));
         let look_again = self.heard_endpoint && !self.is_inner && (start_is_open || address_is_open);
         let heard_endpoint = self.heard_endpoint && !self.is_inner;
+        // A container within a container of the task has a network that nobody tells of.
+        self.outcome.identity.shares_network =
+            heard_endpoint && matches!(self.network_mode.as_deref(), Some("awsvpc" | "host"));
         let try_again = !complete && is_transient;
         Outcome { complete, try_again, look_again, heard_endpoint, ..self.outcome }
     }

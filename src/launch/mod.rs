@@ -178,7 +178,11 @@ pub fn launch(
     if let Mode::TaskStats(every) = options.mode {
         // The end of the pipe tells PID 1 that the program runs, which the collector is.
         drop(report);
-        return task::collect(options, every, format, system);
+        let started = SystemTime::now() - began.elapsed();
+        let journal = options.journal.as_deref();
+        let journal =
+            journal.map(|directory| task::Journal::new(directory, started, rendered.container_id()));
+        return task::collect(options, every, format, system, journal);
     }
     inherited.restore();
     let path = search_path();
@@ -273,7 +277,7 @@ impl Record {
         let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
         let host = host.as_deref().unwrap_or("unknown");
         let path = journal::path(directory, self.time, identity.container_id(), host);
-        match journal::append_bounded(&path, &line) {
+        match journal::append_bounded(&path, &line, true) {
             Err(error) if error.kind() != std::io::ErrorKind::WriteZero => {
                 log::warn!("the journal {} cannot be written: {}", Shown::new(&path), reason(&error));
             }

@@ -164,6 +164,26 @@ mod tests {
         assert_eq!(Lifetime { base: hours(6), spread: Duration::ZERO }.drawn(u64::MAX), hours(6));
     }
 
+    /// What 50 containers of a service draw at their starts: all within the spread, and not in a heap.
+    #[test]
+    fn fifty_starts_are_spread() {
+        let lifetime = Lifetime::parse("6h+1h").expect("a life time");
+        let hour = Duration::from_secs(3600);
+        let mut drawn: Vec<_> = (0..50).map(|_| lifetime.settled(crate::sys::random()).base).collect();
+        drawn.sort();
+        drawn.dedup();
+        assert!(drawn.iter().all(|age| (6 * hour..=7 * hour).contains(age)), "{drawn:?}");
+        assert!(drawn.len() >= 45, "{drawn:?}");
+        // By chance alone one of four quarters is empty once in 400,000 times.
+        for quarter in 0..4 {
+            let begin = 6 * hour + quarter * hour / 4;
+            assert!(drawn.iter().any(|age| (begin..begin + hour / 4).contains(age)), "{quarter}: {drawn:?}");
+        }
+        // The same of numbers that are no more random than a counter: nothing hangs on the source's high bits.
+        let of = |number| lifetime.drawn(number);
+        assert_eq!((of(0), of(3_600_000), of(3_600_001)), (6 * hour, 7 * hour, 6 * hour));
+    }
+
     #[test]
     fn how_often() {
         assert_eq!(every("0"), Some(None));

@@ -50,10 +50,12 @@ pub enum Frame {
     TaskCpuLimit,
     /// identity: what divides the metrics
     Dimensions,
+    /// identity: one byte, 1 where the network is the whole task's or the host's, else 0
+    SharedNetwork,
 }
 
 impl Frame {
-    const ALL: [Frame; 15] = [
+    const ALL: [Frame; 16] = [
         Frame::JsonCommon,
         Frame::JsonRest,
         Frame::TextCommon,
@@ -69,6 +71,7 @@ impl Frame {
         Frame::StoppedBy,
         Frame::TaskCpuLimit,
         Frame::Dimensions,
+        Frame::SharedNetwork,
     ];
 
     /// Whether PID 1 may take these bytes as what such a frame carries.
@@ -88,7 +91,7 @@ impl Frame {
             Frame::Resolved | Frame::Executing => bytes.is_empty(),
             Frame::StderrLine => bytes.len() <= LONGEST && (is_json_line(text) || is_text_line(text)),
             Frame::JournalLine => bytes.len() <= LONGEST && !text.starts_with('\n') && is_json_line(text),
-            Frame::Endpoint => matches!(bytes, [0 | 1]),
+            Frame::Endpoint | Frame::SharedNetwork => matches!(bytes, [0 | 1]),
             Frame::StoppedBy => StoppedBy::ALL.iter().any(|by| by.name().as_bytes() == bytes),
             Frame::NotStarted => bytes.len() <= LONGEST_NOT_STARTED && text != "\0",
         }

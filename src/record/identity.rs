@@ -24,6 +24,8 @@ pub struct RenderedIdentity {
     task_memory_limit: u64,
     /// the CPU limit of the task in thousandths, 0 when unknown
     task_cpu_limit: u64,
+    /// whether the network is the whole task's or the host's
+    shares_network: bool,
     /// what divides the metrics of the embedded metric format, as [`Dimensions::encode`] has it
     dimensions: Vec<u8>,
     /// whether it is another container's, whose run nobody knows here
@@ -66,6 +68,7 @@ impl RenderedIdentity {
             container_id,
             task_memory_limit: identity.task_memory_limit.unwrap_or(0),
             task_cpu_limit: identity.task_cpu_limit.unwrap_or(0),
+            shares_network: identity.shares_network,
             dimensions: Vec::new(),
             is_anothers: false,
         }
@@ -129,6 +132,11 @@ impl RenderedIdentity {
         (self.task_cpu_limit > 0).then_some(self.task_cpu_limit)
     }
 
+    /// Whether the network is known to be the whole task's or the host's.
+    pub fn shares_network(&self) -> bool {
+        self.shares_network
+    }
+
     /// The same with what divides the metrics.
     pub fn with_dimensions(mut self, dimensions: &Dimensions) -> RenderedIdentity {
         self.dimensions = dimensions.encode();
@@ -149,7 +157,8 @@ impl RenderedIdentity {
     pub fn encode(&self) -> Vec<u8> {
         let limit = self.task_memory_limit.to_le_bytes();
         let cpu_limit = self.task_cpu_limit.to_le_bytes();
-        let frames: [(Frame, &[u8]); 8] = [
+        let shared = [u8::from(self.shares_network)];
+        let frames: [(Frame, &[u8]); 9] = [
             (Frame::JsonCommon, &self.json.common),
             (Frame::JsonRest, &self.json.rest),
             (Frame::TextCommon, &self.text.common),
@@ -157,6 +166,7 @@ impl RenderedIdentity {
             (Frame::ContainerId, &self.container_id),
             (Frame::TaskMemoryLimit, &limit),
             (Frame::TaskCpuLimit, &cpu_limit),
+            (Frame::SharedNetwork, &shared),
             (Frame::Dimensions, &self.dimensions),
         ];
         frames.into_iter().flat_map(|(kind, bytes)| kind.encode(bytes)).collect()
@@ -176,6 +186,10 @@ impl RenderedIdentity {
             }
             Frame::TaskCpuLimit => {
                 self.task_cpu_limit = bytes.as_slice().try_into().map_or(0, u64::from_le_bytes);
+                return true;
+            }
+            Frame::SharedNetwork => {
+                self.shares_network = bytes == [1];
                 return true;
             }
             Frame::Dimensions => &mut self.dimensions,
@@ -276,6 +290,7 @@ mod tests {
         identity.derive(Field::NetworkWaitMs, "81", Source::MetadataV4).expect("a number");
         identity.task_memory_limit = Some(512 << 20);
         identity.task_cpu_limit = Some(250);
+        identity.shares_network = true;
         identity
     }
 
@@ -290,6 +305,7 @@ mod tests {
         }
         assert_eq!(received, sent);
         assert_eq!(received.task_memory_limit(), Some(512 << 20));
+        assert!(received.shares_network());
         assert_eq!(received.container_id(), Some("0123456789abcdef0123456789abcdef-123456789"));
     }
 

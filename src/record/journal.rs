@@ -79,16 +79,18 @@ fn take_back_half_a_line(file: &mut File, written: &[u8]) {
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Appends from a child of ours, and waits for it for at most a second: for `--exec`, which has no PID 1 to leave
-/// it to.
+/// it to. `warn` has the child say why where it could not do it.
 ///
 /// # Errors
-/// TimedOut when it took longer, WriteZero when the child could not do it and has said why, and those of fork(2).
-pub fn append_bounded(path: &Path, line: &[u8]) -> io::Result<()> {
+/// TimedOut when it took longer, WriteZero when the child could not do it, and those of fork(2).
+pub fn append_bounded(path: &Path, line: &[u8], warn: bool) -> io::Result<()> {
     let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
     let child = match sys::fork()? {
         Fork::Child => {
             let result = append(path, line, true);
-            if let Err(error) = &result {
+            if let Err(error) = &result
+                && warn
+            {
                 log::warn!("the journal {} cannot be written: {}", Shown::new(path), reason(error));
             }
             sys::exit_now(i32::from(result.is_err()));

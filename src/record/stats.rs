@@ -35,7 +35,7 @@ impl Window {
             ("write_bytes", self.write_bytes),
             ("net_rx_bytes", self.net_rx_bytes),
             ("net_tx_bytes", self.net_tx_bytes),
-            ("net_shared", self.net_shared.then_some(1)),
+            ("net_shared", (self.net_shared && self.net_rx_bytes.is_some()).then_some(1)),
             ("cpu_stall_ms", self.cpu_stall_ms),
             ("memory_stall_ms", self.memory_stall_ms),
             ("io_stall_ms", self.io_stall_ms),

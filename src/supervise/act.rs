@@ -26,6 +26,9 @@ const LARGEST: usize = 5;
 /// How long a helper may look at the process table, and how long it may take in all.
 const TABLE: (Duration, Duration) = (Duration::from_millis(1500), Duration::from_secs(3));
 
+/// How long we may look for those that a signal is for, where they have to be looked for: as a subreaper.
+const TABLE_TO_SIGNAL: Duration = Duration::from_secs(2);
+
 /// How long PID 1 may look at the process table in a helper's place.
 const TABLE_ALONE: Duration = Duration::from_millis(20);
 
@@ -112,8 +115,17 @@ impl Hands {
             Action::RecordKill { new, victim } => self.record_kill(new, victim),
             Action::RecordPressure => self.record_pressure(),
             Action::RecordIdentity => self.record_identity(),
-            Action::RecordStats => self.record_stats(),
+            Action::RecordStats => {
+                let event = self.record_stats();
+                self.stats.as_mut()?.note_tick();
+                event
+            }
             Action::CountKills => Some(Event::Counted(self.memory.as_mut()?.count())),
+            Action::CountSampledKills => {
+                let sampled = self.stats.as_ref().and_then(Statistics::counters).map(Into::into);
+                let counted = sampled.or_else(|| Some(self.memory.as_mut()?.count()));
+                Some(Event::Counted(counted?))
+            }
             Action::LookAtProgram => {
                 let program = self.program?.as_raw();
                 Some(Event::ProgramSeen(self.memory.as_ref().and_then(|memory| memory.is_ending(program))))
@@ -182,7 +194,11 @@ impl Hands {
             return;
         }
         let helpers: Vec<i32> = core.helpers.pids().collect();
-        let table = table::of_container(Path::new("/"), own, &helpers, TABLE_ALONE, false);
+        // Nobody may be passed over, and nothing else is due meanwhile.
+        let table = table::of_container(Path::new("/"), own, &helpers, TABLE_TO_SIGNAL, false);
+        if table.count.is_none() {
+            log::warn!("{signal} was not sent to all that are left: not all processes could be looked at");
+        }
         for process in table.processes.iter().filter(|process| process.is_alive()) {
             let _ = sys::kill(Pid::from_raw(process.pid), signal.number());
         }

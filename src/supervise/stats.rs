@@ -1,6 +1,6 @@
 //! The statistics of this container, from its own cgroups.
 
-use crate::forensics::{MemoryTrend, Resources, Sample, Window};
+use crate::forensics::{Counters, MemoryTrend, Resources, Sample, Window};
 use crate::options::{Stats, StatsFormat};
 use crate::record::RenderedIdentity;
 use std::path::Path;
@@ -42,11 +42,23 @@ impl Statistics {
         let limits = (identity.task_cpu_limit(), identity.task_memory_limit());
         let sample = self.resources.sample().limited_to(limits.0, limits.1);
         let (before, at) = std::mem::replace(&mut self.last, (sample, now));
-        self.trend.push(&sample);
         let mut window = sample.window(&before, now.saturating_duration_since(at));
         window.now = sample.since(&self.first);
+        window.net_shared = self.resources.has_hosts_network() || identity.shares_network();
         window.uptime = Some(now.saturating_duration_since(self.started));
         window
+    }
+
+    /// The last window was that of a tick. The one that is told at the program's end is none: its memory is free again.
+    pub fn note_tick(&mut self) {
+        self.trend.push(&self.last.0);
+    }
+
+    /// The memory cgroup's counters as they stand in the last sample; `None` where it does not tell of kills.
+    pub fn counters(&self) -> Option<Counters> {
+        let (sample, _) = &self.last;
+        sample.oom_kills?;
+        Some(Counters { oom_kills: sample.oom_kills, limit_hits: sample.limit_hits, high_hits: None })
     }
 
     /// The memory used at the last ticks.

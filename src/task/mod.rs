@@ -4,8 +4,11 @@
 //! what it hears. `answer` reads the endpoint's answers, `tick` makes records of them, and here is what asks and writes.
 
 mod answer;
+mod journal;
 mod table;
 mod tick;
+
+pub use self::journal::Journal;
 
 use self::tick::{Identities, Told, Tracker};
 use crate::identity::Field;
@@ -122,7 +125,13 @@ impl Version {
 
 /// Asks every so often and writes records, until a stop signal. Returns only where there is no endpoint, with the exit code.
 #[inline(never)]
-pub fn collect(options: &Options, every: Duration, format: RecordFormat, system: &System) -> u8 {
+pub fn collect(
+    options: &Options,
+    every: Duration,
+    format: RecordFormat,
+    system: &System,
+    journal: Option<Journal>,
+) -> u8 {
     for number in [libc::SIGTERM, libc::SIGINT] {
         let always = Arc::new(AtomicBool::new(true));
         // It has nothing to finish: a record is one write.
@@ -134,7 +143,7 @@ pub fn collect(options: &Options, every: Duration, format: RecordFormat, system:
         }
     }
     let mut endpoint = Endpoint::of(system);
-    let mut collector = Collector::new(options, format);
+    let mut collector = Collector { journal, ..Collector::new(options, format) };
     let began = Instant::now();
     let mut failing = false;
     let mut ever = endpoint.is_named && !endpoint.versions.is_empty();
@@ -192,7 +201,7 @@ pub fn once(options: &Options) -> (String, u8) {
             (table::render(&task, &collector.tracker, &identity), 0)
         }
         Ok((_, told)) => {
-            let lines = told.iter().map(|told| collector.line(told, &answers));
+            let lines = told.iter().map(|told| collector.line(told, &answers, RecordFormat::Json));
             (lines.map(|line| String::from_utf8_lossy(&line).into_owned()).collect(), 0)
         }
     }
@@ -206,7 +215,7 @@ pub fn lines(options: &Options, task: &[u8], stats: &[u8]) -> Result<Vec<Vec<u8>
     let answers = Answers { task: task.to_vec(), stats: stats.to_vec(), source: Source::MetadataV4 };
     let mut collector = Collector::new(options, RecordFormat::Json);
     let (_, told) = collector.told(&answers)?;
-    Ok(told.iter().map(|told| collector.line(told, &answers)).collect())
+    Ok(told.iter().map(|told| collector.line(told, &answers, RecordFormat::Json)).collect())
 }
 
 struct Collector<'a> {
@@ -214,13 +223,15 @@ struct Collector<'a> {
     format: RecordFormat,
     tracker: Tracker,
     identities: Identities,
+    journal: Option<Journal>,
 }
 
 impl Collector<'_> {
     fn new(options: &Options, format: RecordFormat) -> Collector<'_> {
         // Nobody else here leaves a line open.
         let format = if format == RecordFormat::JsonApart { RecordFormat::Json } else { format };
-        Collector { options, format, tracker: Tracker::default(), identities: Identities::default() }
+        let (tracker, identities) = (Tracker::default(), Identities::default());
+        Collector { options, format, tracker, identities, journal: None }
     }
 
     fn told(&mut self, answers: &Answers) -> Result<(answer::Task, Vec<Told>), String> {
@@ -232,22 +243,29 @@ impl Collector<'_> {
 
     fn tick(&mut self, answers: &Answers) -> Result<(), String> {
         let (_, told) = self.told(answers)?;
-        if self.format == RecordFormat::Off {
-            return Ok(());
-        }
+        let (mut lost, mut lines) = (0, Vec::new());
         for told in &told {
-            let line = self.line(told, answers);
-            if stderr().write_record(line) {
-                // They were told with this one.
-                self.tracker.lost = if told.kind == Kind::Task { 0 } else { self.tracker.lost };
-            } else {
-                self.tracker.lost += 1;
+            if self.format != RecordFormat::Off {
+                let line = self.line(told, answers, self.format);
+                lost += u64::from(!stderr().write_record(line));
+            }
+            if self.journal.is_some() {
+                lines.extend(self.line(told, answers, RecordFormat::Json));
             }
         }
+        if !lines.is_empty()
+            && let Some(journal) = &mut self.journal
+            && !journal.append(&lines)
+        {
+            lost += told.len() as u64;
+        }
+        // What was lost before stands in the `task` record of this tick, if there is one that was not lost as well.
+        let is_told = lost == 0 && told.iter().any(|told| told.kind == Kind::Task);
+        self.tracker.lost = if is_told { 0 } else { self.tracker.lost + lost };
         Ok(())
     }
 
-    fn line(&mut self, told: &Told, answers: &Answers) -> Vec<u8> {
+    fn line(&mut self, told: &Told, answers: &Answers, format: RecordFormat) -> Vec<u8> {
         let of = told.of.as_deref();
         let identity = self.identities.get(of, || identity_of(answers, of));
         let record =
@@ -255,7 +273,7 @@ impl Collector<'_> {
         let rendered = |format| RenderedIdentity::of(identity, Formats::new(format, false)).of_another();
         let stats = &self.options.stats;
         if stats.format == StatsFormat::Record || told.kind == Kind::Health {
-            return record.render(self.format, &rendered(self.format));
+            return record.render(format, &rendered(format));
         }
         let container_name: &[Field] = &[Field::ContainerName];
         let (leaves_out, told): (&[Field], &[Field]) = match told.kind {
@@ -263,7 +281,7 @@ impl Collector<'_> {
             _ => (&[], container_name),
         };
         let dimensions = Dimensions::of(identity, &stats.dimensions, leaves_out, told);
-        record.render_emf(self.format, &rendered(RecordFormat::Json), &stats.namespace, &dimensions)
+        record.render_emf(format, &rendered(RecordFormat::Json), &stats.namespace, &dimensions)
     }
 }
 

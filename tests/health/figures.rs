@@ -67,6 +67,45 @@ fn cpu_and_throttling_are_the_kernels() {
     assert!(number(&second, "periods") <= window / 100 + 2, "{second}");
 }
 
+/// `docker stats`' formula (calculateCPUPercentUnix in the source of its command line): growth of the container's counter
+/// over growth of the machine's, times the CPUs. The windows are the same but for how long it takes to see a record.
+#[test]
+fn cpu_is_what_docker_stats_shows() {
+    let Some(engine) = engine() else { return };
+    // A load that goes up and down: a share that hangs on nothing but the quota would be the same in any window.
+    let load = "while :; do i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; sleep 0.1; done";
+    let options = ["--cpus=0.5", "--memory=64m", "--entrypoint=/epitaph"];
+    let container = engine.run(IMAGE, &options, &["--stats", "5s", "--", "sh", "-c", load]);
+    let docker = || {
+        let all = engine.get(&format!("/v1.41/containers/{}/stats?stream=false&one-shot=1", container.id()));
+        let of =
+            |path: &str| all.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("{path}: {all}"));
+        let used = of("/memory_stats/usage")
+            - ["/memory_stats/stats/total_inactive_file", "/memory_stats/stats/inactive_file"]
+                .iter()
+                .find_map(|path| all.pointer(path).and_then(Value::as_f64))
+                .unwrap_or(0.0);
+        let cpus = of("/cpu_stats/online_cpus");
+        (of("/cpu_stats/cpu_usage/total_usage"), of("/cpu_stats/system_cpu_usage"), cpus, used)
+    };
+    let record = |count| wait_until("statistics", SOON, || stats(&container, count)).unwrap();
+    for first in [1, 2] {
+        record(first);
+        let before = docker();
+        let told = record(first + 1);
+        let after = docker();
+        let shown = (after.0 - before.0) / (after.1 - before.1) * after.2 * 100.0;
+        #[allow(clippy::cast_precision_loss)]
+        let (cpu, used) = (number(&told, "cpu_milli") as f64 / 10.0, number(&told, "memory_used") as f64);
+        let of_limit = (used - after.3).abs() / f64::from(64 << 20) * 100.0;
+        crate::support::require::say(&format!(
+            "CPU {cpu:.1} %, docker's formula {shown:.1} %; memory {of_limit:.1} points apart"
+        ));
+        assert!((cpu - shown).abs() < 2.0, "{cpu} {shown}: {told}");
+        assert!(of_limit < 2.0, "{used} {}: {told}", after.3);
+    }
+}
+
 #[test]
 fn memory_is_what_docker_stats_shows() {
     let Some(engine) = engine() else { return };

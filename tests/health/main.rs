@@ -9,6 +9,7 @@ mod figures;
 mod leftovers;
 mod lifetime;
 mod machine;
+mod network;
 #[path = "../support/records.rs"]
 mod records;
 #[path = "../support/mod.rs"]

@@ -384,7 +384,7 @@ impl Life {
             | Action::RecordPressure
             | Action::RecordStats
             | Action::RecordIdentity => self.line(),
-            Action::CountKills => Some(Event::Counted(self.counters().into())),
+            Action::CountKills | Action::CountSampledKills => Some(Event::Counted(self.counters().into())),
             Action::LookAtProgram => Some(Event::ProgramSeen(self.is_dying(PROGRAM))),
             Action::SearchIdentity => Some(self.start(Purpose::Identity, 310_000, None)),
             Action::Append => {

@@ -11,6 +11,9 @@ mod endpoint;
 #[path = "../support/init.rs"]
 #[macro_use]
 mod init;
+#[path = "../support/process.rs"]
+#[allow(dead_code)]
+mod process;
 #[path = "../support/records.rs"]
 mod records;
 #[path = "../support/require.rs"]
@@ -22,6 +25,7 @@ mod trace;
 
 mod becoming;
 mod close_fds;
+mod drain;
 mod exits;
 mod frozen;
 mod hints;

@@ -101,6 +101,20 @@ fn a_stop_that_reaches_both_is_a_stop_whoever_runs_first() {
     }
 }
 
+/// The draw is made at each start, and each start record tells it.
+#[test]
+fn fifty_starts_draw_their_life_times() {
+    let drawn: std::collections::BTreeSet<u64> = (0..50)
+        .map(|_| {
+            let launch = Launch::new(Form::Subreaper, ["true"]).options(["--max-lifetime", "1h+1h"]);
+            records::record(&launch.run().stderr, "start")["lifetime_ms"].as_u64().unwrap()
+        })
+        .collect();
+    assert!(drawn.iter().all(|ms| (3_600_000..=7_200_000).contains(ms)), "{drawn:?}");
+    assert!(drawn.len() >= 45, "{drawn:?}");
+    assert!(drawn.first().unwrap() + 1_800_000 < *drawn.last().unwrap(), "{drawn:?}");
+}
+
 fn own() -> i32 {
     i32::try_from(std::process::id()).unwrap()
 }

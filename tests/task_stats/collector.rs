@@ -32,6 +32,57 @@ fn it_writes_at_each_tick_and_ends_with_0_at_a_stop() {
     );
 }
 
+/// The records of the collector are in the journal of its own container, beside those of the PID 1 above it.
+#[test]
+fn the_journal_has_them_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let endpoint = Endpoint::start(moving(2));
+    let journal = ["--journal", directory.path().to_str().unwrap(), "--records", "off"];
+    let collector = Collector::start(epitaph(v4(&endpoint), &[&FIVE, journal.as_slice()].concat()));
+    let own = endpoint.task().subject().unwrap().docker_id.clone();
+    let read = || -> Option<Vec<serde_json::Value>> {
+        let day = std::fs::read_dir(directory.path()).ok()?.next()?.ok()?.path();
+        let files: Vec<_> = std::fs::read_dir(day).ok()?.flatten().map(|file| file.file_name()).collect();
+        assert_eq!(files, [format!("{own}.jsonl").as_str()], "one container, one file");
+        let text =
+            std::fs::read_to_string(directory.path().read_dir().ok()?.next()?.ok()?.path().join(&files[0]))
+                .ok()?;
+        Some(crate::records::records(&text))
+    };
+    let has = |records: &Vec<serde_json::Value>, kind: &str, count: usize| {
+        records.iter().filter(|record| record["epitaph"] == kind).count() == count
+    };
+    crate::support::process::wait_until("two ticks", Duration::from_secs(60), || {
+        read().filter(|records| has(records, "task", 2))
+    })
+    .unwrap();
+    let (code, said) = collector.stop();
+    assert_eq!((code, said), (0, vec![]));
+    let records = read().unwrap();
+    let names: Vec<_> = records.iter().filter_map(|record| record["container_name"].as_str()).collect();
+    assert!(names.contains(&"server") && names.contains(&"sidecar"), "{records:#?}");
+    assert!(
+        has(&records, "start", 1) && has(&records, "stop", 1) && has(&records, "exit", 1),
+        "{records:#?}"
+    );
+}
+
+#[test]
+fn a_journal_that_is_away_is_one_warning_and_counted() {
+    let endpoint = Endpoint::start(moving(2));
+    let journal = ["--journal", "/proc/nonexistent"];
+    let mut collector = Collector::start(epitaph(v4(&endpoint), &[&FIVE, journal.as_slice()].concat()));
+    collector.record("task");
+    let task = collector.record("task");
+    // Two of `stats` and this one's predecessor.
+    assert_eq!(task["records_lost"], 3, "{task}");
+    collector.record("task");
+    let seen = collector.seen.clone();
+    let is_warning = |line: &&String| line.starts_with("[WARN") && line.contains("cannot be written");
+    let warnings: Vec<_> = seen.iter().filter(is_warning).collect();
+    assert_eq!(warnings.len(), 2, "one of PID 1's, and one of the collector's: {seen:#?}");
+}
+
 #[test]
 fn what_becomes_of_a_sibling_is_told() {
     let endpoint = Endpoint::start(moving(2));

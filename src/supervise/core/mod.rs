@@ -102,7 +102,7 @@ pub enum Event {
     MemoryFound(kills::Baseline),
     /// the kernel tells that a counter of the memory cgroup has changed
     MemoryChanged,
-    /// the answer to [`Action::CountKills`]
+    /// the answer to [`Action::CountKills`] and [`Action::CountSampledKills`]
     Counted(Counted),
     /// the answer to [`Action::LookAtProgram`]: whether the program is being killed or ends; `None` where that cannot
     /// be seen
@@ -218,6 +218,8 @@ pub enum Action {
     RecordStats,
     /// read the counters of the memory cgroup
     CountKills,
+    /// take the counters of the memory cgroup from the sample of the `stats` record
+    CountSampledKills,
     /// look whether the program is being killed
     LookAtProgram,
     /// start a helper that goes on looking for the identity
@@ -579,7 +581,7 @@ impl Core {
             self.stats.1 = next.or_else(|| now.checked_add(every));
             put(to, Some(Action::RecordStats));
             let looks = self.kills.as_ref().is_some_and(Kills::is_blind);
-            put(to, looks.then_some(Action::CountKills));
+            put(to, looks.then_some(Action::CountSampledKills));
         }
     }
 

@@ -121,6 +121,26 @@ impl Engine {
         process::stdout(self.command().args(arguments), CALL_BOUND).unwrap_or_else(|error| panic!("{error}"))
     }
 
+    /// What the engine answers to a request of its API ("Docker Engine API"), as JSON.
+    ///
+    /// # Panics
+    ///
+    /// When it does not answer, or with no JSON.
+    #[track_caller]
+    pub fn get(&self, path: &str) -> serde_json::Value {
+        let ask = || -> std::io::Result<String> {
+            let mut stream = UnixStream::connect(self.socket())?;
+            stream.set_read_timeout(Some(CALL_BOUND))?;
+            stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: docker\r\n\r\n").as_bytes())?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer)?;
+            Ok(answer)
+        };
+        let answer = ask().unwrap_or_else(|error| panic!("{path}: {error}"));
+        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        serde_json::from_str(body).unwrap_or_else(|error| panic!("{path}: {error}: {answer}"))
+    }
+
     /// Makes the image `name` of a tree, as `FROM scratch` and `COPY` would; `changes` are Dockerfile
     /// instructions such as `ENTRYPOINT ["/epitaph", "--"]`. The first call with a name makes the image, and a
     /// test that calls at the same time waits for it; later calls do nothing.

@@ -46,7 +46,7 @@ use std::time::Duration;
 pub use alter::{HUGE, INJECTED};
 pub use fault::{Fault, Rule};
 pub use limit::RateLimit;
-pub use stats::{Figures, Scripted, Usage};
+pub use stats::{Figures, Reading, Scripted, Usage};
 pub use task::{Container, Health, PAUSE, Task};
 
 use limit::Buckets;

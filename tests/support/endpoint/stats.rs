@@ -25,6 +25,8 @@ pub enum Figures {
     Still,
     /// as of a container that does something
     Moving(Usage),
+    /// as of a container that there is, whose counters were read: the last reading, and the one before
+    Measured(Box<[Reading; 2]>),
     /// none, as of a container that has ended or is not yet known: `{}`, and `null` before version 4
     Missing,
     /// none, as Docker itself has it: times of the year 1
@@ -64,6 +66,22 @@ impl Default for Usage {
     }
 }
 
+/// The counters of a cgroup at a moment.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    pub at: SystemTime,
+    /// CPU time since the cgroup's beginning, in ns
+    pub cpu_ns: u64,
+    /// charged, in bytes
+    pub memory: u64,
+    pub anon: u64,
+    pub file: u64,
+    pub inactive_file: u64,
+    pub pids: u64,
+    /// of the cgroup: 1 or 2
+    pub cgroup: u8,
+}
+
 /// The statistics of one container.
 pub fn stats(task: &Task, container: &Container, version: Version) -> Value {
     let mut value = match &container.scripted.figures {
@@ -72,6 +90,7 @@ pub fn stats(task: &Task, container: &Container, version: Version) -> Value {
         Figures::Still => still(container),
         Figures::YearOne => year_one(container),
         Figures::Moving(usage) => moving(task, container, usage, SystemTime::now()),
+        Figures::Measured(readings) => measured(container, readings),
     };
     if version == Version::V4 {
         value["network_rate_stats"] = json!({"rx_bytes_per_sec": 123.5, "tx_bytes_per_sec": 45.25});
@@ -153,6 +172,22 @@ fn moving(task: &Task, container: &Container, usage: &Usage, now: SystemTime) ->
         value["memory_stats"]["limit"] = json!(9_223_372_036_854_771_712_u64);
     }
     value
+}
+
+fn measured(container: &Container, [now, before]: &[Reading; 2]) -> Value {
+    let at = |reading: &Reading| humantime::format_rfc3339_nanos(reading.at).to_string();
+    let cpu = |reading: &Reading| json!({"cpu_usage": {"total_usage": reading.cpu_ns}});
+    let of_version_1 =
+        json!({"total_cache": now.file, "total_rss": now.anon, "total_inactive_file": now.inactive_file});
+    let of_version_2 = json!({"anon": now.anon, "file": now.file, "inactive_file": now.inactive_file});
+    json!({
+        "read": at(now), "preread": at(before), "num_procs": 0, "storage_stats": {},
+        "pids_stats": {"current": now.pids, "limit": u64::MAX},
+        "cpu_stats": cpu(now), "precpu_stats": cpu(before),
+        "memory_stats": {"usage": now.memory, "limit": limit(container),
+            "stats": if now.cgroup == 1 { of_version_1 } else { of_version_2 }},
+        "name": format!("/{}", container.docker_name), "id": container.docker_id,
+    })
 }
 
 /// Docker tells the machine's memory where there is no limit.

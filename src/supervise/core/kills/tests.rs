@@ -39,7 +39,9 @@ impl Life {
         let now = self.begin + Duration::from_millis(ms);
         for action in self.core.step(now, event) {
             match action {
-                Action::CountKills => self.event(ms, Event::Counted(self.counters().into())),
+                Action::CountKills | Action::CountSampledKills => {
+                    self.event(ms, Event::Counted(self.counters().into()))
+                }
                 Action::LookAtProgram => self.event(ms, Event::ProgramSeen(self.program)),
                 Action::RecordKill { new, victim } => {
                     self.told.push((new, victim.map(|victim| victim.pid)));
