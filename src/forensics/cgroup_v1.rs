@@ -9,6 +9,9 @@ use std::cell::Cell;
 /// Every cgroup with the controller has it, the root too.
 pub(super) const USAGE: &str = "memory.usage_in_bytes";
 
+/// The most that was ever charged.
+pub(super) const PEAK: &str = "memory.max_usage_in_bytes";
+
 /// The limit that applies, and the cgroup's own limit as it was then.
 ///
 /// The kernel adds up the counters of all CPUs and of all cgroups below to write `memory.stat`. So that is read again
@@ -25,8 +28,7 @@ pub(super) fn read(directory: &Directory, last: &LastLimit) -> Memory {
 pub(super) fn read_counters(directory: &Directory) -> Memory {
     Memory {
         cgroup: 1,
-        peak: directory.read_text("memory.max_usage_in_bytes", parse_number),
-        oom_kills: oom_kills(directory),
+        peak: directory.read_text(PEAK, parse_number),
         limit_hits: limit_hits(directory),
         ..Memory::default()
     }
