@@ -349,7 +349,11 @@ fn another_processes_kill_is_a_cause_for_ten_seconds() {
     // A helper of ours is nobody whom the program needs.
     assert_eq!(with(failed, 10, 1).verdict, Verdict::Failed);
     assert_eq!(with(killed, 10, 1).verdict, Verdict::Killed);
-    assert!(with(killed, 10, 1).why.contains("the OOM killer took a helper of epitaph, last seen 10 ms before the end"));
+    assert!(
+        with(killed, 10, 1)
+            .why
+            .contains("the OOM killer took a helper of epitaph, last seen 10 ms before the end")
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::super::figures::{LimitBelow, parse_keyed, parse_limit, parse_number};
 use super::super::files::{join, read_text};
 use super::{Hierarchy, MemoryCgroup, cgroup_v1, cgroup_v2};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// How many of them are looked at.
 const MOST: usize = 32;
@@ -83,7 +83,7 @@ fn limit_met_v2(cgroup: &Path) -> Option<u64> {
     read_text(&join(cgroup, "memory.max"), parse_limit)
 }
 
-fn limit_met_v1(cgroup: &PathBuf) -> Option<u64> {
+fn limit_met_v1(cgroup: &Path) -> Option<u64> {
     let limit = read_text(&join(cgroup, "memory.limit_in_bytes"), parse_limit)?;
     let peak = read_text(&join(cgroup, cgroup_v1::PEAK), parse_number);
     is_near(peak, Some(limit)).then_some(limit)
