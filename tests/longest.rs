@@ -1,4 +1,4 @@
-//! The longest real record of each kind: an identity as long as it may be, names that take six bytes for each of their
+//! The longest real record of each kind: an identity as long as it may be, names that take three bytes for each of their
 //! own, more processes than a record has room for. What matters is still there.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
@@ -54,8 +54,8 @@ fn task() -> Task {
     task
 }
 
-/// A script whose name is 15 control characters, so that `comm` is as long as it can be and takes six times the room. It
-/// needs no other process to wait.
+/// A script whose name is 15 control characters, so that `comm` is as long as it can be, and takes three times the room
+/// as U+FFFD. It needs no other process to wait.
 fn with_long_names(tree: Tree) -> Tree {
     let name = "\u{1}".repeat(15);
     tree.file(&format!("names/{name}"), 0o755, "#!/bin/sh\nread x </never\n")
@@ -146,5 +146,5 @@ fn each_kind_keeps_what_matters() {
     let left = of("exit")["exit"]["left"].as_u64().unwrap();
     assert!(left > 50 && processes < 50, "{left} and {processes}");
     let names = of("stuck")["processes"].as_array().unwrap().iter().map(|one| &one["name"]);
-    assert!(names.into_iter().any(|name| name.as_str() == Some("\u{1}".repeat(15).as_str())), "{stderr}");
+    assert!(names.into_iter().any(|name| name.as_str() == Some("\u{fffd}".repeat(15).as_str())), "{stderr}");
 }

@@ -14,7 +14,6 @@ const READY: Step = Step::Line("ready");
 const OTHERS: &[Case] = &[
     Case {
         name: "stuck, late, and out of processes",
-        options: &["--stop-delay", "60s"],
         environment: &["EPITAPH_STUCK_AFTER=300ms"],
         most_processes: Some(16),
         program: &[
@@ -30,7 +29,6 @@ const OTHERS: &[Case] = &[
             Step::Record("signal"),
             Step::Signal("TERM"),
             Step::Record("stop"),
-            Step::Signal("TERM"),
             Step::Freeze(1000),
             Step::Record("stuck"),
             Step::Go,
@@ -39,9 +37,16 @@ const OTHERS: &[Case] = &[
         ..BASE
     },
     Case {
-        name: "a stop from inside",
+        name: "a stop from inside, which is held",
+        options: &["--stop-delay", "60s"],
         program: &["sh", "-c", "mkfifo /go; trap '' TERM; echo ready; read x </go"],
-        steps: &[READY, Step::Exec("kill -TERM 1; usleep 300000; true"), Step::Record("stop"), Step::Go],
+        steps: &[
+            READY,
+            Step::Exec("kill -TERM 1; usleep 300000; true"),
+            Step::Record("stop"),
+            Step::Signal("TERM"),
+            Step::Go,
+        ],
         code: 1,
         ..BASE
     },
