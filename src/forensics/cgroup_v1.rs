@@ -73,8 +73,8 @@ pub(super) fn oom_kills(directory: &Directory) -> Option<u64> {
 
 /// The kill counter in `memory.oom_control`; `None` before Linux 4.13, which had none.
 ///
-/// It counts processes that were in this very cgroup when they were taken: not those in cgroups that the
-/// program made below, and never more than one for each victim, whichever limit was hit.
+/// It counts processes that were in this very cgroup when they were taken: not those in cgroups below, which are added
+/// to it by who reads it, and never more than one for each victim, whichever limit was hit.
 pub(super) fn parse_oom_control(text: &str) -> Option<u64> {
     parse_keyed(text, "oom_kill")
 }
