@@ -9,6 +9,9 @@ use std::cell::Cell;
 /// Every cgroup with the controller has it, the root too.
 pub(super) const USAGE: &str = "memory.usage_in_bytes";
 
+/// The most that was ever charged.
+pub(super) const PEAK: &str = "memory.max_usage_in_bytes";
+
 /// The limit that applies, and the cgroup's own limit as it was then.
 ///
 /// The kernel adds up the counters of all CPUs and of all cgroups below to write `memory.stat`. So that is read again
@@ -25,8 +28,7 @@ pub(super) fn read(directory: &Directory, last: &LastLimit) -> Memory {
 pub(super) fn read_counters(directory: &Directory) -> Memory {
     Memory {
         cgroup: 1,
-        peak: directory.read_text("memory.max_usage_in_bytes", parse_number),
-        oom_kills: oom_kills(directory),
+        peak: directory.read_text(PEAK, parse_number),
         limit_hits: limit_hits(directory),
         ..Memory::default()
     }
@@ -71,8 +73,8 @@ pub(super) fn oom_kills(directory: &Directory) -> Option<u64> {
 
 /// The kill counter in `memory.oom_control`; `None` before Linux 4.13, which had none.
 ///
-/// It counts processes that were in this very cgroup when they were taken: not those in cgroups that the
-/// program made below, and never more than one for each victim, whichever limit was hit.
+/// It counts processes that were in this very cgroup when they were taken: not those in cgroups below, which are added
+/// to it by who reads it, and never more than one for each victim, whichever limit was hit.
 pub(super) fn parse_oom_control(text: &str) -> Option<u64> {
     parse_keyed(text, "oom_kill")
 }

@@ -28,6 +28,20 @@ pub struct Memory {
     pub shmem: Option<u64>,
     /// what is swapped out, in bytes
     pub swap: Option<u64>,
+    /// whether the OOM killer took somebody for another limit than `limit`
+    pub below: LimitBelow,
+}
+
+/// Whether the OOM killer took a process for the limit of a cgroup below the container's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LimitBelow {
+    /// no, or not known
+    #[default]
+    None,
+    /// yes, and that limit is not known: the cgroup is gone, or it was one of several
+    Somewhere,
+    /// yes, this limit in bytes
+    Of(u64),
 }
 
 impl Memory {

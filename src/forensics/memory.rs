@@ -6,6 +6,7 @@ use super::locate::{self, Hierarchy};
 
 use super::{Counters, Memory, Pids, Watch, cgroup_v1, cgroup_v2, files, pids};
 
+use std::cell::Cell;
 use std::ffi::OsStr;
 
 use std::ops::ControlFlow;
@@ -14,6 +15,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 
 use std::path::{Path, PathBuf};
+
+mod below;
+
+pub use below::Ooms;
 
 /// One process ID a line.
 const PROCS: &str = "cgroup.procs";
@@ -28,6 +33,7 @@ pub struct MemoryCgroup {
     /// how many of the directories above are cgroups too
     ancestors: usize,
     last_limit: cgroup_v1::LastLimit,
+    kills_below: Cell<below::KillsBelow>,
 }
 
 impl MemoryCgroup {
@@ -117,6 +123,7 @@ impl MemoryCgroup {
             directory: Directory::new(directory),
             ancestors: parts().count(),
             last_limit: cgroup_v1::LastLimit::default(),
+            kills_below: Cell::default(),
         }
     }
 
@@ -141,7 +148,7 @@ impl MemoryCgroup {
     pub fn counters(&self) -> Counters {
         match self.hierarchy {
             Hierarchy::V1Memory => Counters {
-                oom_kills: cgroup_v1::oom_kills(&self.directory),
+                oom_kills: self.oom_kills(),
                 limit_hits: cgroup_v1::limit_hits(&self.directory),
                 high_hits: None,
             },
@@ -169,7 +176,10 @@ impl MemoryCgroup {
     /// Reads all but what the memory is of.
     pub fn read(&self) -> Memory {
         match self.hierarchy {
-            Hierarchy::V1Memory => cgroup_v1::read(&self.directory, &self.last_limit),
+            Hierarchy::V1Memory => {
+                let memory = cgroup_v1::read(&self.directory, &self.last_limit);
+                Memory { oom_kills: self.oom_kills(), ..memory }
+            }
             Hierarchy::Unified => cgroup_v2::read(&self.directory, self.ancestors),
         }
     }
@@ -177,7 +187,9 @@ impl MemoryCgroup {
     /// Reads the kill counter alone: one small file, for every reap and every tick of a timer.
     pub fn oom_kills(&self) -> Option<u64> {
         match self.hierarchy {
-            Hierarchy::V1Memory => cgroup_v1::oom_kills(&self.directory),
+            Hierarchy::V1Memory => {
+                Some(cgroup_v1::oom_kills(&self.directory)?.saturating_add(self.kills_below()))
+            }
             Hierarchy::Unified => cgroup_v2::events(&self.directory).oom_kills,
         }
     }

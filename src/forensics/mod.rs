@@ -31,9 +31,9 @@ pub use facts::{
     Drained, Expiry, Facts, Held, KillAfter, Kills, LeftBehind, Other, Outcome, Refused, SPARED, Signal,
     Stop, Victim,
 };
-pub use figures::{Counters, Memory};
+pub use figures::{Counters, LimitBelow, Memory};
 pub use judge::{Judgement, judge};
-pub use memory::MemoryCgroup;
+pub use memory::{MemoryCgroup, Ooms};
 pub use pids::Pids;
 pub use processes::{
     Disposition, Limits, Process, Snapshot, count, has_waited, is_ending, largest, largest_listed,

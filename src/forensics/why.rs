@@ -1,6 +1,7 @@
 //! The sentence beside a verdict.
 
 use super::facts::{Drained, Facts, Outcome, SPARED};
+use super::figures::{LimitBelow, Memory};
 use super::verdict::{FAULTS, KILLED_CODE, Verdict, near_limit};
 use std::fmt::{self, Write};
 use std::time::Duration;
@@ -13,7 +14,7 @@ const LONGEST_WORD: usize = 64;
 
 /// One sentence with the figures that the verdict rests on.
 pub(super) fn sentence(verdict: Verdict, facts: &Facts) -> String {
-    let mut text = Sentence(String::with_capacity(LONGEST));
+    let mut text = Sentence { text: String::with_capacity(LONGEST), is_cut: false };
     // Writing to a `Sentence` does not fail: what has no room is cut.
     let _ = write(&mut text, verdict, facts);
     let _ = drained(&mut text, facts);
@@ -24,7 +25,9 @@ fn write(to: &mut Sentence, verdict: Verdict, facts: &Facts) -> fmt::Result {
     match verdict {
         Verdict::NotStarted => return Ok(()),
         Verdict::OomKilled => {
-            write!(to, "The kernel's OOM killer took {}: SIGKILL, and ", whom(facts))?;
+            write!(to, "The kernel's OOM killer took {}", whom(facts))?;
+            limit_below(to, facts)?;
+            write!(to, ": SIGKILL, and ")?;
             rise(to, facts)?;
             if let Some(others) = facts.kills.map(|kills| kills.others).filter(|others| *others > 0) {
                 write!(to, " ({others} for other processes)")?;
@@ -69,6 +72,7 @@ fn write(to: &mut Sentence, verdict: Verdict, facts: &Facts) -> fmt::Result {
                 }
                 write!(to, ")")?;
             }
+            limit_below(to, facts)?;
             write!(to, ": ")?;
             rise(to, facts)?;
             if let Some(last) = facts.kills.and_then(|kills| kills.last) {
@@ -185,8 +189,9 @@ fn other_kills(to: &mut Sentence, verdict: Verdict, facts: &Facts) -> fmt::Resul
         Some(kills) if kills.total() > 0 => {
             let whom = if kills.of_children() > 0 { "another process" } else { "a helper of epitaph" };
             write!(to, "; the OOM killer took {whom}")?;
+            limit_below(to, facts)?;
             if let Some(last) = kills.last {
-                write!(to, " {} before the end", Span(last))?;
+                write!(to, ", last seen {} before the end", Span(last))?;
             }
             write!(to, ": ")?;
             rise(to, facts)
@@ -273,8 +278,21 @@ fn rise(to: &mut Sentence, facts: &Facts) -> fmt::Result {
     write!(to, "{} rose from {} to {}", Counter(facts), kills.before, kills.after)
 }
 
+/// Whose limit it was, where that is not the one that everybody thinks of.
+fn limit_below(to: &mut Sentence, facts: &Facts) -> fmt::Result {
+    match facts.after.map(|after| after.below).unwrap_or_default() {
+        LimitBelow::None => Ok(()),
+        LimitBelow::Somewhere => write!(to, " for the limit of a cgroup below the container's"),
+        LimitBelow::Of(limit) => {
+            write!(to, " for the limit of a cgroup below the container's ({})", Size(limit))
+        }
+    }
+}
+
 fn peak(to: &mut Sentence, facts: &Facts) -> fmt::Result {
-    let Some(after) = facts.after else { return Ok(()) };
+    // The container's own limit had no part in it, where it was another.
+    let is_own = |after: &Memory| after.below == LimitBelow::None;
+    let Some(after) = facts.after.filter(is_own) else { return Ok(()) };
     match (after.peak, after.limit) {
         (Some(peak), Some(limit)) => write!(to, "; usage peaked at {} of {}", Size(peak), Size(limit)),
         (Some(peak), None) => write!(to, "; usage peaked at {}", Size(peak)),
@@ -311,21 +329,31 @@ fn shared(to: &mut Sentence, facts: &Facts) -> fmt::Result {
     write!(to, "; {} of the limit of {} is shared memory (tmpfs, /dev/shm)", Size(shared), Size(limit))
 }
 
-/// A sentence that grows to [`LONGEST`] bytes and no further.
-struct Sentence(String);
+/// A sentence that grows to [`LONGEST`] bytes and no further. What is too long loses its last clauses as a whole: half of
+/// one could read as another.
+#[derive(Default)]
+struct Sentence {
+    text: String,
+    is_cut: bool,
+}
 
 impl Sentence {
     /// Room for the full stop is always left.
     fn end(mut self) -> String {
-        self.0.push('.');
-        self.0
+        if let Some(last) = self.text.rfind("; ").filter(|_| self.is_cut) {
+            self.text.truncate(last);
+        }
+        self.text.push('.');
+        self.text
     }
 }
 
 impl Write for Sentence {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let room = LONGEST - 1 - self.0.len().min(LONGEST - 1);
-        self.0.push_str(cut(text, room));
+        let room = LONGEST - 1 - self.text.len().min(LONGEST - 1);
+        let taken = if self.is_cut { "" } else { cut(text, room) };
+        self.is_cut |= taken.len() < text.len();
+        self.text.push_str(taken);
         Ok(())
     }
 }

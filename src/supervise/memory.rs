@@ -2,9 +2,10 @@
 
 use super::core::kills::{Baseline, Counted};
 use crate::forensics::{Counters, Memory, MemoryCgroup, Pids, Process, Watch, largest_listed};
-use crate::forensics::{Limits, ShortName, is_ending, name_of};
+use crate::forensics::{LimitBelow, Limits, Ooms, ShortName, is_ending, name_of};
 use crate::record::Value;
 use nix::unistd::getpid;
+use std::cell::Cell;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -24,6 +25,9 @@ pub struct MemoryReader {
     is_certain: bool,
     before: Memory,
     pids_hits_before: Option<u64>,
+    ooms_before: Ooms,
+    /// the limit below that was met last, since its cgroup may be gone by the end
+    below: Cell<LimitBelow>,
     watch: Option<Watch>,
 }
 
@@ -53,7 +57,16 @@ impl MemoryReader {
         let watch = cgroup.watch();
         // Before the program, which may meet that limit in its first millisecond.
         let pids_hits_before = cgroup.pids_hits();
-        MemoryReader { root: root.to_owned(), cgroup, is_certain: false, before, pids_hits_before, watch }
+        MemoryReader {
+            root: root.to_owned(),
+            cgroup,
+            is_certain: false,
+            before,
+            pids_hits_before,
+            ooms_before: None,
+            below: Cell::default(),
+            watch,
+        }
     }
 
     /// Makes sure of the cgroup, when nobody waits for us any more. `false` where it is another's: then only
@@ -75,6 +88,7 @@ impl MemoryReader {
     fn read_baseline(&mut self) {
         let now = self.cgroup.read();
         self.before = Memory { oom_kills: self.before.oom_kills, ..now };
+        self.ooms_before = self.cgroup.ooms();
         self.is_certain = true;
     }
 
@@ -130,7 +144,16 @@ impl MemoryReader {
 
     /// The state now, the counters as the kernel has them.
     pub fn read(&self) -> Memory {
-        self.cgroup.read_whole()
+        let memory = self.cgroup.read_whole();
+        if memory.oom_kills <= self.before.oom_kills {
+            return memory;
+        }
+        let below = match (self.cgroup.limit_below(self.ooms_before), self.below.get()) {
+            (LimitBelow::Somewhere, known @ LimitBelow::Of(_)) => known,
+            (now, _) => now,
+        };
+        self.below.set(below);
+        Memory { below, ..memory }
     }
 
     /// The limit of processes, its hits since the start.
@@ -140,7 +163,7 @@ impl MemoryReader {
 
     /// The state now, the counters since the start, the limit no larger than the task's.
     pub fn since_start(&self, task_limit: Option<u64>) -> Memory {
-        self.cgroup.read_whole().since(&self.before).limited_to(task_limit)
+        self.read().since(&self.before).limited_to(task_limit)
     }
 }
 
@@ -157,12 +180,19 @@ pub fn counters_of(memory: &Memory) -> Counters {
 
 /// `memory` as it stands in a record. What is not known is left out.
 pub fn memory_value(memory: &Memory) -> Value {
+    let below = match memory.below {
+        LimitBelow::Of(limit) => Some(limit),
+        LimitBelow::None | LimitBelow::Somewhere => None,
+    };
+    // Version 1 may count none though there were: kernels of today do not count in `memory.memsw.failcnt`.
+    let hits = memory.limit_hits.filter(|hits| *hits > 0 || memory.cgroup != 1);
     let keys = [
         ("limit", memory.limit),
+        ("limit_below", below),
         ("usage", memory.usage),
         ("peak", memory.peak),
         ("oom_kills", memory.oom_kills),
-        ("limit_hits", memory.limit_hits),
+        ("limit_hits", hits),
         ("high_hits", memory.high_hits.filter(|hits| *hits > 0)),
         ("anon", memory.anon),
         ("file", memory.file),

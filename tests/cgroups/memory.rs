@@ -3,7 +3,7 @@
 use crate::cgroup::{MIB, RealCgroup};
 use crate::support::require::require;
 use crate::testing::Tree;
-use epitaph::forensics::{Facts, Kills, Memory, MemoryCgroup, Outcome, Signal, Verdict, judge};
+use epitaph::forensics::{Facts, Kills, LimitBelow, Memory, MemoryCgroup, Outcome, Signal, Verdict, judge};
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
@@ -125,6 +125,26 @@ fn a_real_limit_above_is_seen_and_its_kill_counted_below() {
     assert_eq!(inner.shell("exec tail /dev/zero").wait().unwrap().signal(), Some(9));
     assert_eq!(found.oom_kills(), Some(1));
     drop(inner);
+}
+
+#[test]
+fn a_real_limit_below_is_named_and_its_kill_counted() {
+    let Some(outer) = require("a memory cgroup", RealCgroup::with_limit(96 * MIB)) else { return };
+    let mut waiting = outer.sleeper();
+    let (_tree, found) = found_by(waiting.id());
+    let found = found.unwrap();
+    // On version 2 a cgroup with processes gives none of its controllers away.
+    waiting.kill().unwrap();
+    waiting.wait().unwrap();
+    let before = found.ooms();
+    let inner = outer.nested(24 * MIB);
+    assert_eq!(found.limit_below(before), LimitBelow::None);
+    assert_eq!(inner.shell("exec tail /dev/zero").wait().unwrap().signal(), Some(9));
+    assert_eq!((found.oom_kills(), found.read().oom_kills), (Some(1), Some(1)));
+    assert_eq!(found.limit_below(before), LimitBelow::Of(24 * MIB));
+    drop(inner);
+    let of_one_gone = if outer.version == 1 { LimitBelow::None } else { LimitBelow::Somewhere };
+    assert_eq!((found.oom_kills(), found.limit_below(before)), (Some(1), of_one_gone));
 }
 
 /// What the kernel writes into /proc for a private cgroup namespace, with a mount from inside it (as Docker has it)

@@ -4,7 +4,7 @@
 use serde_json::Value;
 use std::sync::OnceLock;
 
-const SCHEMA: &str = include_str!("../../docs/records.schema.json");
+pub const SCHEMA: &str = include_str!("../../docs/records.schema.json");
 
 /// The published schema.
 pub fn schema() -> &'static jsonschema::Validator {

@@ -21,6 +21,12 @@ pub struct Case {
     pub program: &'static [&'static str],
     /// what is done from outside, in order
     pub steps: &'static [Step],
+    /// whether the container may make cgroups below its own
+    pub makes_cgroups: bool,
+    /// the limit of processes
+    pub most_processes: Option<u32>,
+    /// `memory.high` in MiB, which version 1 does not have
+    pub high: Option<u32>,
     /// `memory.oom.group`, which version 1 does not have
     pub kills_group: bool,
     /// the exit code of the container
@@ -51,6 +57,10 @@ pub enum Step {
     KillProgram,
     /// makes the file `/go`
     Go,
+    /// stops the whole container for so many milliseconds
+    Freeze(u32),
+    /// another process from outside, as by `docker exec`, runs this in a shell of the container
+    Exec(&'static str),
 }
 
 /// A limit that no case comes near to, in MiB.
@@ -66,6 +76,9 @@ pub const BASE: Case = Case {
     before: None,
     program: &[],
     steps: &[],
+    makes_cgroups: false,
+    most_processes: None,
+    high: None,
     kills_group: false,
     code: 0,
     verdict: None,

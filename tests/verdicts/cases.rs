@@ -7,6 +7,25 @@ const STAYED_AT_0: &str = "no OOM kill was counted: {counter} stayed at 0";
 const ROSE_TO_1: &str = "{counter} rose from 0 to 1";
 /// A program that only a signal ends.
 const SLEEP: &[&str] = &["sh", "-c", "echo ready; exec sleep 600"];
+/// Makes the cgroup `$jobs` with a limit of 8 MiB, and does what its argument says. On version 2 a cgroup with processes
+/// gives none of its controllers away, so they have to move first.
+pub const MAKES_JOBS: &str = r#"
+    root=/sys/fs/cgroup
+    if [ -e $root/cgroup.controllers ]; then
+        mount -o remount,rw $root
+        own=$root$(sed -n 's/^0:://p' /proc/self/cgroup)
+        mkdir $own/main $own/jobs
+        for pid in $(cat $own/cgroup.procs); do echo $pid >$own/main/cgroup.procs; done 2>/dev/null
+        echo +memory >$own/cgroup.subtree_control
+        echo 8M >$own/jobs/memory.max
+    else
+        own=$root/memory$(sed -n 's/.*:memory://p' /proc/self/cgroup)
+        mkdir $own/jobs
+        echo 8M >$own/jobs/memory.limit_in_bytes
+    fi
+    jobs=$own/jobs
+    eval "$1"
+"#;
 const READY: Step = Step::Line("ready");
 
 /// All of them.
@@ -112,6 +131,43 @@ pub const CASES: &[Case] = &[
         why: &[ROSE_TO_1, "; usage peaked at 1"],
         records: &["oom_kill"],
         kernel_killed: true,
+        ..BASE
+    },
+    Case {
+        name: "the kernel takes a child for the limit of a cgroup below, which the program has made",
+        limit: 64,
+        makes_cgroups: true,
+        program: &["sh", "-c", MAKES_JOBS, "sh", "(echo 0 >$jobs/cgroup.procs; exec tail /dev/zero); exit 1"],
+        code: 1,
+        verdict: Some("oom_child"),
+        why: &["took another process for the limit of a cgroup below the container's (8.0 MiB): ", ROSE_TO_1],
+        records: &["oom_kill"],
+        kernel_killed: true,
+        check: |records| {
+            for kind in ["oom_kill", "exit"] {
+                assert_eq!(record(records, kind)["memory"]["limit_below"], 8 << 20, "{records:#?}");
+            }
+        },
+        ..BASE
+    },
+    Case {
+        name: "a wrapper leaves the server behind",
+        program: &["sh", "-c", r#"sleep 600 & until [ "$(cat /proc/$!/comm)" = sleep ]; do :; done; exit 0"#],
+        verdict: Some("ok"),
+        why: &["ended with exit code 0", "; it left sleep (pid ", ") running"],
+        ..BASE
+    },
+    Case {
+        name: "the limit of processes is hit",
+        most_processes: Some(12),
+        program: &[
+            "sh",
+            "-c",
+            "exec 2>/dev/null; i=0; while [ $i -lt 20 ]; do i=$((i+1)); sleep 60 & done; exit 1",
+        ],
+        code: 2,
+        verdict: Some("failed"),
+        why: &["; starting a process or thread failed ", ": the limit of processes is 12"],
         ..BASE
     },
     Case {

@@ -44,9 +44,8 @@ pub fn run() -> Option<&'static [Option<Found>]> {
     let found = FOUND.get_or_init(|| {
         let engine = engine()?;
         // Two at once: most of a container's time is the engine's.
-        let cases: Vec<&Case> = CASES.iter().collect();
-        let (left, right) = cases.split_at(cases.len() / 2);
-        let run = |cases: &[&Case]| -> Vec<Option<Found>> {
+        let (left, right) = CASES.split_at(CASES.len() / 2);
+        let run = |cases: &[Case]| -> Vec<Option<Found>> {
             cases.iter().map(|case| (!case.kills_group).then(|| run_case(engine, case))).collect()
         };
         std::thread::scope(|scope| {
@@ -58,11 +57,15 @@ pub fn run() -> Option<&'static [Option<Found>]> {
     found.as_deref()
 }
 
-fn run_case(engine: &Engine, case: &Case) -> Found {
+pub fn run_case(engine: &Engine, case: &Case) -> Found {
     let above = case.limit_is_above.then(|| Above::new(case.limit));
     let own = if case.limit_is_above { LARGE } else { case.limit };
-    let mut options = vec![format!("--memory={own}m"), "--ulimit=core=0".to_owned()];
+    let mut options = vec![format!("--memory={own}m"), "--ulimit=core=0:-1".to_owned()];
     options.push("--env=EPITAPH_INTROSPECTION=off".to_owned());
+    options.extend(case.most_processes.map(|most| format!("--pids-limit={most}")));
+    if case.makes_cgroups {
+        options.push("--volume=/sys/fs/cgroup:/sys/fs/cgroup".to_owned());
+    }
     options.extend(above.iter().map(|above| format!("--cgroup-parent={}", above.name())));
     options.extend(case.environment.iter().map(|variable| format!("--env={variable}")));
     let options: Vec<&str> = options.iter().map(String::as_str).collect();
@@ -86,6 +89,13 @@ fn run_case(engine: &Engine, case: &Case) -> Found {
                 process::output(&mut kill, SOON).unwrap();
             }
             // Not `docker exec`: its process would need more memory than may be left.
+            Step::Exec(script) => drop(container.exec(&["sh", "-c", script])),
+            Step::Freeze(ms) => {
+                engine.docker(&["pause", container.id()]);
+                // Not a wait for something but what is done to the container.
+                std::thread::sleep(Duration::from_millis(u64::from(*ms)));
+                engine.docker(&["unpause", container.id()]);
+            }
             Step::Go => std::fs::write(format!("/proc/{}/root/go", container.pid()), "").unwrap(),
         }
     }

@@ -3,6 +3,7 @@
 use crate::case::{Case, LARGE, Step};
 use crate::cases::CASES;
 use crate::found::{Found, hog};
+use crate::support::process;
 use crate::support::qemu::{Boot, Machine, arm64_folder};
 use crate::support::require::require;
 use crate::support::static_binary::static_binary;
@@ -36,10 +37,8 @@ pub struct Run {
 pub fn run(namespace: Namespace) -> Option<&'static Run> {
     static RUNS: OnceLock<Option<[Run; 2]>> = OnceLock::new();
     let runs = RUNS.get_or_init(|| {
-        let epitaph = require("static binary", static_binary())?;
-        let machine = require("qemu", Machine::new())?;
-        let machine = machine.program("epitaph", epitaph).unwrap().program("bin/hog", hog()).unwrap();
-        let boot = |namespace| boot(&machine, namespace);
+        let machine = machine()?;
+        let boot = |namespace| boot(&machine, namespace, CASES);
         std::thread::scope(|scope| {
             let private = scope.spawn(|| boot(Namespace::Private));
             let host = boot(Namespace::Host);
@@ -50,6 +49,20 @@ pub fn run(namespace: Namespace) -> Option<&'static Run> {
     runs.as_ref().map(|runs| &runs[namespace as usize])
 }
 
+fn machine() -> Option<Machine> {
+    let epitaph = require("static binary", static_binary())?;
+    let machine = require("qemu", Machine::new())?;
+    Some(machine.program("epitaph", epitaph).unwrap().program("bin/hog", hog()).unwrap())
+}
+
+/// Other cases, in a boot of their own.
+pub fn run_others(cases: &[Case]) -> Option<Run> {
+    let machine = machine()?;
+    let unshare = process::find_program("nsenter", "util-linux");
+    let machine = machine.program("usr/bin/nsenter", &require("util-linux", unshare)?).unwrap();
+    Some(boot(&machine, Namespace::Private, cases))
+}
+
 /// The boot of an arm64 machine, with a private namespace.
 pub fn run_on_arm64() -> Option<Run> {
     let machine = require("qemu for arm64", Machine::arm64())?;
@@ -58,12 +71,13 @@ pub fn run_on_arm64() -> Option<Run> {
         machine.program(path, &file).map_err(|error| format!("{error} (packaging/arm64-tests.sh builds it)"))
     };
     let machine = with(machine, "epitaph", "epitaph").and_then(|machine| with(machine, "bin/hog", "hog"));
-    Some(boot(&require("arm64 programs", machine)?, Namespace::Private))
+    Some(boot(&require("arm64 programs", machine)?, Namespace::Private, CASES))
 }
 
-fn boot(machine: &Machine, namespace: Namespace) -> Run {
+fn boot(machine: &Machine, namespace: Namespace, cases: &[Case]) -> Run {
     let machine = machine.clone().bound(Duration::from_secs(300));
-    read(&machine.file("plain-file", 0o644, "nothing to execute\n").boot(&script(namespace)))
+    let machine = machine.file("plain-file", 0o644, "nothing to execute\n");
+    read(&machine.boot(&script(namespace, cases)), cases.len())
 }
 
 /// What the guest's script is made of. Every wait has a bound; a mark in the output tells what did not come.
@@ -91,6 +105,10 @@ kill_program() {
     target=$(sed -n 's/.*"epitaph":"start".*"pid":\([0-9]*\),.*/\1/p' $files/err)
     (echo 0 >$cgroup/cgroup.procs; exec nsenter -t $(init_of) -m -p kill -9 $target)
 }
+# From outside, and then in all namespaces of the container.
+run_inside() {
+    (echo 0 >$cgroup/cgroup.procs; exec /usr/bin/nsenter -t $(init_of) -m -p -C sh -c "$1")
+}
 end() {
     wait $main
     echo "@code $?"
@@ -101,13 +119,13 @@ end() {
 wake_ups() { awk '/ctxt_switches:/ { sum += $2 } END { print sum }' /proc/$1/status; }
 "#;
 
-fn script(namespace: Namespace) -> String {
+fn script(namespace: Namespace, cases: &[Case]) -> String {
     let namespace = match namespace {
         Namespace::Private => "private",
         Namespace::Host => "host",
     };
     let mut script = PRELUDE.to_owned();
-    for (number, case) in CASES.iter().enumerate() {
+    for (number, case) in cases.iter().enumerate() {
         write_case(&mut script, case, number, namespace).expect("a String takes everything");
     }
     write!(
@@ -144,6 +162,12 @@ fn write_case(script: &mut String, case: &Case, number: usize, namespace: &str) 
         writeln!(script, "echo {LARGE}M >$cgroup/memory.max")?;
     }
     writeln!(script, "echo {}M >$root/c{number}/memory.max", case.limit)?;
+    if let Some(high) = case.high {
+        writeln!(script, "echo {high}M >$cgroup/memory.high")?;
+    }
+    if let Some(most) = case.most_processes {
+        writeln!(script, "echo {most} >$cgroup/pids.max")?;
+    }
     if case.kills_group {
         writeln!(script, "echo 1 >$cgroup/memory.oom.group")?;
     }
@@ -162,6 +186,11 @@ fn write_case(script: &mut String, case: &Case, number: usize, namespace: &str) 
             Step::Signal(name) => writeln!(script, "signal {name}")?,
             Step::KillProgram => writeln!(script, "kill_program")?,
             Step::Go => writeln!(script, ": >/go")?,
+            Step::Exec(inside) => writeln!(script, "run_inside {}", quoted(inside))?,
+            Step::Freeze(ms) => writeln!(
+                script,
+                "echo 1 >$cgroup/cgroup.freeze; usleep {ms}000; echo 0 >$cgroup/cgroup.freeze"
+            )?,
         }
     }
     writeln!(script, "end")
@@ -172,8 +201,8 @@ fn quoted(word: &str) -> String {
 }
 
 /// Reads what the script has written.
-fn read(boot: &Boot) -> Run {
-    let mut found: Vec<Option<Found>> = vec![None; CASES.len()];
+fn read(boot: &Boot, count: usize) -> Run {
+    let mut found: Vec<Option<Found>> = vec![None; count];
     let mut case = None;
     let (mut wake_ups, mut kernel) = (None, Vec::new());
     for line in boot.output.lines() {

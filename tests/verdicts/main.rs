@@ -16,6 +16,7 @@ mod document;
 mod engine;
 mod found;
 mod journal;
+mod keys;
 mod machine;
 
 use case::Case;

@@ -3,7 +3,7 @@
 use super::super::facts::{Facts, KillAfter, LeftBehind, Other, Outcome, Refused, Signal, Stop, Victim};
 use super::super::verdict::{Verdict, near_limit};
 use super::judge;
-use crate::forensics::{Kills, Memory};
+use crate::forensics::{Kills, LimitBelow, Memory};
 use std::time::Duration;
 
 const MIB: u64 = 1 << 20;
@@ -20,6 +20,7 @@ const QUIET: Memory = Memory {
     file: None,
     shmem: None,
     swap: None,
+    below: LimitBelow::None,
 };
 
 fn facts(outcome: Outcome<'static>) -> Facts<'static> {
@@ -219,7 +220,7 @@ fn the_sentences() {
         (facts(Outcome::Exited(0)), "The program ended with exit code 0 after 3.2 s."),
         (
             Facts { kills: others, ..facts(Outcome::Exited(0)) },
-            "The program ended with exit code 0 after 3.2 s; the OOM killer took another process 80 ms before the \
+            "The program ended with exit code 0 after 3.2 s; the OOM killer took another process, last seen 80 ms before the \
              end: oom_kill in memory.events rose from 1 to 3.",
         ),
         (
@@ -340,15 +341,19 @@ fn another_processes_kill_is_a_cause_for_ten_seconds() {
     assert_eq!(old.verdict, Verdict::Failed);
     assert_eq!(
         old.why,
-        "The program ended with exit code 1 after 3.2 s; the OOM killer took another process 10.0 s before the end: \
+        "The program ended with exit code 1 after 3.2 s; the OOM killer took another process, last seen 10.0 s before the end: \
          oom_kill in memory.events rose from 0 to 1."
     );
     assert_eq!(with(killed, 200_000, 0).verdict, Verdict::Killed);
-    assert!(with(killed, 200_000, 0).why.contains("took another process 3 min before the end"));
+    assert!(with(killed, 200_000, 0).why.contains("took another process, last seen 3 min before the end"));
     // A helper of ours is nobody whom the program needs.
     assert_eq!(with(failed, 10, 1).verdict, Verdict::Failed);
     assert_eq!(with(killed, 10, 1).verdict, Verdict::Killed);
-    assert!(with(killed, 10, 1).why.contains("the OOM killer took a helper of epitaph 10 ms before the end"));
+    assert!(
+        with(killed, 10, 1)
+            .why
+            .contains("the OOM killer took a helper of epitaph, last seen 10 ms before the end")
+    );
 }
 
 #[test]

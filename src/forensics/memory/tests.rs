@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use super::super::figures::{Memory, parse_keyed, parse_limit, parse_number};
+use super::super::figures::{LimitBelow, Memory, parse_keyed, parse_limit, parse_number};
 use super::MemoryCgroup;
 use crate::forensics::testing::Tree;
 use std::fs;
@@ -49,6 +49,7 @@ const V1_READ: Memory = Memory {
     file: None,
     shmem: None,
     swap: None,
+    below: LimitBelow::None,
 };
 
 const V2_EVENTS: &str = "low 0\nhigh 0\nmax 12\noom 5\noom_kill 3\noom_group_kill 0\n";
@@ -73,6 +74,73 @@ fn v2(path: &str, mount_root: &str) -> Tree {
 
 fn read(tree: &Tree) -> Option<Memory> {
     MemoryCgroup::find(tree.path(), &tree.membership()).map(|cgroup| cgroup.read())
+}
+
+/// Cgroups below on version 2, by name: the limit, and how often it was met in vain.
+fn v2_with_below(all: u64, own: u64, below: &[(&str, &str, u64)]) -> (Tree, MemoryCgroup) {
+    let local = |ooms: u64| format!("max 9\noom {ooms}\noom_kill 1\n");
+    let mut tree = v2("/a", "/").files("sys/fs/cgroup/a", &V2_FILES);
+    tree = tree.file("sys/fs/cgroup/a/memory.events", local(all));
+    tree = tree.file("sys/fs/cgroup/a/memory.events.local", local(own));
+    for (name, limit, ooms) in below {
+        let files = [("memory.max", *limit), ("memory.events.local", &local(*ooms))];
+        tree = tree.files(&format!("sys/fs/cgroup/a/{name}"), &files);
+    }
+    let cgroup = MemoryCgroup::find(tree.path(), &tree.membership()).unwrap();
+    (tree, cgroup)
+}
+
+#[test]
+fn v2_tells_whose_limit_it_was() {
+    let nothing = Some((0, 0));
+    let met = |all, own, below: &[_], before| v2_with_below(all, own, below).1.limit_below(before);
+    let jobs = ("jobs", "8388608\n", 1);
+    assert_eq!(met(1, 0, &[jobs, ("idle", "4194304\n", 0)], nothing), LimitBelow::Of(8 * MIB));
+    assert_eq!(met(1, 0, &[("a", "max\n", 0), ("a/b", "8388608\n", 1)], nothing), LimitBelow::Of(8 * MIB));
+    // Gone, and one of two.
+    assert_eq!(met(1, 0, &[], nothing), LimitBelow::Somewhere);
+    assert_eq!(met(2, 0, &[jobs, ("more", "4194304\n", 1)], nothing), LimitBelow::Somewhere);
+    assert_eq!(met(2, 0, &[jobs, ("more", "8388608\n", 1)], nothing), LimitBelow::Of(8 * MIB));
+    // Our own was met, or one above, or all of that was before.
+    assert_eq!(met(2, 1, &[jobs], nothing), LimitBelow::None);
+    assert_eq!(met(0, 0, &[jobs], nothing), LimitBelow::None);
+    assert_eq!(met(1, 0, &[jobs], Some((1, 0))), LimitBelow::None);
+    assert_eq!(met(1, 0, &[jobs], None), LimitBelow::None);
+}
+
+#[test]
+fn v1_counts_the_kills_below_and_tells_whose_limit_it_was_if_it_is_certain() {
+    let jobs = |kills: u64, peak: u64| {
+        [
+            ("memory.limit_in_bytes", (8 * MIB).to_string()),
+            ("memory.max_usage_in_bytes", peak.to_string()),
+            ("memory.oom_control", format!("oom_kill_disable 0\nunder_oom 0\noom_kill {kills}\n")),
+        ]
+    };
+    let with = |own_peak: u64, kills, peak| {
+        let jobs = jobs(kills, peak);
+        let jobs = jobs.each_ref().map(|(name, text)| (*name, text.as_str()));
+        let own_peak = own_peak.to_string();
+        let tree = Tree::new()
+            .file("proc/self/cgroup", v1_membership("/"))
+            .file("proc/self/mountinfo", v1_mounts("/"))
+            .files("sys/fs/cgroup/memory", &V1_FILES)
+            .files("sys/fs/cgroup/memory", &[("memory.max_usage_in_bytes", &own_peak)])
+            .files("sys/fs/cgroup/memory/jobs", &jobs);
+        let cgroup = MemoryCgroup::find(tree.path(), &tree.membership()).unwrap();
+        (tree, cgroup)
+    };
+    let (tree, cgroup) = with(48 * MIB, 2, 8 * MIB - 65536);
+    assert_eq!((cgroup.oom_kills(), cgroup.read().oom_kills), (Some(5), Some(5)));
+    assert_eq!((cgroup.counters().oom_kills, cgroup.read_kills().oom_kills), (Some(5), Some(5)));
+    assert_eq!(cgroup.limit_below(None), LimitBelow::Of(8 * MIB));
+    // What is gone was counted all the same.
+    fs::remove_dir_all(tree.path().join("sys/fs/cgroup/memory/jobs")).unwrap();
+    assert_eq!(cgroup.oom_kills(), Some(5));
+
+    assert_eq!(with(63 * MIB, 2, 8 * MIB).1.limit_below(None), LimitBelow::None);
+    assert_eq!(with(48 * MIB, 2, 4 * MIB).1.limit_below(None), LimitBelow::None);
+    assert_eq!(with(48 * MIB, 0, 8 * MIB).1.limit_below(None), LimitBelow::None);
 }
 
 #[test]

@@ -158,7 +158,9 @@ impl Sample {
         let count = |now: Option<u64>, then: Option<u64>| Some(now?.saturating_sub(then?));
         Sample {
             oom_kills: count(self.oom_kills, start.oom_kills),
-            limit_hits: count(self.limit_hits, start.limit_hits),
+            // As in a `memory` of a record: none counted on version 1 does not mean that there was none.
+            limit_hits: count(self.limit_hits, start.limit_hits)
+                .filter(|hits| *hits > 0 || self.memory_and_swap.is_none()),
             ..self
         }
     }
