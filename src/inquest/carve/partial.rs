@@ -3,6 +3,7 @@
 
 use super::object::{Around, Object, Reader};
 use super::unescape::Level;
+use crate::inquest::column::{Column, column};
 use serde_json::Value;
 
 /// How many entries behind the cut are looked at: those of other streams may stand between.
@@ -89,7 +90,7 @@ fn same_stream(one: &Value, other: &Value) -> bool {
 /// Lines with a column of text: CRI's, and syslog's.
 fn join_lines(bytes: &[u8], cut: &Around, mut reader: Reader) -> Option<(Vec<u8>, usize)> {
     let begin = memchr::memrchr(b'\n', bytes.get(..cut.begin)?).map_or(0, |at| at + 1);
-    let (stream, _) = column(bytes.get(begin..cut.end)?)?;
+    let stream = column(bytes.get(begin..cut.end)?)?.words;
     let mut at = cut.end + 1;
     for _ in 0..ENTRIES {
         let rest = bytes.get(at..)?;
@@ -97,7 +98,7 @@ fn join_lines(bytes: &[u8], cut: &Around, mut reader: Reader) -> Option<(Vec<u8>
         let line = rest.get(..length)?;
         let here = at;
         at += length + 1;
-        let Some((other, text)) = column(line) else { continue };
+        let Some(Column { words: other, text, .. }) = column(line) else { continue };
         if other != stream {
             continue;
         }
@@ -108,35 +109,6 @@ fn join_lines(bytes: &[u8], cut: &Around, mut reader: Reader) -> Option<(Vec<u8>
         }
     }
     None
-}
-
-/// Whose line it is, and where its text begins.
-fn column(line: &[u8]) -> Option<(Vec<&[u8]>, usize)> {
-    let blank = |count: usize| memchr::memchr_iter(b' ', line).nth(count - 1);
-    let words: Vec<&[u8]> = line.get(..line.len().min(512))?.splitn(9, |byte| *byte == b' ').collect();
-    match words.as_slice() {
-        // 2026-11-26T21:06:01.351903955+00:00 stderr P text
-        [time, stream @ (b"stdout" | b"stderr"), b"P" | b"F", ..] if time.contains(&b'T') => {
-            Some((vec![*stream], blank(3)? + 1))
-        }
-        // <27>1 2026-11-23T17:02:10Z host name 123 message-id - text
-        [priority, _, host, name, process, message, b"-", ..]
-            if priority.starts_with(b"<") && priority.ends_with(b">1") =>
-        {
-            Some((vec![*host, *name, *process, *message], blank(7)? + 1))
-        }
-        // <27>Nov 26 21:04:23 name[123]: text
-        [month, _, time, name, ..]
-            if month.starts_with(b"<") && time.contains(&b':') && name.ends_with(b":") =>
-        {
-            Some((vec![*name], blank(4)? + 1))
-        }
-        // Nov 26 21:22:38 vm name[123]: text
-        [_, _, time, host, name, ..] if time.contains(&b':') && name.ends_with(b":") => {
-            Some((vec![*host, *name], blank(5)? + 1))
-        }
-        _ => None,
-    }
 }
 
 #[cfg(test)]
