@@ -6,7 +6,7 @@
 use super::carve::{Carver, Found, Needles};
 use super::case::{Event, Interner, Place, Said, Sighting, Stream};
 use super::context;
-use super::heap::{self, Entry, Opened, Problem, Window};
+use super::heap::{self, Entry, Opened, Problem, Search, Window};
 use super::show::count;
 use super::who::Who;
 use std::collections::HashSet;
@@ -194,7 +194,11 @@ impl Reading<'_> {
                 }
             };
             let mut carver = Carver::new(self.needles, &mut found).of_container(of_container);
-            heap::scan(Interruptible { source, state: self.state }, WINDOW, |window| {
+            let find = |bytes: &[u8], from: usize| {
+                self.needles.find(bytes, from, bytes.len()).map(|(_, begin, _)| begin)
+            };
+            let search = Search { find: &find, longest: self.needles.longest() };
+            heap::scan_for(Interruptible { source, state: self.state }, WINDOW, &search, |window| {
                 carver.look(window);
                 self.state.inflated.fetch_add((window.to - window.from) as u64, Ordering::Relaxed);
                 ends(window, &mut stream);

@@ -93,7 +93,7 @@ impl<'a> Carver<'a> {
     pub fn look(&mut self, window: &Window<'_>) {
         self.credit = self.credit.saturating_add(4 * (window.to - window.from)).min(64 << 20);
         self.go_on_with_base64(window);
-        let mut from = window.from;
+        let mut from = window.from.max(window.first);
         while let Some((needle, begin, end)) = self.needles.find(window.bytes, from, window.to) {
             from = begin + 1;
             let place = window.offset + begin as u64;

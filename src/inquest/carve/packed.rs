@@ -20,7 +20,7 @@ impl Carver<'_> {
         inner.depth = self.depth + 1;
         inner.of_container = self.of_container;
         inner.at = Some(place);
-        inner.look(&Window { bytes: text, offset: 0, from: 0, to: text.len(), last: true });
+        inner.look(&Window { bytes: text, offset: 0, from: 0, first: 0, to: text.len(), last: true });
     }
 
     /// A line as a list of numbers.
