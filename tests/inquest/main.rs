@@ -17,6 +17,7 @@ mod mixed;
 mod parts;
 mod round_trip;
 mod shapes;
+mod split;
 mod support;
 mod timeline;
 mod unsure;

@@ -18,20 +18,26 @@ pub fn wrapper_of_line(bytes: &[u8], at: usize) -> Wrapper {
 
 /// A field of the entry of `journalctl -o export` around a place; entries have an empty line between them.
 fn journald_field(bytes: &[u8], at: usize, name: &[u8]) -> Option<String> {
-    let entry = journald_entry(bytes, at)?;
+    let entry = journald_text(bytes, at)?;
     let line = entry.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(name))?;
     String::from_utf8(line.to_vec()).ok().filter(|id| context::is_container_id(id))
 }
 
-fn journald_entry(bytes: &[u8], at: usize) -> Option<&[u8]> {
+fn journald_text(bytes: &[u8], at: usize) -> Option<&[u8]> {
+    let (begin, end) = journald_entry(bytes, at)?;
+    bytes.get(begin..end)
+}
+
+/// Where the entry of `journalctl -o export` around a place begins and ends.
+pub fn journald_entry(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
     let (before, after) = bytes.split_at_checked(at)?;
     let begin = memchr::memmem::rfind(before, b"\n\n").map_or(0, |at| at + 2);
     let end = memchr::memmem::find(after, b"\n\n").map_or(bytes.len(), |end| at + end);
-    bytes.get(begin..end).filter(|entry| entry.starts_with(b"__CURSOR="))
+    bytes.get(begin..end).filter(|entry| entry.starts_with(b"__CURSOR=")).map(|_| (begin, end))
 }
 
 /// How the journal got the entry around a place: `kernel`, `stdout`, `syslog`, `journal`.
 pub fn journald_transport(bytes: &[u8], at: usize) -> Option<&[u8]> {
-    let entry = journald_entry(bytes, at)?;
+    let entry = journald_text(bytes, at)?;
     entry.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"_TRANSPORT="))
 }

@@ -165,17 +165,14 @@ impl<'a> Carver<'a> {
             }
         }
         self.credit = self.credit.saturating_sub(allowed - effort.min(allowed));
-        if whole.is_none()
-            && let Some(cut) = &cut
-            && quote::is_first(&cut.text)
-        {
-            match partial::join(bytes, cut, levels) {
-                Some((text, end)) => whole = record::of_text(&text).map(|record| (record, cut.begin, end)),
-                None if quote::names_kind(&cut.text) => {
-                    self.tell(Found::Broken, start + cut.begin as u64);
-                    return Some(cut.end);
+        if whole.is_none() {
+            match joined(bytes, at, levels, cut.as_ref()) {
+                Joined::Record(record, begin, end) => whole = Some((*record, begin, end)),
+                Joined::Broken(begin, end) => {
+                    self.tell(Found::Broken, start + begin as u64);
+                    return Some(end);
                 }
-                None => {}
+                Joined::Nothing => {}
             }
         }
         let (record, begin, end) = whole?;
@@ -199,6 +196,50 @@ impl<'a> Carver<'a> {
         }
         wrapper
     }
+}
+
+/// What became of the beginning of a record.
+enum Joined {
+    /// the record, and where it begins and ends
+    Record(Box<Record>, usize, usize),
+    /// its rest is not there; where it begins, and where what there is of it ends
+    Broken(usize, usize),
+    /// it is no beginning of a record
+    Nothing,
+}
+
+/// Puts a record together that was cut; its name is at `at`, or in `cut`.
+fn joined(bytes: &[u8], at: usize, levels: &[Level], cut: Option<&Around>) -> Joined {
+    let (text, begin, end, whole) = if levels.is_empty() {
+        // The name is first, as epitaph writes it.
+        let Some(brace) = at.checked_sub(2).filter(|brace| bytes.get(*brace) == Some(&b'{')) else {
+            return Joined::Nothing;
+        };
+        let rest = bytes.get(brace..).unwrap_or_default();
+        let length = rest.iter().position(|byte| *byte == b'\n' || *byte == 0).unwrap_or(rest.len());
+        let text = rest.get(..length).unwrap_or_default();
+        // Where the line has an end of the object, it was no cut that has broken it.
+        if is_whole(text) {
+            return Joined::Nothing;
+        }
+        (text, brace, brace + length, partial::join_bare(bytes, brace))
+    } else {
+        let Some(cut) = cut.filter(|cut| quote::is_first(&cut.text)) else { return Joined::Nothing };
+        (cut.text.as_slice(), cut.begin, cut.end, partial::join(bytes, cut, levels))
+    };
+    match whole {
+        Some((whole, end)) => match record::of_text(&whole) {
+            Some(record) => Joined::Record(Box::new(record), begin, end),
+            None => Joined::Nothing,
+        },
+        None if quote::names_kind(text) => Joined::Broken(begin, end),
+        None => Joined::Nothing,
+    }
+}
+
+/// Whether the text begins with a whole object, or with none.
+fn is_whole(text: &[u8]) -> bool {
+    !matches!(object::Reader::default().go_on(text, &[]), object::Object::Cut(..))
 }
 
 fn is_line_begin(bytes: &[u8], at: usize) -> bool {

@@ -81,7 +81,8 @@ pub fn scan_for(
             if first.is_none() {
                 first = (search.find)(buffer.get(..filled).unwrap_or_default(), quiet);
                 // What begins at the end may go on behind it.
-                let seen = if last { filled } else { filled.saturating_sub(search.longest.saturating_sub(1)) };
+                let seen =
+                    if last { filled } else { filled.saturating_sub(search.longest.saturating_sub(1)) };
                 quiet = first.unwrap_or(seen).max(quiet);
             }
         }
