@@ -1,6 +1,6 @@
 //! `inquest WHO`: what became of somebody.
 
-use super::case::{Life, Said};
+use super::case::{Life, Said, is_good};
 use super::cli::{Cli, Format};
 use super::gather::Keep;
 use super::run::{Heard, Outcome, Session, about, note};
@@ -118,9 +118,7 @@ fn print(session: &Session<'_>, heard: &Heard, lives: &[Life], strangers: &[&Sai
     if all.len() > 1 {
         session.print_list(&all, heard)?;
         // Who ended badly is what is asked about; where nobody did, who ended last.
-        shown.retain(|life| {
-            !matches!(life.verdict(), Some("ok" | "stopped")) && life.conclusion.word != "running"
-        });
+        shown.retain(|life| !life.verdict().is_some_and(is_good) && life.conclusion.word != "running");
         if shown.is_empty() {
             shown.extend(all.last());
         }
@@ -131,7 +129,8 @@ fn print(session: &Session<'_>, heard: &Heard, lives: &[Life], strangers: &[&Sai
         if place > 0 || all.len() > 1 {
             out.line(&Line::new());
         }
-        show::certificate(life, &heard.case, &session.clock, &name).iter().for_each(|line| out.line(line));
+        let lines = show::certificate(life, &heard.case, &session.clock, &name);
+        show::fold(lines, session.columns()).iter().for_each(|line| out.line(line));
     }
     if hidden > 0 {
         out.line(&Line::new());
@@ -139,7 +138,8 @@ fn print(session: &Session<'_>, heard: &Heard, lives: &[Life], strangers: &[&Sai
         out.line(&Line::of(Style::Dim, text));
     }
     if lives.is_empty() {
-        show::stranger(strangers, &heard.case, &session.clock, &name).iter().for_each(|line| out.line(line));
+        let lines = show::stranger(strangers, &heard.case, &session.clock, &name);
+        show::fold(lines, session.columns()).iter().for_each(|line| out.line(line));
     }
     session.finish(out)
 }

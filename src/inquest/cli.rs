@@ -181,7 +181,7 @@ pub struct Common {
     #[arg(global = true, long, value_name = "I", help_heading = "Which lives")]
     pub image: Vec<String>,
 
-    /// Verdicts with commas between them; also none (no exit record), oom (all of them), bad (all but ok and stopped)
+    /// Verdicts with commas between them; also none (no exit record), oom (all of them), bad (all but ok, stopped and expired)
     #[arg(global = true, long, value_name = "V,…", help_heading = "Which lives")]
     pub verdict: Vec<String>,
 

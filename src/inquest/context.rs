@@ -2,8 +2,10 @@
 //!
 //! It fills in what the record does not know, and it never replaces what the record says.
 
+use crate::inquest::column::column;
 use crate::inquest::time;
 use serde_json::{Map, Value};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
 /// What a wrapper says about the lines in it.
@@ -17,6 +19,8 @@ pub struct Wrapper {
     pub time: Option<i64>,
     /// when the store had it, where it says so
     pub stored: Option<i64>,
+    /// who wrote the line, where many write into one log: a hash of the tag of syslog, or of the container's ID
+    pub writer: Option<u64>,
 }
 
 impl Wrapper {
@@ -27,6 +31,7 @@ impl Wrapper {
             task: self.task.or(outer.task),
             time: self.time.or(outer.time),
             stored: self.stored.or(outer.stored),
+            writer: self.writer.or(outer.writer),
         }
     }
 
@@ -67,7 +72,24 @@ const TIMES: [&str; 6] = ["time", "timestamp", "@timestamp", "Timestamp", "ts", 
 pub fn of_object(object: &Map<String, Value>) -> Wrapper {
     let mut wrapper = Wrapper::default();
     look(object, &mut wrapper, 0);
+    wrapper.writer = wrapper.container.as_ref().map(hash_of);
     wrapper
+}
+
+/// See [`Wrapper::writer`].
+pub fn writer_of_line(line: &[u8]) -> Option<u64> {
+    let line = line.get(..line.len().min(64 * 1024))?.trim_ascii_start();
+    if line.starts_with(b"{") {
+        let object: Map<String, Value> = serde_json::from_slice(line).ok()?;
+        return of_object(&object).writer;
+    }
+    column(line).filter(|column| !column.of_runtime).map(|column| hash_of(column.words))
+}
+
+fn hash_of(value: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn look(object: &Map<String, Value>, wrapper: &mut Wrapper, depth: usize) {

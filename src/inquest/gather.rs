@@ -6,10 +6,9 @@
 use super::carve::{Carver, Found, Needles};
 use super::case::{Event, Interner, Place, Said, Sighting, Stream};
 use super::context;
-use super::heap::{self, Entry, Opened, Problem, Window};
+use super::heap::{self, Entry, Opened, Problem, Search, Window};
 use super::show::count;
 use super::who::Who;
-use super::witness::WitnessKind;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -186,16 +185,20 @@ impl Reading<'_> {
                         event.line = self.line(&event, place, record.line, &mut overflow);
                         sightings.push(Sighting { event, place, wrapper: wrapper.or(of_path.clone()), bare });
                     }
-                    Found::Statement(statement) => {
+                    Found::Statement(statement, unconfirmed) => {
                         told.statements += 1;
-                        said.push(Said { statement: *statement, place, placed: None });
+                        said.push(Said { statement: *statement, place, placed: None, unconfirmed });
                     }
                     Found::Broken => told.broken += 1,
                     Found::Disbelieved => disbelieved += 1,
                 }
             };
             let mut carver = Carver::new(self.needles, &mut found).of_container(of_container);
-            heap::scan(Interruptible { source, state: self.state }, WINDOW, |window| {
+            let find = |bytes: &[u8], from: usize| {
+                self.needles.find(bytes, from, bytes.len()).map(|(_, begin, _)| begin)
+            };
+            let search = Search { find: &find, longest: self.needles.longest() };
+            heap::scan_for(Interruptible { source, state: self.state }, WINDOW, &search, |window| {
                 carver.look(window);
                 self.state.inflated.fetch_add((window.to - window.from) as u64, Ordering::Relaxed);
                 ends(window, &mut stream);
@@ -212,11 +215,22 @@ impl Reading<'_> {
                 .problems
                 .push(Problem::new(path, format!("{} {s} cut off, and the rest is not there", told.broken)));
         }
-        // Records that stand bare are what epitaph wrote on its stderr, so the rest is of its program.
+        // Records that stand bare are what epitaph wrote on its stderr, so the rest may be of its program; or several files
+        // were put together to one, and the rest is what it says.
         if sightings.iter().any(|sighting| sighting.bare) {
-            let before = said.len();
-            said.retain(|said| said.statement.kind != WitnessKind::Kernel);
-            disbelieved += before - said.len();
+            said.iter_mut().for_each(|said| said.unconfirmed = true);
+        }
+        // The last line is a sign of the container whose records are here, if nobody else speaks here.
+        stream.mixed = !of_container && !said.is_empty();
+        let unconfirmed = said.iter().filter(|said| said.unconfirmed).count();
+        if unconfirmed > 0 {
+            let (stands, it) = if unconfirmed == 1 { ("stands", "it") } else { ("stand", "them") };
+            let text = format!(
+                "{} of other witnesses {stands} among the lines of a container, whose program may have written {it}: give \
+                 their logs in files of their own",
+                count(unconfirmed, "statement")
+            );
+            gathered.problems.push(Problem::note(path, text));
         }
         if disbelieved > 0 {
             let look = if disbelieved == 1 { "looks" } else { "look" };
@@ -268,6 +282,7 @@ fn ends(window: &Window<'_>, stream: &mut Stream) {
         let begin = memchr::memrchr(b'\n', text).map_or(0, |at| at + 1);
         let line = text.get(begin..).unwrap_or_default();
         stream.last = context::time_of_line(line);
+        stream.writer = context::writer_of_line(line);
     }
 }
 

@@ -9,6 +9,7 @@ mod ask;
 pub mod carve;
 pub mod case;
 mod cli;
+mod column;
 pub mod context;
 pub mod gather;
 pub mod heap;

@@ -9,12 +9,12 @@ use serde_json::Value;
 use std::path::PathBuf;
 use std::time::Duration;
 
-const IMAGE: &str = "epitaph-test-inquest";
+pub const IMAGE: &str = "epitaph-test-inquest";
 
 /// For what takes milliseconds on an idle machine.
-const SOON: Duration = Duration::from_secs(60);
+pub const SOON: Duration = Duration::from_secs(60);
 
-fn engine() -> Option<&'static Engine> {
+pub fn engine() -> Option<&'static Engine> {
     let engine = require("docker", Engine::shared())?;
     let epitaph = require("static binary", static_binary())?;
     let tree = || Tree::default().program("epitaph", epitaph)?.busybox();
@@ -23,7 +23,7 @@ fn engine() -> Option<&'static Engine> {
 }
 
 /// Where the engine keeps what it has of a container: its log, packed and rotated, and its state.
-fn left_by(engine: &Engine, container: &Container<'_>) -> PathBuf {
+pub fn left_by(engine: &Engine, container: &Container<'_>) -> PathBuf {
     let root = engine.docker(&["info", "--format", "{{.DockerRootDir}}"]);
     PathBuf::from(root.trim()).join("containers").join(container.id())
 }

@@ -221,7 +221,10 @@ fn no_program_speaks_for_the_kernel() {
         write("start.jsonl", &format!("{begun}\n"));
         write(name, text);
         let lives = crate::support::lives(directory.path());
-        lives[0]["witnesses"].as_array().expect("a list").len()
+        assert_ne!(lives[0]["conclusion"]["sure"], "witness", "{name}");
+        // What may be the program's own is told, and marked.
+        let told = lives[0]["witnesses"].as_array().expect("a list");
+        told.iter().filter(|said| said["unconfirmed"] == false).count()
     };
     for (name, text) in &forged {
         assert_eq!(said(name, text), 0, "{name}: {text}");
@@ -240,8 +243,16 @@ fn no_program_speaks_for_the_kernel() {
 #[test]
 fn who_is_not_believed_is_told() {
     let line = "[   51.000000] oom-kill:constraint=CONSTRAINT_MEMCG,oom_memcg=/x,task_memcg=/x,task=serve,pid=1,uid=0\n";
-    let log = record("start", ID, 0, json!({})).to_string() + "\n" + line;
+    let begun = record("start", ID, 0, json!({})).to_string();
+    let log = crate::support::docker_log(&[(0, begun.clone()), (1, line.trim_end().to_owned())]);
     let ran = inquest_reading(&["list", "-"], log.as_bytes());
     assert!(ran.stderr.contains("1 line that looks like the kernel's cannot be believed"), "{}", ran.stderr);
+    assert_eq!(ran.code, 0);
+    let ran = inquest_reading(&["list", "-"], (begun + "\n" + line).as_bytes());
+    assert!(
+        ran.stderr.contains("1 statement of other witnesses stands among the lines of a container"),
+        "{}",
+        ran.stderr
+    );
     assert_eq!(ran.code, 0);
 }

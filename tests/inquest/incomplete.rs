@@ -4,20 +4,20 @@ use crate::support::{ID, TASK, docker_log, fixture, inquest, lives, record, time
 use serde_json::{Value, json};
 use std::path::Path;
 
-const OTHER: &str = "b21d5ec4aa6bba732d619abf46f31a294fd0f07aab27410f00293d91660e8452";
-const INSTANCE: &str =
+pub const OTHER: &str = "b21d5ec4aa6bba732d619abf46f31a294fd0f07aab27410f00293d91660e8452";
+pub const INSTANCE: &str =
     "arn:aws:ecs:eu-central-1:123456789012:container-instance/default/0123456789abcdef0123456789abcdef";
 
 /// A heap of logs, written by a test.
-struct Heap(tempfile::TempDir);
+pub struct Heap(tempfile::TempDir);
 
 impl Heap {
-    fn new() -> Heap {
+    pub fn new() -> Heap {
         Heap(tempfile::tempdir().expect("a directory"))
     }
 
     /// The log of a container, as Docker keeps it: its records, and a line of its program at the end.
-    fn container(self, id: &str, records: &[Value], last_line: u64) -> Heap {
+    pub fn container(self, id: &str, records: &[Value], last_line: u64) -> Heap {
         let seconds = |record: &Value| {
             let time = record["time"].as_str().expect("a time");
             let part =
@@ -31,7 +31,7 @@ impl Heap {
         self.file(&format!("containers/{id}/{id}-json.log"), &docker_log(&lines))
     }
 
-    fn file(self, name: &str, text: &str) -> Heap {
+    pub fn file(self, name: &str, text: &str) -> Heap {
         let path = self.0.path().join(name);
         std::fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
         std::fs::write(path, text).expect("a file");
@@ -39,7 +39,7 @@ impl Heap {
     }
 
     /// Something that is later than all else by an hour, so that nothing may still run.
-    fn an_hour_later(self) -> Heap {
+    pub fn an_hour_later(self) -> Heap {
         let later = record(
             "exit",
             &"c".repeat(64),
@@ -49,12 +49,12 @@ impl Heap {
         self.file("later.jsonl", &(later.to_string() + "\n"))
     }
 
-    fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         self.0.path()
     }
 
     /// What is concluded about the life that began first.
-    fn conclusion(&self) -> (String, String, String) {
+    pub fn conclusion(&self) -> (String, String, String) {
         let lives = lives(self.path());
         let life = lives
             .iter()
@@ -64,12 +64,12 @@ impl Heap {
         (text("word"), text("sure"), text("text"))
     }
 
-    fn certificate(&self) -> String {
+    pub fn certificate(&self) -> String {
         inquest(&[ID, self.path().to_str().expect("UTF-8")]).stdout
     }
 }
 
-fn start(id: &str, second: u64) -> Value {
+pub fn start(id: &str, second: u64) -> Value {
     record(
         "start",
         id,
@@ -78,12 +78,12 @@ fn start(id: &str, second: u64) -> Value {
     )
 }
 
-fn stop(id: &str, second: u64) -> Value {
+pub fn stop(id: &str, second: u64) -> Value {
     record("stop", id, second, json!({"signal": "SIGTERM"}))
 }
 
 /// The kernel's two lines on an OOM kill in a container of a task.
-fn oom_kill(id: &str, second: u64, group: bool) -> String {
+pub fn oom_kill(id: &str, second: u64, group: bool) -> String {
     let at = time(second).replace(".000Z", ".000000+00:00");
     let mut text = format!(
         "{at} vm kernel: oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset={id},mems_allowed=0,oom_memcg=/ecs/{TASK}/{id},task_memcg=/ecs/{TASK}/{id},task=serve,pid=11516,uid=0\n\
@@ -97,7 +97,7 @@ fn oom_kill(id: &str, second: u64, group: bool) -> String {
     text
 }
 
-fn stopped_event(code: i64, reason: Option<&str>, second: u64) -> String {
+pub fn stopped_event(code: i64, reason: Option<&str>, second: u64) -> String {
     let mut container = json!({"containerArn": "arn:aws:ecs:eu-central-1:123456789012:container/x", "name": "server", "lastStatus": "STOPPED",
         "runtimeId": ID, "exitCode": code, "taskArn": format!("arn:aws:ecs:eu-central-1:123456789012:task/default/{TASK}")});
     if let Some(reason) = reason {

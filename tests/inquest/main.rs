@@ -12,9 +12,13 @@ mod hostile;
 mod incomplete;
 mod init;
 mod machine;
+mod mixed;
 #[path = "../support/mod.rs"]
 mod parts;
 mod round_trip;
 mod shapes;
+mod split;
 mod support;
 mod timeline;
+mod unsure;
+mod width;

@@ -4,9 +4,13 @@
 //! A record is found by its own name, `epitaph`, at any depth of escaping. Formats of logs are known only where they
 //! tell something about a record ([`Wrapper`](super::context::Wrapper)) or have cut one in parts.
 
+mod flat;
+mod keys;
+mod line;
 mod logfmt;
 mod needle;
 mod object;
+mod packed;
 mod partial;
 mod quote;
 mod record;
@@ -17,8 +21,9 @@ pub use needle::Needles;
 pub use record::{Record, SCHEMA, of_text};
 
 use super::context::{self, Wrapper};
-use super::heap::{Window, gunzip_bounded};
+use super::heap::Window;
 use super::witness::{KernelPair, Statement};
+use line::wrapper_of_line;
 use needle::Needle;
 use object::Around;
 use quote::Key;
@@ -29,19 +34,13 @@ use unescape::Level;
 pub enum Found {
     /// a record, what is said around it, and whether it stands on a line of its own with nothing around it
     Record(Box<Record>, Wrapper, bool),
-    /// what another witness says
-    Statement(Box<Statement>),
+    /// what another witness says, and whether it is in the output of a container
+    Statement(Box<Statement>, bool),
     /// the beginning of a record whose rest is not there
     Broken,
     /// a line that looks like the kernel's, in the output of a container
     Disbelieved,
 }
-
-/// A gzip member in base64 inflates to this at most: 6 MB is the most that Lambda gets.
-const LARGEST_EVENT: u64 = 64 << 20;
-
-/// The longest base64 text that is collected over windows.
-const LONGEST_BASE64: usize = 16 << 20;
 
 /// What is unescaped in vain for one place, in bytes.
 const EFFORT: usize = 512 * 1024;
@@ -94,7 +93,7 @@ impl<'a> Carver<'a> {
     pub fn look(&mut self, window: &Window<'_>) {
         self.credit = self.credit.saturating_add(4 * (window.to - window.from)).min(64 << 20);
         self.go_on_with_base64(window);
-        let mut from = window.from;
+        let mut from = window.from.max(window.first);
         while let Some((needle, begin, end)) = self.needles.find(window.bytes, from, window.to) {
             from = begin + 1;
             let place = window.offset + begin as u64;
@@ -166,17 +165,14 @@ impl<'a> Carver<'a> {
             }
         }
         self.credit = self.credit.saturating_sub(allowed - effort.min(allowed));
-        if whole.is_none()
-            && let Some(cut) = &cut
-            && quote::is_first(&cut.text)
-        {
-            match partial::join(bytes, cut, levels) {
-                Some((text, end)) => whole = record::of_text(&text).map(|record| (record, cut.begin, end)),
-                None if quote::names_kind(&cut.text) => {
-                    self.tell(Found::Broken, start + cut.begin as u64);
-                    return Some(cut.end);
+        if whole.is_none() {
+            match joined(bytes, at, levels, cut.as_ref()) {
+                Joined::Record(record, begin, end) => whole = Some((*record, begin, end)),
+                Joined::Broken(begin, end) => {
+                    self.tell(Found::Broken, start + begin as u64);
+                    return Some(end);
                 }
-                None => {}
+                Joined::Nothing => {}
             }
         }
         let (record, begin, end) = whole?;
@@ -200,76 +196,50 @@ impl<'a> Carver<'a> {
         }
         wrapper
     }
+}
 
-    /// A text within a text.
-    fn within(&mut self, text: &[u8], place: u64) {
-        if self.depth >= 3 {
-            return;
+/// What became of the beginning of a record.
+enum Joined {
+    /// the record, and where it begins and ends
+    Record(Box<Record>, usize, usize),
+    /// its rest is not there; where it begins, and where what there is of it ends
+    Broken(usize, usize),
+    /// it is no beginning of a record
+    Nothing,
+}
+
+/// Puts a record together that was cut; its name is at `at`, or in `cut`.
+fn joined(bytes: &[u8], at: usize, levels: &[Level], cut: Option<&Around>) -> Joined {
+    let (text, begin, end, whole) = if levels.is_empty() {
+        // The name is first, as epitaph writes it.
+        let Some(brace) = at.checked_sub(2).filter(|brace| bytes.get(*brace) == Some(&b'{')) else {
+            return Joined::Nothing;
+        };
+        let rest = bytes.get(brace..).unwrap_or_default();
+        let length = rest.iter().position(|byte| *byte == b'\n' || *byte == 0).unwrap_or(rest.len());
+        let text = rest.get(..length).unwrap_or_default();
+        // Where the line has an end of the object, it was no cut that has broken it.
+        if is_whole(text) {
+            return Joined::Nothing;
         }
-        let place = self.at.unwrap_or(place);
-        let mut inner = Carver::new(self.needles, &mut *self.found);
-        inner.depth = self.depth + 1;
-        inner.of_container = self.of_container;
-        inner.at = Some(place);
-        inner.look(&Window { bytes: text, offset: 0, from: 0, to: text.len(), last: true });
+        (text, brace, brace + length, partial::join_bare(bytes, brace))
+    } else {
+        let Some(cut) = cut.filter(|cut| quote::is_first(&cut.text)) else { return Joined::Nothing };
+        (cut.text.as_slice(), cut.begin, cut.end, partial::join(bytes, cut, levels))
+    };
+    match whole {
+        Some((whole, end)) => match record::of_text(&whole) {
+            Some(record) => Joined::Record(Box::new(record), begin, end),
+            None => Joined::Nothing,
+        },
+        None if quote::names_kind(text) => Joined::Broken(begin, end),
+        None => Joined::Nothing,
     }
+}
 
-    /// A line as a list of numbers.
-    fn numbers(&mut self, window: &Window<'_>, begin: usize) -> usize {
-        let (bytes, at) = window.around(begin);
-        let is_part = |byte: &u8| byte.is_ascii_digit() || byte.is_ascii_whitespace() || *byte == b',';
-        let before =
-            bytes.get(..at).unwrap_or_default().iter().rev().take_while(|byte| is_part(byte)).count();
-        let open = at - before;
-        let after = bytes.get(at..).unwrap_or_default().iter().take_while(|byte| is_part(byte)).count();
-        let list = bytes.get(open..at + after).unwrap_or_default();
-        let numbers = list.split(|byte| *byte == b',').map(|number| number.trim_ascii());
-        let text: Vec<u8> =
-            numbers.filter_map(|number| std::str::from_utf8(number).ok()?.parse::<u8>().ok()).collect();
-        self.within(&text, window.offset + begin as u64);
-        begin + after
-    }
-
-    fn begin_base64(&mut self, window: &Window<'_>, begin: usize) -> usize {
-        self.base64 = Some((Vec::new(), window.offset + begin as u64));
-        self.collect_base64(window, begin + 1)
-    }
-
-    fn go_on_with_base64(&mut self, window: &Window<'_>) {
-        if self.base64.is_some() {
-            let from = usize::try_from(self.done.saturating_sub(window.offset)).unwrap_or(usize::MAX);
-            let behind = self.collect_base64(window, from.max(window.from));
-            self.done = self.done.max(window.offset + behind as u64);
-        }
-    }
-
-    /// Takes what is base64 from `from` on, and returns where that ends.
-    fn collect_base64(&mut self, window: &Window<'_>, from: usize) -> usize {
-        let Some((text, _)) = &mut self.base64 else { return 0 };
-        let part = window.bytes.get(from..window.to.max(from)).unwrap_or_default();
-        let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=".contains(byte);
-        let length = part.iter().take_while(|byte| is_part(byte)).count();
-        text.extend_from_slice(part.get(..length).unwrap_or_default());
-        let goes_on = length == part.len() && !window.last && text.len() < LONGEST_BASE64;
-        if !goes_on {
-            self.end_base64();
-        }
-        from + length
-    }
-
-    fn end_base64(&mut self) {
-        use base64::Engine;
-        use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-        let Some((mut text, place)) = self.base64.take() else { return };
-        // What is cut decodes up to there.
-        text.truncate(text.len() - text.len() % 4);
-        let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-        let engine = GeneralPurpose::new(&base64::alphabet::STANDARD, config);
-        if let Ok(packed) = engine.decode(&text) {
-            let inflated = gunzip_bounded(&packed, LARGEST_EVENT);
-            self.within(&inflated, place);
-        }
-    }
+/// Whether the text begins with a whole object, or with none.
+fn is_whole(text: &[u8]) -> bool {
+    !matches!(object::Reader::default().go_on(text, &[]), object::Object::Cut(..))
 }
 
 fn is_line_begin(bytes: &[u8], at: usize) -> bool {
@@ -280,37 +250,4 @@ fn is_line_begin(bytes: &[u8], at: usize) -> bool {
 fn has_name(text: &[u8]) -> bool {
     serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(text)
         .is_ok_and(|object| object.contains_key("epitaph"))
-}
-
-/// What the line around a record says, where that is no JSON: CRI's and the export of a log group have a time, the
-/// export of journald has its fields on lines beside it.
-fn wrapper_of_line(bytes: &[u8], at: usize) -> Wrapper {
-    let before = bytes.get(..at).unwrap_or_default();
-    let begin = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
-    let line = before.get(begin..).unwrap_or_default();
-    let mut wrapper = Wrapper { time: context::time_of_line(line), ..Wrapper::default() };
-    if line.starts_with(b"MESSAGE") || before.ends_with(b"\n") {
-        wrapper.container = journald_field(bytes, at, b"CONTAINER_ID_FULL=");
-    }
-    wrapper
-}
-
-/// A field of the entry of `journalctl -o export` around a place; entries have an empty line between them.
-fn journald_field(bytes: &[u8], at: usize, name: &[u8]) -> Option<String> {
-    let entry = journald_entry(bytes, at)?;
-    let line = entry.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(name))?;
-    String::from_utf8(line.to_vec()).ok().filter(|id| context::is_container_id(id))
-}
-
-fn journald_entry(bytes: &[u8], at: usize) -> Option<&[u8]> {
-    let (before, after) = bytes.split_at_checked(at)?;
-    let begin = memchr::memmem::rfind(before, b"\n\n").map_or(0, |at| at + 2);
-    let end = memchr::memmem::find(after, b"\n\n").map_or(bytes.len(), |end| at + end);
-    bytes.get(begin..end).filter(|entry| entry.starts_with(b"__CURSOR="))
-}
-
-/// How the journal got the entry around a place: `kernel`, `stdout`, `syslog`, `journal`.
-fn journald_transport(bytes: &[u8], at: usize) -> Option<&[u8]> {
-    let entry = journald_entry(bytes, at)?;
-    entry.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"_TRANSPORT="))
 }

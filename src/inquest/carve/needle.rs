@@ -64,6 +64,11 @@ impl Needles {
         Needles { patterns, search, longest }
     }
 
+    /// How long the longest one is, in bytes.
+    pub fn longest(&self) -> usize {
+        self.longest
+    }
+
     /// The first needle in `bytes` that begins at `from` or later, and before `to`: which, and where it begins and ends.
     pub fn find(&self, bytes: &[u8], from: usize, to: usize) -> Option<(Needle, usize, usize)> {
         let end = to.saturating_add(self.longest).min(bytes.len());

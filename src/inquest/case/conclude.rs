@@ -1,9 +1,12 @@
 //! What is concluded about an end of which there is no exit record: the table of docs/inquest.md, from top to bottom.
 
-use super::event::{Kind, Place, Said};
-use super::lives::Life;
+use super::event::Kind;
+use super::life::Life;
+use super::lost::lost_instances;
+use super::sighting::{Place, Said};
+use super::word::{by_word, exits};
 use crate::inquest::time::span;
-use crate::inquest::witness::{ContainerExit, What, WitnessKind};
+use crate::inquest::witness::{What, WitnessKind};
 
 /// How sure a conclusion is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -49,10 +52,13 @@ pub struct Conclusion {
 }
 
 /// Whatever ends within this time of another on the same instance may have ended with it, in milliseconds.
-const TOGETHER: i64 = 60_000;
+pub(super) const TOGETHER: i64 = 60_000;
+
+/// A stop that is older than this at the last sign was outlived, in milliseconds: ECS on Fargate grants 2 minutes at most.
+const GRACE: i64 = 10 * 60_000;
 
 /// A log whose last line is no older than this, beside the newest line of the heap, may go on, in milliseconds.
-const RECENT: i64 = 10 * 60_000;
+pub(super) const RECENT: i64 = 10 * 60_000;
 
 /// Concludes on each of the lives, of which `newest` is the newest time in the heap.
 pub fn conclude(lives: &mut [Life], newest: Option<i64>) {
@@ -67,55 +73,119 @@ fn of(life: &Life, newest: Option<i64>, lost: Option<String>) -> Conclusion {
         let word = exit.verdict.as_deref().unwrap_or("unknown").to_owned();
         return Conclusion { word, sure: Sure::Yes, text: exit.why.to_string(), ..Conclusion::default() };
     }
-    let stop = life.last(&Kind::Stop);
-    let stopped = stop.map(|stop| {
-        let signal = stop.event.about.as_deref().unwrap_or("a stop signal");
-        let stuck = if life.has(&Kind::Stuck) { "; the stuck record shows what it waited for" } else { "" };
-        (signal.to_owned(), stuck)
-    });
+    let stop = stop_of(life);
+    let next = || {
+        let next = life.next?;
+        let after = life
+            .last_sign
+            .map_or(String::new(), |sign| format!(", {} after the last sign", span(next - sign)));
+        let text = format!(
+            "No exit record, and the same container was started again{after}. How it ended is not known."
+        );
+        Some(conclusion("ended", Sure::Yes, text))
+    };
     by_oom_kill(life)
-        .or_else(|| by_exit_137(life, stopped.as_ref()))
-        .or_else(|| {
-            let (signal, stuck) = stopped.as_ref()?;
-            let text = format!(
-                "No exit record, and {signal} came before: most likely PID 1 was killed by SIGKILL when the grace was \
-                 over{stuck}. --kill-after, a little below the grace, brings the exit record."
-            );
-            Some(conclusion("killed", Sure::Likely, text))
-        })
-        .or_else(|| by_pressure(life))
-        .or_else(|| lost.map(|text| conclusion("lost", Sure::Likely, text)))
+        .or_else(|| by_exit_137(life, stop.as_ref()?))
+        // What is only likely gives way to the word of somebody who was there.
+        .or_else(|| by_stop(life, stop.as_ref()?, newest))
+        .or_else(|| by_pressure(life, newest))
         .or_else(|| by_word(life))
-        .or_else(|| {
-            let next = life.next?;
-            let after = life.last_sign.map_or(String::new(), |sign| format!(", {} after the last sign", span(next - sign)));
-            let text = format!("No exit record, and the same container was started again{after}. How it ended is not known.");
-            Some(conclusion("ended", Sure::Yes, text))
-        })
-        .or_else(|| {
-            let (sign, newest) = (life.last_sign?, newest?);
-            let text = "No exit record, and its log goes on to the end of what is here: it may still run.".to_owned();
-            (newest - sign < RECENT).then(|| conclusion("running", Sure::No, text))
-        })
-        .unwrap_or_else(|| {
-            let only_start = life.has_start && life.records.iter().all(|record| record.event.kind == Kind::Start);
-            let text = if only_start {
-                "There is a start record and nothing more: it ran with --exec, which writes no exit record, or PID 1 was \
-                 killed, or it still runs. Which of them cannot be told from what is here."
-            } else {
-                "There is no exit record: PID 1 was killed, or the end of the log is not here."
-            };
-            conclusion("unknown", Sure::No, text.to_owned())
-        })
+        .or_else(|| lost.map(|text| conclusion("lost", Sure::Likely, text)))
+        .or_else(next)
+        .or_else(|| still_running(life, newest))
+        .unwrap_or_else(|| unknown(life))
 }
 
-fn conclusion(word: &str, sure: Sure, text: String) -> Conclusion {
+/// A conclusion on what is here.
+pub(super) fn conclusion(word: &str, sure: Sure, text: String) -> Conclusion {
     Conclusion { word: word.to_owned(), sure, text, ..Conclusion::default() }
 }
 
-fn said_by(mut conclusion: Conclusion, said: &Said) -> Conclusion {
+/// The last stop signal that the program was to get.
+struct Stop {
+    signal: String,
+    time: i64,
+    stuck: &'static str,
+}
+
+fn stop_of(life: &Life) -> Option<Stop> {
+    let stop = life.last(&Kind::Stop)?;
+    let signal = stop.event.about.as_deref().unwrap_or("a stop signal").to_owned();
+    let stuck = if life.has(&Kind::Stuck) { "; the stuck record shows what it waited for" } else { "" };
+    Some(Stop { signal, time: stop.event.time, stuck })
+}
+
+/// What a conclusion is followed by where the life may as well go on.
+fn or_goes_on(life: &Life, newest: Option<i64>) -> &'static str {
+    match (life.last_sign, newest) {
+        (Some(sign), Some(newest)) if life.next.is_none() && newest - sign < RECENT => {
+            " Or it still runs: its last sign is near the end of what is here."
+        }
+        _ => "",
+    }
+}
+
+fn by_stop(life: &Life, stop: &Stop, newest: Option<i64>) -> Option<Conclusion> {
+    // Who lives on for longer has outlived the stop, and an exit code says more than a guess.
+    if life.last_sign? - stop.time > GRACE || exits(life).next().is_some() {
+        return None;
+    }
+    let text = format!(
+        "No exit record, and {} came before: most likely PID 1 was killed by SIGKILL when the grace was over{}. \
+         --kill-after, a little below the grace, brings the exit record.{}",
+        stop.signal,
+        stop.stuck,
+        or_goes_on(life, newest)
+    );
+    Some(conclusion("killed", Sure::Likely, text))
+}
+
+/// Whether there is a start record, no other, and no later line of its log.
+fn is_only_start(life: &Life) -> bool {
+    let begun = life.records.iter().map(|record| record.event.time).max();
+    life.has_start
+        && life.records.iter().all(|record| record.event.kind == Kind::Start)
+        && life.last_sign <= begun
+}
+
+/// Whether the program is PID 1, so that nobody is there who could write an exit record.
+fn is_exec(life: &Life) -> bool {
+    life.has_start && life.pid == Some(1)
+}
+
+fn still_running(life: &Life, newest: Option<i64>) -> Option<Conclusion> {
+    if is_only_start(life) {
+        return None;
+    }
+    let recent = newest? - life.last_sign? < RECENT;
+    let text = "No exit record, and its log goes on to the end of what is here: it may still run.";
+    recent.then(|| conclusion("running", Sure::No, text.to_owned()))
+}
+
+fn unknown(life: &Life) -> Conclusion {
+    let text = if is_exec(life) {
+        "The program was PID 1 itself (--exec), so there is nobody who could write an exit record. Whether and how it \
+         ended cannot be told from what is here."
+    } else if is_only_start(life) {
+        "There is a start record and nothing more: it ran with --exec, which writes no exit record, or PID 1 was \
+         killed, or it still runs. Which of them cannot be told from what is here."
+    } else {
+        "There is no exit record: PID 1 was killed, or the end of the log is not here."
+    };
+    conclusion("unknown", Sure::No, text.to_owned())
+}
+
+/// The same with who says so.
+pub(super) fn said_by(mut conclusion: Conclusion, said: &Said) -> Conclusion {
     conclusion.witness = Some(said.statement.kind);
     conclusion.place = Some(said.place);
+    if said.unconfirmed {
+        // It is not the witness's word for certain.
+        conclusion.sure = Sure::Likely;
+        conclusion.text.push_str(
+            " This stands among the lines of a container, so its program may have written it: most likely, not more.",
+        );
+    }
     conclusion
 }
 
@@ -132,7 +202,8 @@ fn by_oom_kill(life: &Life) -> Option<Conclusion> {
         }
         _ => false,
     };
-    let said = life.said.iter().rev().find(of_kernel)?;
+    let confirmed = life.said.iter().rev().find(|said| of_kernel(said) && !said.unconfirmed);
+    let said = confirmed.or_else(|| life.said.iter().rev().find(of_kernel))?;
     let victim = match &said.statement.what {
         What::OomKill(kill) => match (&kill.name, kill.group) {
             (Some(name), true) => format!(" took \"{name}\" with all of its group (memory.oom.group)"),
@@ -141,116 +212,62 @@ fn by_oom_kill(life: &Life) -> Option<Conclusion> {
         },
         _ => " was to take all of the group (memory.oom.group)".to_owned(),
     };
+    let group = match &said.statement.what {
+        What::OomKill(kill) => kill.group,
+        _ => true,
+    };
     let verb = if victim.is_empty() { " killed in this container" } else { "" };
     let text = format!(
         "The kernel's OOM killer{victim}{verb}, and there is no exit record: it took PID 1 too, or all of the container."
     );
+    // Without PID 1 in between, a child may be taken and the program goes on.
+    if is_exec(life) && !group && exits(life).next().is_none() {
+        let text = format!(
+            "The kernel's OOM killer{victim}{verb}. The program was PID 1 itself (--exec), so no exit record tells whether it \
+             went on."
+        );
+        return Some(said_by(conclusion("oom", Sure::Likely, text), said));
+    }
     Some(said_by(conclusion("oom", Sure::Yes, text), said))
 }
 
-/// How the container ended, by Docker's or ECS's word.
-fn exits(life: &Life) -> impl Iterator<Item = (&Said, &ContainerExit)> {
-    life.said.iter().rev().filter_map(|said| match &said.statement.what {
-        What::ContainerExit(exit) if exit.code.is_some() || exit.reason.is_some() => Some((said, exit)),
-        _ => None,
-    })
-}
-
-fn by_exit_137(life: &Life, stopped: Option<&(String, &'static str)>) -> Option<Conclusion> {
-    let (signal, stuck) = stopped?;
+fn by_exit_137(life: &Life, stop: &Stop) -> Option<Conclusion> {
     let (said, _) = exits(life).find(|(_, exit)| exit.code == Some(137))?;
-    let after = life.last(&Kind::Stop).and_then(|stop| {
-        let end = said.at()?;
-        Some(format!(" {} after {signal}", span(end.checked_sub(stop.event.time).filter(|ms| *ms >= 0)?)))
-    });
+    let after = said.at().and_then(|end| end.checked_sub(stop.time)).filter(|ms| *ms >= 0);
+    // Who is killed long after a stop was not killed for it.
+    if after.or_else(|| Some(life.last_sign? - stop.time)).is_some_and(|ms| ms > GRACE) {
+        return None;
+    }
+    let after = after.map_or(String::new(), |ms| format!(" {}", span(ms)));
     let text = format!(
-        "PID 1 was killed by SIGKILL{} when the grace was over{stuck}. Set --kill-after below the grace (stopTimeout).",
-        after.unwrap_or_else(|| format!(" after {signal}"))
+        "PID 1 was killed by SIGKILL{after} after {} when the grace was over{}. Set --kill-after below the grace \
+         (stopTimeout).",
+        stop.signal, stop.stuck
     );
     let mut conclusion = said_by(conclusion("killed", Sure::Yes, text), said);
     conclusion.code = Some(137);
     Some(conclusion)
 }
 
-fn by_pressure(life: &Life) -> Option<Conclusion> {
+fn by_pressure(life: &Life, newest: Option<i64>) -> Option<Conclusion> {
     let pressure = life.last(&Kind::MemoryPressure)?.event.time;
-    let sign = life.last_sign?;
-    let text = "No exit record, and the memory limit was being hit shortly before the last sign: most likely the OOM \
-                killer took all of the container (memory.oom.group), or PID 1.";
-    (sign - pressure <= TOGETHER).then(|| conclusion("oom", Sure::Likely, text.to_owned()))
-}
-
-fn by_word(life: &Life) -> Option<Conclusion> {
-    if let Some((said, exit)) = exits(life).next() {
-        let code = exit.code.map(|code| format!("exit code {code}"));
-        let reason = exit.reason.clone().filter(|reason| !reason.is_empty());
-        let told: Vec<String> = code.into_iter().chain(reason).collect();
-        let text = format!(
-            "No exit record. {} says: {}.",
-            name(said.statement.kind),
-            told.join(", ").trim_end_matches('.')
-        );
-        let word = if exit.code == Some(137) { "killed" } else { "ended" };
-        let mut conclusion = said_by(conclusion(word, Sure::Word, text), said);
-        conclusion.code = exit.code;
-        return Some(conclusion);
+    if life.last_sign? - pressure > TOGETHER {
+        return None;
     }
-    life.said.iter().rev().find_map(|said| {
-        let What::TaskStopped(task) = &said.statement.what else { return None };
-        let reason = task.stopped_reason.clone().or_else(|| task.stop_code.clone());
-        let told = reason
-            .map_or_else(|| "the task stopped".to_owned(), |reason| format!("the task stopped: {reason}"));
-        let text =
-            format!("No exit record. {} says: {}.", name(said.statement.kind), told.trim_end_matches('.'));
-        Some(said_by(conclusion("ended", Sure::Word, text), said))
-    })
-}
-
-/// The name of a witness in a sentence.
-pub fn name(kind: WitnessKind) -> &'static str {
-    match kind {
-        WitnessKind::Kernel => "The kernel",
-        WitnessKind::Docker => "Docker",
-        WitnessKind::Ecs => "ECS",
-        WitnessKind::Agent => "The ECS agent",
-        WitnessKind::CloudTrail => "CloudTrail",
+    // SIGKILL goes with it, and any other word does not.
+    let killed = exits(life).find(|(_, exit)| exit.code == Some(137) && exit.reason.is_none());
+    if killed.is_none() && exits(life).next().is_some() {
+        return None;
     }
-}
-
-/// For each life, what tells that its instance was lost: others of the same instance ended without an exit record at the
-/// same time, none of them after a stop signal.
-fn lost_instances(lives: &[Life]) -> Vec<Option<String>> {
-    let open = |life: &Life| life.exit().is_none() && !life.has(&Kind::Stop) && life.next.is_none();
-    let host = |life: &Life| life.get("instance_arn").map(str::to_owned);
-    let mut ends: Vec<(String, i64, usize)> = lives
-        .iter()
-        .enumerate()
-        .filter(|(_, life)| open(life))
-        .filter_map(|(place, life)| Some((host(life)?, life.last_sign?, place)))
-        .collect();
-    ends.sort();
-    let newest = lives.iter().filter_map(|life| life.at()).max();
-    let mut lost: Vec<Option<String>> = vec![None; lives.len()];
-    for run in ends.chunk_by(|(host, end, _), (other, later, _)| host == other && later - end <= TOGETHER) {
-        let (Some((host, ..)), Some((_, last, _))) = (run.first(), run.last()) else { continue };
-        // All that runs at the end of the heap would look so, and so would what somebody outlived.
-        let outlived = lives
-            .iter()
-            .any(|life| life.get("instance_arn") == Some(host) && life.at() > Some(last + TOGETHER));
-        if run.len() < 2 || outlived || newest.is_none_or(|newest| newest - last < RECENT) {
-            continue;
-        }
-        let id = host.rsplit('/').next().unwrap_or(host);
-        let others = run.len() - 1;
-        let s = if others == 1 { "" } else { "s" };
-        for (_, _, place) in run {
-            if let Some(entry) = lost.get_mut(*place) {
-                *entry = Some(format!(
-                    "No exit record, and {others} other container{s} of the instance {id} ended within a minute, none after \
-                     a stop signal: most likely the instance was lost."
-                ));
-            }
-        }
+    let goes_on = if killed.is_some() { "" } else { or_goes_on(life, newest) };
+    let text = format!(
+        "No exit record, and the memory limit was being hit shortly before the last sign: most likely the OOM killer took \
+         all of the container (memory.oom.group), or PID 1.{goes_on}"
+    );
+    let mut conclusion = conclusion("oom", Sure::Likely, text);
+    if let Some((said, _)) = killed {
+        conclusion = said_by(conclusion, said);
+        conclusion.code = Some(137);
     }
-    lost
+    Some(conclusion)
 }

@@ -1,63 +1,10 @@
 //! What is kept of a record: little, since there may be many.
 
+use super::identity::{Identity, Interner};
 use crate::inquest::carve::Record;
-use crate::inquest::context::Wrapper;
-use crate::inquest::witness::Statement;
 use serde_json::{Map, Value};
-use std::collections::HashSet;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
-
-/// Where something was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place {
-    /// which of the inputs, in the order of their names
-    pub file: u32,
-    /// the byte in it, inflated
-    pub offset: u64,
-}
-
-/// A record at one place.
-#[derive(Debug, Clone)]
-pub struct Sighting {
-    /// what it says
-    pub event: Event,
-    /// where it stands
-    pub place: Place,
-    /// what its place says about it
-    pub wrapper: Wrapper,
-    /// whether nothing is around it: it stands on a line of its own, as epitaph wrote it
-    pub bare: bool,
-}
-
-/// A statement at one place.
-#[derive(Debug, Clone)]
-pub struct Said {
-    /// what is said
-    pub statement: Statement,
-    /// where
-    pub place: Place,
-    /// when it was, in milliseconds since 1970, where the witness's own clock tells that only beside a life
-    pub placed: Option<i64>,
-}
-
-impl Said {
-    /// When it was, in milliseconds since 1970.
-    pub fn at(&self) -> Option<i64> {
-        self.statement.time.map(|time| time.as_millisecond()).or(self.placed)
-    }
-}
-
-/// What is known of one input as a whole.
-#[derive(Debug, Clone, Default)]
-pub struct Stream {
-    /// which input
-    pub file: u32,
-    /// the time of its first line, in milliseconds since 1970
-    pub first: Option<i64>,
-    /// the time of its last one
-    pub last: Option<i64>,
-}
+use std::sync::Arc;
 
 /// The kind of a record: the value of `epitaph`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -144,59 +91,6 @@ pub struct Exit {
     pub lost: u64,
 }
 
-/// Who a container was: the keys of [`KEYS`] that were told.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub struct Identity(Vec<(&'static str, Arc<str>)>);
-
-/// What is kept of the identity.
-const KEYS: [&str; 18] = [
-    "container_name",
-    "family",
-    "revision",
-    "service",
-    "cluster",
-    "launch_type",
-    "availability_zone",
-    "region",
-    "account",
-    "instance_arn",
-    "docker_name",
-    "image",
-    "image_id",
-    "hostname",
-    "ip",
-    "log_group",
-    "log_stream",
-    "network_wait_ms",
-];
-
-impl Identity {
-    /// Of whom nothing is known.
-    pub const fn nobody() -> Identity {
-        Identity(Vec::new())
-    }
-
-    /// The value of a key.
-    pub fn get(&self, key: &str) -> Option<&str> {
-        self.0.iter().find(|(name, _)| *name == key).map(|(_, value)| &**value)
-    }
-
-    /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.0.iter().map(|(name, value)| (*name, &**value))
-    }
-
-    /// How many keys are known.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether none is known.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
 /// A record.
 #[derive(Debug, Clone)]
 pub struct Event {
@@ -238,36 +132,6 @@ pub struct Event {
     pub line: Option<Box<str>>,
 }
 
-/// Keeps each text once.
-#[derive(Debug, Default)]
-pub struct Interner {
-    texts: Mutex<HashSet<Arc<str>>>,
-    identities: Mutex<HashSet<Arc<Identity>>>,
-}
-
-impl Interner {
-    /// The text, shared.
-    pub fn text(&self, text: &str) -> Arc<str> {
-        let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = texts.get(text) {
-            return known.clone();
-        }
-        let new: Arc<str> = text.into();
-        texts.insert(new.clone());
-        new
-    }
-
-    fn identity(&self, identity: Identity) -> Arc<Identity> {
-        let mut identities = self.identities.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = identities.get(&identity) {
-            return known.clone();
-        }
-        let new = Arc::new(identity);
-        identities.insert(new.clone());
-        new
-    }
-}
-
 impl Event {
     /// What is kept of `record`.
     pub fn of(record: &Record, interner: &Interner) -> Event {
@@ -288,7 +152,7 @@ impl Event {
             "exit" => Kind::Exit,
             other => Kind::Other(interner.text(other)),
         };
-        let known = KEYS.iter().filter_map(|key| Some((*key, text(key)?))).collect();
+        let known = Identity::of(|key| text(key));
         let signal = object.get("signal").and_then(Value::as_str).map(str::to_owned);
         let about = signal.or_else(|| inner("victim").and_then(victim)).or_else(|| {
             let outcome = object.get("outcome").or(object.get("why")).and_then(Value::as_str);
@@ -313,7 +177,7 @@ impl Event {
             task,
             task_arn,
             program: text("program"),
-            identity: interner.identity(Identity(known)),
+            identity: interner.identity(known),
             exit: inner("exit").map(|exit| Box::new(exit_of(exit, interner))),
             memory: memory.map(Box::new),
             waited: object

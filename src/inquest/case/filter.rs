@@ -1,6 +1,6 @@
 //! Which lives are asked for.
 
-use super::lives::Life;
+use super::life::Life;
 
 /// A pattern for a name: `*` is any text, `?` any letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +81,11 @@ pub const VERDICTS: [&str; 12] = [
     "not_started",
 ];
 
+/// Whether this is how a program is meant to end: by itself, when it was stopped, or when it was as old as it may become.
+pub fn is_good(verdict: &str) -> bool {
+    ["ok", "stopped", "expired"].contains(&verdict)
+}
+
 /// The verdicts that a list such as `oom,none,failed` names.
 ///
 /// # Errors
@@ -91,7 +96,7 @@ pub fn verdicts(list: &str) -> Result<Vec<String>, String> {
         match word {
             "oom" => names.extend(["oom_killed", "oom_child", "oom_suspected"].map(str::to_owned)),
             "bad" => {
-                let bad = VERDICTS.iter().filter(|verdict| !["ok", "stopped", "expired"].contains(verdict));
+                let bad = VERDICTS.iter().filter(|verdict| !is_good(verdict));
                 names.extend(bad.map(|verdict| (*verdict).to_owned()));
                 names.push("none".to_owned());
             }
@@ -167,7 +172,9 @@ mod tests {
             verdicts("oom,none"),
             Ok(["oom_killed", "oom_child", "oom_suspected", "none"].map(str::to_owned).into())
         );
-        assert!(verdicts("bad").is_ok_and(|names| names.len() == 10 && !names.contains(&"ok".to_owned())));
+        assert!(
+            verdicts("bad").is_ok_and(|names| names.len() == 10 && !names.iter().any(|name| is_good(name)))
+        );
         assert!(verdicts("dead").is_err_and(|text| text.contains("not_started")));
         assert!(verdicts("").is_err());
     }

@@ -2,18 +2,26 @@
 //! end. Pure: nothing here reads a file, a clock or the environment.
 
 mod conclude;
+mod disputes;
 mod event;
 mod filter;
+mod identity;
+mod life;
 mod lives;
+mod lost;
 mod once;
 mod placing;
+mod sighting;
 mod testify;
+mod word;
 
 pub use conclude::{Conclusion, Sure};
-pub use event::{Event, Exit, Identity, Interner, Kind, Memory, Place, Said, Sighting, Stream};
-pub use filter::{Filter, Glob, verdicts};
-pub use lives::Life;
+pub use event::{Event, Exit, Kind, Memory};
+pub use filter::{Filter, Glob, is_good, verdicts};
+pub use identity::{Identity, Interner};
+pub use life::Life;
 pub use once::Once;
+pub use sighting::{Place, Said, Sighting, Stream};
 
 use super::witness::WitnessKind;
 

@@ -1,6 +1,7 @@
 //! Each record once, in however many logs it stands.
 
-use super::event::{Event, Place, Sighting};
+use super::event::Event;
+use super::sighting::{Place, Sighting};
 use crate::inquest::context::is_container_id;
 use std::cmp::Ordering;
 
@@ -15,6 +16,8 @@ pub struct Once {
     pub foreign: Option<String>,
     /// when a log driver took it, in milliseconds since 1970
     pub taken: Option<i64>,
+    /// the files whose lines tell who wrote them, and who wrote this one
+    pub writers: Vec<(u32, u64)>,
 }
 
 /// How many places of one record are kept: a heap may have the same log many times over.
@@ -73,7 +76,8 @@ impl Once {
     fn new(sighting: Sighting) -> Once {
         let foreign = foreign(&sighting);
         let Sighting { event, place, wrapper, .. } = sighting;
-        Once { event, places: vec![place], foreign, taken: wrapper.time }
+        let writers = wrapper.writer.map(|writer| (place.file, writer)).into_iter().collect();
+        Once { event, places: vec![place], foreign, taken: wrapper.time, writers }
     }
 
     fn add(&mut self, sighting: Sighting) {
@@ -83,6 +87,9 @@ impl Once {
             self.foreign = None;
         }
         self.taken = self.taken.or(sighting.wrapper.time);
+        if let Some(writer) = sighting.wrapper.writer.filter(|_| self.writers.len() < PLACES) {
+            self.writers.push((sighting.place.file, writer));
+        }
         if self.event.line.is_none() {
             self.event.line = sighting.event.line;
         }

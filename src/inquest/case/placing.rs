@@ -2,7 +2,7 @@
 //! zone. A life has what is needed to place it.
 
 use super::event::Kind;
-use super::lives::Life;
+use super::life::Life;
 use crate::inquest::witness::LocalClock;
 use jiff::Timestamp;
 use jiff::civil::DateTime;

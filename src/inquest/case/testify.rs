@@ -1,8 +1,8 @@
 //! Which life a statement of another witness is about, and when a life was last seen.
 
-use super::event::{Said, Stream};
-use super::lives::Life;
+use super::life::Life;
 use super::placing;
+use super::sighting::{Said, Stream};
 use crate::inquest::witness::LocalClock;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -24,10 +24,23 @@ pub fn last_signs(lives: &mut [Life], streams: &[Stream]) {
         owners.iter().filter(|(_, owners)| owners.len() == 1).map(|(file, _)| *file).collect();
     for life in lives.iter_mut() {
         let places: BTreeSet<_> = life.records.iter().flat_map(|record| &record.places).copied().collect();
+        let writers: BTreeSet<(u32, u64)> =
+            life.records.iter().flat_map(|record| &record.writers).copied().collect();
+        // Of syslog and the like, who wrote the line must be the one who wrote the records.
+        let is_own = |stream: &Stream| {
+            let told = writers.iter().any(|(file, _)| *file == stream.file);
+            !stream.mixed
+                && (!told || stream.writer.is_some_and(|writer| writers.contains(&(stream.file, writer))))
+        };
         let mut firsts = Vec::new();
         for place in places.iter().filter(|place| single.contains(&place.file)) {
             let Some(stream) = streams.get(&place.file) else { continue };
-            firsts.extend(stream.first);
+            if !stream.mixed {
+                firsts.extend(stream.first);
+            }
+            if !is_own(stream) {
+                continue;
+            }
             // What follows the next start is a sign of that life.
             let own = stream.last.filter(|last| life.next.is_none_or(|next| *last < next));
             if own > life.last_sign {
@@ -46,7 +59,8 @@ pub fn last_signs(lives: &mut [Life], streams: &[Stream]) {
 /// Gives each life what was said about it, and returns what is about somebody of whom there is no life here, and what is about nobody
 /// in particular: services, instances.
 pub fn join(lives: &mut [Life], mut said: Vec<Said>) -> (Vec<Said>, Vec<Said>) {
-    said.sort_by_key(|said| (said.statement.time, said.place));
+    // Of the same in two files, the surer one is kept.
+    said.sort_by_key(|said| (said.statement.time, said.unconfirmed, said.place));
     drop_repeated(&mut said);
     let mut by_container: HashMap<String, Vec<usize>> = HashMap::new();
     let mut by_task: HashMap<String, Vec<usize>> = HashMap::new();

@@ -12,7 +12,7 @@ mod window;
 pub use inflate::gunzip_bounded;
 pub use open::{Opened, open};
 pub use walk::{Entry, Input, walk};
-pub use window::{BACK, FORWARD, Window, scan};
+pub use window::{BACK, FORWARD, Search, Window, scan, scan_for};
 
 use std::fmt;
 use std::path::{Path, PathBuf};

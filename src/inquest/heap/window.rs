@@ -16,6 +16,8 @@ pub struct Window<'a> {
     pub offset: u64,
     /// places below this one have been looked at already; see [`Window::around`]
     pub from: usize,
+    /// the first place that may be worth a look
+    pub first: usize,
     /// places from this one on are looked at in the next window
     pub to: usize,
     /// whether the stream ends with these bytes
@@ -36,28 +38,57 @@ impl<'a> Window<'a> {
 ///
 /// # Errors
 /// Those of read(2) and of what inflates; `look` has seen all that came before.
-pub fn scan(mut source: impl Read, size: usize, mut look: impl FnMut(&Window<'_>)) -> io::Result<u64> {
+pub fn scan(source: impl Read, size: usize, look: impl FnMut(&Window<'_>)) -> io::Result<u64> {
+    // Any place may be worth a look.
+    scan_for(source, size, &Search { find: &|_, from| Some(from), longest: 1 }, look)
+}
+
+/// What is looked for while the bytes are still in the processor's cache.
+pub struct Search<'a> {
+    /// the first place at or behind another one that is worth a look
+    pub find: &'a dyn Fn(&[u8], usize) -> Option<usize>,
+    /// how many bytes from a place on it needs to see
+    pub longest: usize,
+}
+
+/// How much is read and searched at a time, in bytes.
+const STEP: usize = 64 * 1024;
+
+/// The same with a search: what it finds nothing in has no places to look at, and less of it is kept.
+///
+/// # Errors
+/// As [`scan`].
+pub fn scan_for(
+    mut source: impl Read,
+    size: usize,
+    search: &Search<'_>,
+    mut look: impl FnMut(&Window<'_>),
+) -> io::Result<u64> {
     let mut buffer = vec![0; size.max(2 * (BACK + FORWARD))];
     let (mut offset, mut filled, mut from) = (0_u64, 0, 0);
     loop {
-        let mut failure = None;
-        let mut last = false;
-        while filled < buffer.len() {
-            match source.read(buffer.get_mut(filled..).unwrap_or_default()) {
-                Ok(0) => {
-                    last = true;
-                    break;
-                }
+        let (mut failure, mut last) = (None, false);
+        // The first place worth a look, and up to where there is none.
+        let (mut first, mut quiet) = (None, from);
+        while filled < buffer.len() && !last {
+            let end = buffer.len().min(filled + STEP);
+            match source.read(buffer.get_mut(filled..end).unwrap_or_default()) {
+                Ok(0) => last = true,
                 Ok(count) => filled += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    (failure, last) = (Some(error), true);
-                    break;
-                }
+                Err(error) => (failure, last) = (Some(error), true),
+            }
+            if first.is_none() {
+                first = (search.find)(buffer.get(..filled).unwrap_or_default(), quiet);
+                // What begins at the end may go on behind it.
+                let seen =
+                    if last { filled } else { filled.saturating_sub(search.longest.saturating_sub(1)) };
+                quiet = first.unwrap_or(seen).max(quiet);
             }
         }
-        let to = if last { filled } else { filled.saturating_sub(FORWARD) };
-        look(&Window { bytes: buffer.get(..filled).unwrap_or_default(), offset, from, to, last });
+        let to = if last { filled } else { filled.saturating_sub(FORWARD).max(quiet) };
+        let first = first.unwrap_or(to).min(to);
+        look(&Window { bytes: buffer.get(..filled).unwrap_or_default(), offset, from, first, to, last });
         if last {
             return failure.map_or(Ok(offset + filled as u64), Err);
         }
@@ -88,6 +119,53 @@ mod tests {
                 seen = window.offset as usize + window.to;
             });
             assert_eq!((seen, length.expect("a length")), (stream.len(), stream.len() as u64));
+        }
+    }
+
+    #[test]
+    fn no_place_worth_a_look_is_missed() {
+        let mut stream = vec![b'x'; 1_500_000];
+        let places = [0, 1, 65_534, 65_535, 65_536, 400_000, 400_003, 524_287, 524_288, 999_999, 1_499_997];
+        for place in places {
+            stream[place..place + 3].copy_from_slice(b"abc");
+        }
+        // Of those that overlap, what is left.
+        let expected: Vec<usize> = memchr::memmem::find_iter(&stream, b"abc").collect();
+        assert!(expected.len() > 7);
+        let find = |bytes: &[u8], from: usize| Some(memchr::memmem::find(bytes.get(from..)?, b"abc")? + from);
+        for (size, chunk) in [(1, usize::MAX), (524_288, usize::MAX), (524_288, 7_919), (2_000_000, 65_536)] {
+            let mut seen = Vec::new();
+            let mut covered = 0;
+            let source = Slow { rest: &stream, chunk };
+            scan_for(source, size, &Search { find: &find, longest: 3 }, |window| {
+                assert_eq!(window.offset as usize + window.from, covered);
+                covered = window.offset as usize + window.to;
+                let mut from = window.first;
+                assert!(find(window.bytes, window.from).is_none_or(|place| place >= window.first));
+                while let Some(place) = find(window.bytes, from).filter(|place| *place < window.to) {
+                    let here = window.offset as usize + place;
+                    let (around, at) = window.around(place);
+                    let end = (here + FORWARD).min(stream.len());
+                    assert_eq!(around, &stream[here.saturating_sub(BACK)..end]);
+                    assert_eq!(at, here.min(BACK));
+                    seen.push(here);
+                    from = place + 1;
+                }
+            })
+            .expect("read");
+            assert_eq!((seen, covered), (expected.clone(), stream.len()), "{size} {chunk}");
+        }
+    }
+
+    /// Gives so many bytes at a time.
+    struct Slow<'a> {
+        rest: &'a [u8],
+        chunk: usize,
+    }
+    impl Read for Slow<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let most = buffer.len().min(self.chunk);
+            self.rest.read(&mut buffer[..most])
         }
     }
 

@@ -3,7 +3,7 @@
 use super::out::{Line, Style};
 use super::table::{style_of, verdict};
 use super::units::{bytes, count};
-use crate::inquest::case::{Case, Kind, Life, Memory, Once, Place, Sure};
+use crate::inquest::case::{Case, Kind, Life, Memory, Once, Place, Sure, is_good};
 use crate::inquest::time::{Clock, span};
 use serde_json::Value;
 
@@ -233,7 +233,7 @@ impl Certificate<'_> {
             self.styled(
                 key,
                 Style::Dim,
-                format!("{:>7} {:<15} S {:<22} {:>9} {:>7}", "PID", "NAME", "WAITS IN", "MEMORY", "THREADS"),
+                format!("{:>5} {:<15} S {:<22} {:>9} {:>7}", "PID", "NAME", "WAITS IN", "MEMORY", "THREADS"),
             );
             for process in list.iter().take(MOST) {
                 let text = |key: &str| process.get(key).and_then(Value::as_str).unwrap_or("–");
@@ -242,7 +242,7 @@ impl Certificate<'_> {
                     |key: &str| number(key).map_or_else(|| "–".to_owned(), |number| number.to_string());
                 let memory = number("memory").map_or_else(|| "–".to_owned(), bytes);
                 let row = format!(
-                    "{:>7} {:<15} {} {:<22} {memory:>9} {:>7}",
+                    "{:>5} {:<15} {} {:<22} {memory:>9} {:>7}",
                     plain("pid"),
                     text("name"),
                     text("state"),
@@ -275,7 +275,7 @@ impl Certificate<'_> {
                 Some(time) => self.clock.time(time),
                 None => "at ?".to_owned(),
             };
-            let text = super::table::cut(&statement.text, 160);
+            let text = super::table::cut(&statement.text, 160) + said.mark();
             self.row(
                 key,
                 format!("{:<7} {time:<12}  {text}  {}", statement.kind.name(), (self.name)(said.place)),
@@ -299,10 +299,7 @@ impl Certificate<'_> {
             1 => format!(", all {}", labels.iter().next().cloned().unwrap_or_default()),
             number => format!(", of {number} kinds"),
         };
-        let bad = others
-            .iter()
-            .filter(|other| !matches!(other.verdict(), Some("ok" | "stopped" | "expired")))
-            .count();
+        let bad = others.iter().filter(|other| !other.verdict().is_some_and(is_good)).count();
         let id = life.task.as_deref().or(life.container.as_deref()).and_then(|id| id.get(..8));
         let how = id.map_or(String::new(), |id| format!("  (inquest list --around {id})"));
         self.row(

@@ -103,6 +103,7 @@ fn of_said(said: &Said, name: &dyn Fn(Place) -> String) -> Value {
         "witness": statement.kind.name(),
         "time": said.at().map(written),
         "time_computed": statement.time.is_none() && said.placed.is_some(),
+        "unconfirmed": said.unconfirmed,
         "task_id": statement.task_id,
         "container_id": statement.container_id,
         "container_name": statement.container_name,

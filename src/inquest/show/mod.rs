@@ -3,6 +3,7 @@
 
 mod certificate;
 mod csv;
+mod fold;
 mod json;
 mod out;
 mod rows;
@@ -13,6 +14,7 @@ mod units;
 
 pub use certificate::certificate;
 pub use csv::csv;
+pub use fold::fold;
 pub use json::{certificate_json, list_json};
 pub use out::{Line, Out, Style, clean};
 pub use stranger::stranger;

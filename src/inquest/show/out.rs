@@ -57,6 +57,11 @@ impl Line {
         self
     }
 
+    /// Its parts, as they were given.
+    pub(super) fn parts(&self) -> &[(Style, String)] {
+        &self.parts
+    }
+
     /// The text without styles, cleaned.
     pub fn text(&self) -> String {
         self.parts.iter().map(|(_, text)| clean(text)).collect()

@@ -1,6 +1,6 @@
 //! What a timeline shows, before it is drawn: a row for each life, in groups.
 
-use crate::inquest::case::{Kind, Life, Said};
+use crate::inquest::case::{Kind, Life, Said, is_good};
 use crate::inquest::witness::{ServiceAction, What};
 use std::collections::BTreeMap;
 
@@ -73,7 +73,7 @@ fn row(life: &Life) -> Option<Row<'_>> {
     let to = life.ended().or(life.last_sign).unwrap_or(from).max(from);
     let end = match life.verdict() {
         _ if !life.disputed.is_empty() => End::Bad,
-        Some("ok" | "stopped" | "expired") => End::Good,
+        Some(verdict) if is_good(verdict) => End::Good,
         Some(_) => End::Bad,
         None if life.conclusion.word == "running" => End::Running,
         None => End::Unknown,

@@ -45,7 +45,7 @@ pub fn stranger(said: &[&Said], case: &Case, clock: &Clock, name: &dyn Fn(Place)
     for said in said {
         let statement = &said.statement;
         let time = statement.time.map_or_else(|| "at ?".to_owned(), |time| clock.long(time.as_millisecond()));
-        let text = super::table::cut(&statement.text, 160);
+        let text = super::table::cut(&statement.text, 160) + said.mark();
         lines.push(row(key, format!("{:<7} {time}  {text}  {}", statement.kind.name(), name(said.place))));
         key = "";
     }

@@ -2,7 +2,7 @@
 
 use super::out::{Line, Style};
 use super::units::amount;
-use crate::inquest::case::{Life, Sure};
+use crate::inquest::case::{Life, Sure, is_good};
 use crate::inquest::time::{Clock, span};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -16,7 +16,7 @@ pub enum Columns {
 }
 
 /// What is asked of a terminal at least: below it, lines wrap.
-const NARROWEST: usize = 60;
+pub(super) const NARROWEST: usize = 60;
 
 /// A reason of fewer columns tells nothing.
 const SHORTEST_WHY: usize = 14;
@@ -144,10 +144,7 @@ pub fn verdict(life: &Life) -> (String, Style) {
 
 /// How a verdict is shown.
 pub fn style_of(verdict: &str) -> Style {
-    match verdict {
-        "ok" | "stopped" | "expired" => Style::Good,
-        _ => Style::Bad,
-    }
+    if is_good(verdict) { Style::Good } else { Style::Bad }
 }
 
 /// `32.0/32.0Mi`: the peak, or what was last in use, and the limit.

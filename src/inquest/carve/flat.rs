@@ -1,0 +1,74 @@
+//! Objects that a store has flattened, and the values in an object with the paths to them.
+
+use serde_json::{Map, Value};
+
+/// A number that some stores write as `1.0` or `"1"`.
+pub fn whole(value: &Value) -> Option<u64> {
+    match value {
+        Value::Number(number) => number.as_u64().or_else(|| {
+            let number = number.as_f64()?;
+            (number.fract() == 0.0 && (0.0..1e15).contains(&number)).then_some(number as u64)
+        }),
+        Value::String(text) => text.parse().ok(),
+        _ => None,
+    }
+}
+
+/// Puts `exit.code` back into `exit`, and `processes.0.pid` into a list.
+pub fn nested(object: Map<String, Value>) -> Map<String, Value> {
+    if !object.keys().any(|key| key.contains('.')) {
+        return object;
+    }
+    let mut result = Map::new();
+    for (key, value) in object {
+        insert(&mut result, &key, value, 0);
+    }
+    result.into_iter().map(|(key, value)| (key, lists(value))).collect()
+}
+
+fn insert(object: &mut Map<String, Value>, key: &str, value: Value, depth: usize) {
+    match key.split_once('.').filter(|(first, _)| !first.is_empty() && depth < 8) {
+        Some((first, rest)) => {
+            let inner = object.entry(first).or_insert_with(|| Value::Object(Map::new()));
+            if let Value::Object(inner) = inner {
+                insert(inner, rest, value, depth + 1);
+            }
+        }
+        None => {
+            object.insert(key.to_owned(), value);
+        }
+    }
+}
+
+/// An object with the keys 0, 1, … is a list.
+fn lists(value: Value) -> Value {
+    let Value::Object(object) = value else { return value };
+    let length = object.len();
+    let is_list = length > 0 && (0..length).all(|place| object.contains_key(&place.to_string()));
+    if is_list {
+        let mut object = object;
+        return (0..length).filter_map(|place| object.remove(&place.to_string())).map(lists).collect();
+    }
+    Value::Object(object.into_iter().map(|(key, value)| (key, lists(value))).collect())
+}
+
+/// The values with the paths to them; `26` and `"26"` are the same, since stores change the one into the other.
+pub fn flatten(path: &str, value: &Value, leaves: &mut Vec<(String, String)>) {
+    let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+    match value {
+        Value::Object(object) => object.iter().for_each(|(key, value)| flatten(&below(key), value, leaves)),
+        Value::Array(values) => {
+            values
+                .iter()
+                .enumerate()
+                .for_each(|(place, value)| flatten(&below(&place.to_string()), value, leaves));
+        }
+        Value::String(text) => leaves.push((path.to_owned(), text.clone())),
+        Value::Number(_) => {
+            let text = whole(value).map_or_else(|| value.to_string(), |number| number.to_string());
+            leaves.push((path.to_owned(), text));
+        }
+        Value::Null => {}
+        Value::Bool(_) => leaves.push((path.to_owned(), value.to_string())),
+    }
+}

@@ -1,0 +1,169 @@
+//! A life: one run of epitaph, from its start to its end.
+
+use super::conclude::Conclusion;
+use super::event::{Event, Exit, Kind, Memory};
+use super::identity::Identity;
+use super::once::Once;
+use super::sighting::{Place, Said};
+use std::sync::Arc;
+
+/// One run of epitaph in one container.
+#[derive(Debug, Clone, Default)]
+pub struct Life {
+    /// its records, in order of time
+    pub records: Vec<Once>,
+    /// the container's ID
+    pub container: Option<Arc<str>>,
+    /// the task's ID
+    pub task: Option<Arc<str>>,
+    /// the task's ARN
+    pub task_arn: Option<Arc<str>>,
+    /// the program's process ID
+    pub pid: Option<i64>,
+    /// which run of the container it is, where its records tell
+    pub run: Option<Arc<str>>,
+    /// when it began, in milliseconds since 1970: the start record's time, or the end less the runtime
+    pub begun: Option<i64>,
+    /// whether there is a start record
+    pub has_start: bool,
+    /// when the next life in the same container began
+    pub next: Option<i64>,
+    /// the last that was seen of it, in milliseconds since 1970
+    pub last_sign: Option<i64>,
+    /// the file that has the last sign
+    pub sign_place: Option<Place>,
+    /// the first line of its stream is later than its start
+    pub cut: Option<i64>,
+    /// why its records cannot all be true
+    pub disputed: Vec<String>,
+    /// what others said
+    pub said: Vec<Said>,
+    /// what is concluded about its end
+    pub conclusion: Conclusion,
+}
+
+impl Life {
+    /// The exit record, where there is one and only one.
+    pub fn exit(&self) -> Option<&Exit> {
+        self.exit_record().and_then(|record| record.event.exit.as_deref())
+    }
+
+    /// The same with its places.
+    pub fn exit_record(&self) -> Option<&Once> {
+        self.records.iter().rev().find(|record| record.event.kind == Kind::Exit)
+    }
+
+    /// When it ended, by its own record.
+    pub fn ended(&self) -> Option<i64> {
+        self.exit_record().map(|record| record.event.time)
+    }
+
+    /// How long it ran, in milliseconds.
+    pub fn ran(&self) -> Option<i64> {
+        self.exit().and_then(|exit| exit.runtime).or_else(|| Some(self.ended()? - self.begun?))
+    }
+
+    /// Whether there is a record of this kind.
+    pub fn has(&self, kind: &Kind) -> bool {
+        self.records.iter().any(|record| record.event.kind == *kind)
+    }
+
+    /// The last record of this kind.
+    pub fn last(&self, kind: &Kind) -> Option<&Once> {
+        self.records.iter().rev().find(|record| record.event.kind == *kind)
+    }
+
+    /// The most that is known of who it was.
+    pub fn identity(&self) -> &Identity {
+        static NOBODY: Identity = Identity::nobody();
+        self.records
+            .iter()
+            .map(|record| &*record.event.identity)
+            .max_by_key(|identity| identity.len())
+            .unwrap_or(&NOBODY)
+    }
+
+    /// A key of the identity.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.identity().get(key)
+    }
+
+    /// The program.
+    pub fn program(&self) -> Option<&str> {
+        self.records.iter().find_map(|record| record.event.program.as_deref())
+    }
+
+    /// The memory as it was last told.
+    pub fn memory(&self) -> Option<&Memory> {
+        self.records.iter().rev().find_map(|record| record.event.memory.as_deref())
+    }
+
+    /// The verdict of its own record.
+    pub fn verdict(&self) -> Option<&str> {
+        self.exit()?.verdict.as_deref()
+    }
+
+    /// By when it is sorted: its end, or the last that was seen of it.
+    pub fn at(&self) -> Option<i64> {
+        self.ended().or(self.last_sign).or(self.begun)
+    }
+
+    /// The order of lives.
+    pub fn order(&self) -> (Option<i64>, Option<i64>, Option<&str>, Option<Place>) {
+        let place = self.records.first().and_then(|record| record.places.first()).copied();
+        (self.at(), self.begun, self.container.as_deref(), place)
+    }
+
+    /// `family:revision/container`, or what of it is known.
+    pub fn label(&self) -> Option<String> {
+        let family = match (self.get("family"), self.get("revision")) {
+            (Some(family), Some(revision)) => Some(format!("{family}:{revision}")),
+            (family, _) => family.map(str::to_owned),
+        };
+        match (family, self.get("container_name")) {
+            (Some(family), Some(name)) => Some(format!("{family}/{name}")),
+            (Some(family), None) => Some(family),
+            (None, Some(name)) => Some(name.to_owned()),
+            (None, None) => self.get("docker_name").or(self.program()).map(str::to_owned),
+        }
+    }
+
+    /// The life that this record alone tells of.
+    pub(super) fn of(record: Once) -> Life {
+        let begun = match record.event.kind {
+            Kind::Start => Some(record.event.time),
+            Kind::Exit => record.event.exit.as_ref().and_then(|exit| Some(record.event.time - exit.runtime?)),
+            _ => None,
+        };
+        let has_start = record.event.kind == Kind::Start;
+        let mut life = Life {
+            begun,
+            has_start,
+            pid: record.event.pid,
+            run: record.event.run.clone(),
+            ..Life::default()
+        };
+        life.take(record);
+        life
+    }
+
+    /// One record more.
+    pub(super) fn take(&mut self, record: Once) {
+        let event = &record.event;
+        self.container = self.container.take().or_else(|| event.container.clone());
+        self.task = self.task.take().or_else(|| event.task.clone());
+        self.task_arn = self.task_arn.take().or_else(|| event.task_arn.clone());
+        self.run = self.run.take().or_else(|| event.run.clone());
+        self.last_sign = self.last_sign.max(Some(event.time));
+        self.records.push(record);
+    }
+
+    /// Whether the record may be of this run. None where its keys do not tell for certain.
+    pub(super) fn is_of_run(&self, event: &Event) -> Option<bool> {
+        match (&self.run, &event.run) {
+            (Some(own), Some(other)) => Some(own == other),
+            _ if self.pid.is_some() && event.pid.is_some() && self.pid != event.pid => Some(false),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What was found at one place: a record, or a statement of another witness.
+
+use super::event::Event;
+use crate::inquest::context::Wrapper;
+use crate::inquest::witness::Statement;
+
+/// Where something was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// which of the inputs, in the order of their names
+    pub file: u32,
+    /// the byte in it, inflated
+    pub offset: u64,
+}
+
+/// A record at one place.
+#[derive(Debug, Clone)]
+pub struct Sighting {
+    /// what it says
+    pub event: Event,
+    /// where it stands
+    pub place: Place,
+    /// what its place says about it
+    pub wrapper: Wrapper,
+    /// whether nothing is around it: it stands on a line of its own, as epitaph wrote it
+    pub bare: bool,
+}
+
+/// A statement at one place.
+#[derive(Debug, Clone)]
+pub struct Said {
+    /// what is said
+    pub statement: Statement,
+    /// where
+    pub place: Place,
+    /// when it was, in milliseconds since 1970, where the witness's own clock tells that only beside a life
+    pub placed: Option<i64>,
+    /// it stands where a container writes, so that its program may have written it
+    pub unconfirmed: bool,
+}
+
+impl Said {
+    /// When it was, in milliseconds since 1970.
+    pub fn at(&self) -> Option<i64> {
+        self.statement.time.map(|time| time.as_millisecond()).or(self.placed)
+    }
+
+    /// What a person is told behind it, where it is not the witness's word for certain.
+    pub fn mark(&self) -> &'static str {
+        if self.unconfirmed { "  (unconfirmed)" } else { "" }
+    }
+}
+
+/// What is known of one input as a whole.
+#[derive(Debug, Clone, Default)]
+pub struct Stream {
+    /// which input
+    pub file: u32,
+    /// the time of its first line, in milliseconds since 1970
+    pub first: Option<i64>,
+    /// the time of its last one
+    pub last: Option<i64>,
+    /// who wrote the last one, where that is told; see [`Wrapper::writer`]
+    pub writer: Option<u64>,
+    /// others speak here too, so that its last line may be theirs
+    pub mixed: bool,
+}
