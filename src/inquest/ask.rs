@@ -4,7 +4,7 @@ use super::case::{Life, Said};
 use super::cli::{Cli, Format};
 use super::gather::Keep;
 use super::run::{Heard, Outcome, Session, about, note};
-use super::show::{self, Line, Style, count};
+use super::show::{self, Beside, Line, Style, count};
 use super::sources::Sources;
 use super::who::Who;
 use std::collections::BTreeMap;
@@ -125,13 +125,14 @@ fn print(session: &Session<'_>, heard: &Heard, lives: &[Life], strangers: &[&Sai
             shown.extend(all.last());
         }
     }
+    let beside = Beside::of(&heard.case.lives);
     let mut out = session.out();
     let hidden = shown.len().saturating_sub(CERTIFICATES);
     for (place, life) in shown.iter().take(CERTIFICATES).enumerate() {
         if place > 0 || all.len() > 1 {
             out.line(&Line::new());
         }
-        show::certificate(life, &heard.case, &session.clock, &name).iter().for_each(|line| out.line(line));
+        show::certificate(life, &beside, &session.clock, &name).iter().for_each(|line| out.line(line));
     }
     if hidden > 0 {
         out.line(&Line::new());

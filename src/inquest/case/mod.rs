@@ -10,7 +10,7 @@ mod placing;
 mod testify;
 
 pub use conclude::{Conclusion, Sure};
-pub use event::{Event, Exit, Identity, Interner, Kind, Memory, Place, Said, Sighting, Stream};
+pub use event::{Cpu, Event, Exit, Identity, Interner, Kind, Memory, Place, Said, Sighting, Stream};
 pub use filter::{Filter, Glob, verdicts};
 pub use lives::Life;
 pub use once::Once;
