@@ -6,6 +6,7 @@ use super::gather::Keep;
 use super::run::{Heard, Outcome, Session, about, note};
 use super::show::{self, Beside, Line, Style, count};
 use super::sources::Sources;
+use super::views;
 use super::who::Who;
 use std::collections::BTreeMap;
 
@@ -104,6 +105,9 @@ fn print(session: &Session<'_>, heard: &Heard, lives: &[Life], strangers: &[&Sai
     let sources = Sources::new(&heard.entries);
     let all: Vec<&Life> = lives.iter().collect();
     match session.common.format {
+        Format::Html | Format::Svg if !all.is_empty() => {
+            return views::picture(session, &all, heard, (None, None));
+        }
         Format::Csv => return session.print_list(&all, heard),
         Format::Json => {
             let mut out = session.out();
@@ -111,7 +115,7 @@ fn print(session: &Session<'_>, heard: &Heard, lives: &[Life], strangers: &[&Sai
             out.json(&show::certificate_json(&all, &heard.case, strangers, heard.complete, &name));
             return session.finish(out);
         }
-        Format::Text => {}
+        Format::Text | Format::Html | Format::Svg => {}
     }
     let name = |place| sources.name(place);
     let mut shown = all.clone();

@@ -57,6 +57,11 @@ impl Line {
         self
     }
 
+    /// Its parts. Their texts are not cleaned.
+    pub fn parts(&self) -> impl Iterator<Item = (Style, &str)> {
+        self.parts.iter().map(|(style, text)| (*style, text.as_str()))
+    }
+
     /// The text without styles, cleaned.
     pub fn text(&self) -> String {
         self.parts.iter().map(|(_, text)| clean(text)).collect()
@@ -133,6 +138,11 @@ impl<'a> Out<'a> {
     /// Writes a line of JSON.
     pub fn json(&mut self, text: &str) {
         self.write(&clean_json(text));
+    }
+
+    /// Writes a page or a picture, whose texts were cleaned when it was made.
+    pub fn markup(&mut self, text: &str) {
+        self.write(text.trim_end());
     }
 
     fn write(&mut self, text: &str) {

@@ -1,7 +1,8 @@
 //! What statistics say, in sentences. Each has its n.
 
 use super::units::{bytes, count};
-use crate::inquest::stats::{CrashLoop, Enough, Image, Open, Peaks, SLOW, Slow, Stats, Stops};
+use crate::inquest::case::Life;
+use crate::inquest::stats::{CrashLoop, Enough, Image, Open, Peaks, SLOW, Slow, Stats, Stops, outcome, tally};
 use crate::inquest::time::{Clock, span};
 
 /// `14 × oom_killed, 1 × failed`.
@@ -155,6 +156,11 @@ pub fn digest(id: &str) -> String {
 pub fn image_before(images: &[Image], place: usize) -> Option<&Image> {
     let own = images.get(place)?;
     images.get(place.checked_sub(1)?).filter(|before| before.container == own.container)
+}
+
+/// `6 × oom_killed, 2 × stopped`: how these lives ended.
+pub fn outcomes_of(lives: &[&Life]) -> String {
+    outcomes(&tally(lives.iter().map(|life| outcome(life))))
 }
 
 /// What stands out, most urgent first, each with whom it is about.

@@ -95,7 +95,7 @@ pub fn met_oom_killer(life: &Life) -> bool {
 }
 
 /// How often each word is there, the most frequent first.
-fn tally(words: impl Iterator<Item = String>) -> Vec<(String, usize)> {
+pub fn tally(words: impl Iterator<Item = String>) -> Vec<(String, usize)> {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     words.for_each(|word| *counts.entry(word).or_default() += 1);
     let mut counts: Vec<(String, usize)> = counts.into_iter().collect();
