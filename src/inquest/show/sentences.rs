@@ -118,9 +118,15 @@ pub fn slow(slow: &Slow, clock: &Clock) -> String {
     format!("{id}{at}  {took}")
 }
 
-/// `3 of 14 lives: 2 × killed, 1 × running`.
+/// `3 of 14 lives have no exit record; concluded: 2 × killed, 1 × running`.
 pub fn open(open: &Open) -> String {
-    format!("{} of {}: {}", count(open.lives, ""), count(open.of, "life"), outcomes(&open.conclusions))
+    format!(
+        "{} of {} {} no exit record; concluded: {}",
+        count(open.lives, ""),
+        count(open.of, "life"),
+        if open.lives == 1 { "has" } else { "have" },
+        outcomes(&open.conclusions)
+    )
 }
 
 /// What an image brought.

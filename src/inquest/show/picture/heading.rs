@@ -7,7 +7,7 @@ use super::{Incident, Scene};
 use std::collections::BTreeSet;
 
 /// Marks of the axis.
-pub const TICKS: usize = 5;
+pub const TICKS: usize = 7;
 
 /// Lines through all rows, for what services did.
 const LINES: usize = 24;

@@ -70,6 +70,19 @@ impl Drawing<'_, '_> {
         self.to.raw(&format!(r#"<text x="{}" y="{y}" class="{class}">"#, number(x))).text(text).raw("</text>");
     }
 
+    fn paragraph(&mut self, x: f64, text: &str, letters: usize) {
+        for (place, line) in super::super::wrap::wrapped(text, letters).iter().enumerate() {
+            self.y += if place == 0 { 21.0 } else { 17.0 };
+            self.text(x, "", line);
+        }
+    }
+
+    /// A number, which stands at the right of its column.
+    fn number(&mut self, x: f64, text: &str) {
+        let y = number(self.y);
+        self.to.raw(&format!(r#"<text x="{}" y="{y}" text-anchor="end">"#, number(x))).text(text).raw("</text>");
+    }
+
     fn heading(&mut self, bins: Option<&Bins<'_, '_>>) {
         let place = heading::place(self.incident);
         self.text(16.0, "h1", &heading::title(self.incident, self.scene));
@@ -77,12 +90,15 @@ impl Drawing<'_, '_> {
         let sum = &self.incident.sum;
         self.text(16.0, "d", &if place.is_empty() { sum.clone() } else { format!("{sum}; {place}") });
         let notes = bins.map(|bins| bins.note(self.scene.rows.len())).into_iter().chain(self.incident.notes.iter().cloned());
-        let told = self.incident.findings.iter().map(|(what, whom, text)| format!("{what}: {whom}: {text}"));
-        for (text, class) in notes.map(|note| (note, "")).chain(told.map(|told| (told, "k"))).collect::<Vec<_>>() {
-            for (place, line) in super::super::wrap::wrapped(&text, LETTERS).iter().enumerate() {
-                self.y += if place == 0 { 21.0 } else { 17.0 };
-                self.text(16.0, class, line);
-            }
+        for note in notes.collect::<Vec<_>>() {
+            self.paragraph(16.0, &note, LETTERS);
+        }
+        for (what, whom, text) in &self.incident.findings {
+            let begin = self.y + 21.0;
+            self.paragraph(116.0, &format!("{whom}: {text}"), LETTERS - 14);
+            let end = std::mem::replace(&mut self.y, begin);
+            self.text(16.0, "k", &cut(what, 16));
+            self.y = end;
         }
         self.y += 34.0;
     }
@@ -91,7 +107,7 @@ impl Drawing<'_, '_> {
         // The lines are behind all, and end where the last row does.
         let begin = self.y + 8.0;
         let before = std::mem::take(&mut self.to);
-        for (tick, text) in heading::ticks(self.incident, self.scene, heading::TICKS + 3) {
+        for (tick, text) in heading::ticks(self.incident, self.scene, heading::TICKS) {
             let x = self.canvas.x(tick);
             let anchor = heading::anchor((x - LEFT) / (RIGHT - LEFT));
             let y = number(self.y);
@@ -105,7 +121,7 @@ impl Drawing<'_, '_> {
         }
         let rows = std::mem::replace(&mut self.to, before);
         let bottom = number(self.y + 8.0);
-        for (tick, _) in heading::ticks(self.incident, self.scene, heading::TICKS + 3) {
+        for (tick, _) in heading::ticks(self.incident, self.scene, heading::TICKS) {
             self.canvas.line(&mut self.to, "ln", tick, begin, &bottom);
         }
         heading::events(&mut self.to, &self.canvas, self.incident, self.scene, (begin, &bottom));
@@ -153,8 +169,8 @@ impl Drawing<'_, '_> {
                 let told = verdict(row.life).0;
                 self.text(RIGHT + 16.0, "t", &cut(if told == "–" { "running?" } else { &told }, 20));
                 self.to.raw("</g>");
-                self.text(RIGHT + 152.0, "", &ran(row.life));
-                self.text(RIGHT + 214.0, "", &cut(&memory(row.life).unwrap_or_default(), 15));
+                self.number(RIGHT + 204.0, &ran(row.life));
+                self.number(WIDTH - 14.0, &cut(&memory(row.life).unwrap_or_default(), 15));
             }
         }
     }
