@@ -100,7 +100,12 @@ fn show(out: &Path, svg: Option<&Path>) -> Result<()> {
     })?;
 
     let ask = |arguments: &[&str]| -> Result<String> {
-        let asked = Command::new(&inquest).args(arguments).arg("logs").current_dir(out).env("COLUMNS", "120").output()?;
+        let asked = Command::new(&inquest)
+            .args(arguments)
+            .arg("logs")
+            .current_dir(out)
+            .env("COLUMNS", "120")
+            .output()?;
         if asked.status.code() != Some(0) {
             let said = String::from_utf8_lossy(&asked.stderr).into_owned();
             return Err(format!("inquest {} ended with {}: {said}", arguments.join(" "), asked.status).into());
@@ -244,12 +249,18 @@ impl Scene {
 fn check(list: &Value, stats: &str) -> Result<()> {
     let lives = list["lives"].as_array().ok_or("there are no lives")?;
     let of = |family: &str, revision: &str| {
-        lives.iter().filter(|life| life["family"] == family && life["revision"] == revision).collect::<Vec<_>>()
+        lives
+            .iter()
+            .filter(|life| life["family"] == family && life["revision"] == revision)
+            .collect::<Vec<_>>()
     };
     let has = |life: &Value, kind: &str| {
-        life["records"].as_array().is_some_and(|records| records.iter().any(|record| record["epitaph"] == kind))
+        life["records"]
+            .as_array()
+            .is_some_and(|records| records.iter().any(|record| record["epitaph"] == kind))
     };
-    let is = |what: &str, fits: bool| if fits { Ok(()) } else { Err(format!("{what}: it is not so in {list}")) };
+    let is =
+        |what: &str, fits: bool| if fits { Ok(()) } else { Err(format!("{what}: it is not so in {list}")) };
     let crashes = of("shop-web", "26");
     is("five starts, all taken by the OOM killer", crashes.len() == STARTS)?;
     is("all taken by the OOM killer", crashes.iter().all(|life| life["verdict"] == "oom_killed"))?;
@@ -258,7 +269,10 @@ fn check(list: &Value, stats: &str) -> Result<()> {
     is("the stop hung", hung.len() == 1 && hung.iter().all(|life| has(life, "stuck") && !has(life, "exit")))?;
     is("PID 1 was killed", hung.iter().all(|life| life["conclusion"]["word"] == "killed"))?;
     let worker = of("images", "3");
-    is("a worker was killed, and the program went on", worker.len() == 1 && worker.iter().all(|life| has(life, "oom_kill")))?;
+    is(
+        "a worker was killed, and the program went on",
+        worker.len() == 1 && worker.iter().all(|life| has(life, "oom_kill")),
+    )?;
     let told = format!("{STARTS} starts in");
     if stats.contains("CRASH LOOPS") && stats.contains(&told) {
         return Ok(());

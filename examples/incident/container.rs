@@ -33,7 +33,9 @@ fn hierarchy() -> Result<(&'static str, &'static str)> {
 /// Whether containers can be made here.
 pub fn possible() -> Result<()> {
     if !geteuid().is_root() {
-        return Err("it makes memory cgroups and PID namespaces, which only root may: run it with sudo".into());
+        return Err(
+            "it makes memory cgroups and PID namespaces, which only root may: run it with sudo".into()
+        );
     }
     hierarchy().map(drop)
 }
@@ -109,7 +111,8 @@ impl Running {
     pub fn start(epitaph: &Path, logs: &Path, container: &Container<'_>, script: &str) -> Result<Running> {
         let endpoint = Endpoint::start(container.task());
         let (hierarchy, limit) = hierarchy()?;
-        let cgroup = Path::new(hierarchy).join(format!("incident-{}-{}", std::process::id(), container.number));
+        let cgroup =
+            Path::new(hierarchy).join(format!("incident-{}-{}", std::process::id(), container.number));
         fs::create_dir(&cgroup)?;
         fs::write(cgroup.join(limit), container.limit.to_string())?;
         // Nothing of the limit is swapped out, where that is counted.

@@ -1,14 +1,14 @@
 //! The commands that show many lives at once, and whose: those that the filters leave, or those around one.
 
 use super::ask;
-use super::case::{Case, Life, Said};
+use super::case::{Ahead, Case, Life, Said, all_ahead};
 use super::cli::{Format, Stats, Timeline};
 use super::gather::Keep;
 use super::run::{Heard, Outcome, Session};
 use super::show::{self, Beside, Incident, Line, Style, count};
 use super::sources::Sources;
 use super::stats;
-use super::time::duration;
+use super::time::{duration, span};
 use super::who::Who;
 
 /// From when until when lives are shown, where that is asked for, in milliseconds since 1970.
@@ -71,6 +71,7 @@ pub fn timeline(session: &Session<'_>, timeline: &Timeline) -> Result<(Outcome, 
             let mut out = session.out();
             lines.iter().for_each(|line| out.line(line));
             out.line(&Line::of(Style::Dim, session.sum(&lives)));
+            clocks(&lives).into_iter().for_each(|told| out.line(&Line::of(Style::Warn, told)));
             session.finish(out)?;
         }
         Format::Json | Format::Csv => session.print_list(&lives, &heard)?,
@@ -84,6 +85,19 @@ pub fn keep(format: Format) -> &'static Keep {
         Format::Html => &Keep::Shown,
         _ => &Keep::Nothing,
     }
+}
+
+/// What is to be known of clocks, a sentence for each machine.
+fn clocks(lives: &[&Life]) -> Vec<String> {
+    let told = |ahead: Ahead| {
+        format!(
+            "The clock of {} is at least {} ahead (n = {}): a store had its records before they were written. Nothing is moved by it.",
+            ahead.host,
+            span(ahead.by),
+            count(ahead.lives, "life")
+        )
+    };
+    all_ahead(lives).into_iter().map(told).collect()
 }
 
 /// Everything that others said about these lives, and about nobody in particular.
@@ -104,6 +118,7 @@ pub fn picture(session: &Session<'_>, lives: &[&Life], heard: &Heard, window: Wi
     if !heard.complete {
         notes.push("Not all could be read: what is shown is right, and may not be all.".to_owned());
     }
+    notes.extend(clocks(lives));
     let incident = Incident {
         lives,
         said: &said,

@@ -12,6 +12,7 @@ mod hostile;
 mod incomplete;
 mod init;
 mod machine;
+mod page;
 #[path = "../support/mod.rs"]
 mod parts;
 mod round_trip;

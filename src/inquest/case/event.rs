@@ -402,7 +402,8 @@ fn memory_of_stats(object: &Map<String, Value>) -> Memory {
 }
 
 fn cpu_of_stats(object: &Map<String, Value>) -> Option<Cpu> {
-    let number = |key: &str| object.get(key).and_then(Value::as_u64).and_then(|value| u32::try_from(value).ok());
+    let number =
+        |key: &str| object.get(key).and_then(Value::as_u64).and_then(|value| u32::try_from(value).ok());
     Some(Cpu { milli: number("cpu_milli")?, limit: number("cpu_limit_milli") })
 }
 

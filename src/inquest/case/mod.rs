@@ -1,6 +1,7 @@
 //! From records and statements to lives: each record once, put together by container and start, and a conclusion on each
 //! end. Pure: nothing here reads a file, a clock or the environment.
 
+mod clocks;
 mod conclude;
 mod event;
 mod filter;
@@ -9,6 +10,7 @@ mod once;
 mod placing;
 mod testify;
 
+pub use clocks::{Ahead, ahead, all_ahead};
 pub use conclude::{Conclusion, Sure};
 pub use event::{Cpu, Event, Exit, Identity, Interner, Kind, Memory, Place, Said, Sighting, Stream};
 pub use filter::{Filter, Glob, verdicts};

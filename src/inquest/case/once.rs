@@ -15,6 +15,8 @@ pub struct Once {
     pub foreign: Option<String>,
     /// when a log driver took it, in milliseconds since 1970
     pub taken: Option<i64>,
+    /// how long before its own time a store had it, in milliseconds: its machine's clock is ahead by that at least
+    pub ahead: Option<i64>,
 }
 
 /// How many places of one record are kept: a heap may have the same log many times over.
@@ -72,8 +74,9 @@ fn is_copy(one: &Event, other: &Event) -> bool {
 impl Once {
     fn new(sighting: Sighting) -> Once {
         let foreign = foreign(&sighting);
+        let ahead = ahead(&sighting);
         let Sighting { event, place, wrapper, .. } = sighting;
-        Once { event, places: vec![place], foreign, taken: wrapper.time }
+        Once { event, places: vec![place], foreign, taken: wrapper.time, ahead }
     }
 
     fn add(&mut self, sighting: Sighting) {
@@ -83,6 +86,7 @@ impl Once {
             self.foreign = None;
         }
         self.taken = self.taken.or(sighting.wrapper.time);
+        self.ahead = self.ahead.max(ahead(&sighting));
         if self.event.line.is_none() {
             self.event.line = sighting.event.line;
         }
@@ -91,6 +95,11 @@ impl Once {
             self.places.truncate(PLACES);
         }
     }
+}
+
+/// By how much the record's time is later than when a store had it.
+fn ahead(sighting: &Sighting) -> Option<i64> {
+    sighting.event.time.checked_sub(sighting.wrapper.stored?).filter(|ahead| *ahead > 0)
 }
 
 /// The container that the wrapper names, where the record names another one.

@@ -52,9 +52,10 @@ impl Beside {
                 }
             });
             beside.ends.push((ended, kind, is_bad(life)));
-            if let (Some(peaks), Some(peak)) =
-                (kind.and_then(|kind| beside.peaks.get_mut(kind)), life.memory().and_then(|memory| memory.peak))
-            {
+            if let (Some(peaks), Some(peak)) = (
+                kind.and_then(|kind| beside.peaks.get_mut(kind)),
+                life.memory().and_then(|memory| memory.peak),
+            ) {
                 peaks.push((ended, peak));
             }
         }

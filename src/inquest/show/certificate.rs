@@ -1,11 +1,11 @@
 //! The certificate of one life: who, when, how, what came before, what was beside, and where all of it stands.
 
+use super::beside::Beside;
 use super::out::{Line, Style};
+use super::spark::{self, Series};
 use super::table::{style_of, verdict};
 use super::units::{bytes, count};
-use super::beside::Beside;
-use super::spark::{self, Series};
-use crate::inquest::case::{Life, Memory, Once, Place, Sure};
+use crate::inquest::case::{Life, Memory, Once, Place, Sure, ahead};
 use crate::inquest::time::{Clock, span};
 use serde_json::Value;
 
@@ -131,6 +131,11 @@ impl Certificate<'_> {
             }
             (None, None) => {}
         }
+        if let Some(ahead) = ahead(life) {
+            let text =
+                format!("at least {} ahead: a store had a record that long before its time", span(ahead));
+            self.styled("Clock", Style::Warn, text);
+        }
     }
 
     fn how(&mut self, life: &Life) {
@@ -211,7 +216,8 @@ impl Certificate<'_> {
             let limit =
                 series.cpu_limit.map_or(String::new(), |limit| format!(" of {}", milli(f64::from(limit))));
             let spark = spark::text(&cpu, SPARK);
-            let text = format!("{spark}  {} CPU at the end, {} at most{limit} (n = {n})", milli(last), milli(most));
+            let text =
+                format!("{spark}  {} CPU at the end, {} at most{limit} (n = {n})", milli(last), milli(most));
             self.row("CPU used", text);
         }
     }

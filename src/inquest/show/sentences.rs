@@ -2,7 +2,9 @@
 
 use super::units::{bytes, count};
 use crate::inquest::case::Life;
-use crate::inquest::stats::{CrashLoop, Enough, Image, Open, Peaks, SLOW, Slow, Stats, Stops, outcome, tally};
+use crate::inquest::stats::{
+    CrashLoop, Enough, Image, Open, Peaks, SLOW, Slow, Stats, Stops, outcome, tally,
+};
 use crate::inquest::time::{Clock, span};
 
 /// `14 × oom_killed, 1 × failed`.
@@ -57,12 +59,17 @@ pub fn enough(enough: &Enough) -> String {
                 limit(peaks)
             );
             // The page cache fills whatever there is; the kernel gives it back before it kills.
-            if peaks.limit.is_some_and(|(_, most)| peaks.highest.saturating_mul(100) >= most.saturating_mul(98)) {
+            if peaks
+                .limit
+                .is_some_and(|(_, most)| peaks.highest.saturating_mul(100) >= most.saturating_mul(98))
+            {
                 text.push_str(", which is all there is: the peak counts the page cache too, so less may do");
             }
             parts.push(text);
         }
-        None if enough.kills > 0 => parts.push("no life that the OOM killer left alone tells its peak".to_owned()),
+        None if enough.kills > 0 => {
+            parts.push("no life that the OOM killer left alone tells its peak".to_owned())
+        }
         None => {}
     }
     if enough.kills > 0 {

@@ -43,7 +43,8 @@ impl Series {
     /// Of a life.
     pub fn of(life: &Life) -> Series {
         let mut series = Series::default();
-        for event in life.records.iter().map(|record| &record.event).filter(|event| event.kind == Kind::Stats) {
+        for event in life.records.iter().map(|record| &record.event).filter(|event| event.kind == Kind::Stats)
+        {
             if let Some(memory) = event.memory.as_deref() {
                 series.memory.extend(memory.usage.map(|usage| (event.time, usage as f64)));
                 series.memory_limit = memory.limit.or(series.memory_limit);

@@ -27,9 +27,14 @@ pub fn stats(stats: &Stats, clock: &Clock, columns: Columns) -> Vec<Line> {
     let mut page = Page { lines: Vec::new(), width };
     page.heading("VERDICTS", &format!("by {}", stats.by.join(", ")));
     page.groups(stats, clock);
-    page.section("CRASH LOOPS", "3 starts or more, each life under 2 min, the next within 10 min", &stats.loops, |page, crashes| {
-        page.told(&crashes.kind, &sentences::crash_loop(crashes, clock), Style::Bad);
-    });
+    page.section(
+        "CRASH LOOPS",
+        "3 starts or more, each life under 2 min, the next within 10 min",
+        &stats.loops,
+        |page, crashes| {
+            page.told(&crashes.kind, &sentences::crash_loop(crashes, clock), Style::Bad);
+        },
+    );
     page.section("MEMORY", "peaks", &stats.memory, |page, memory| {
         let style = if memory.kills > 0 { Style::Bad } else { Style::Plain };
         page.told(&memory.kind, &sentences::enough(memory), style);
@@ -120,7 +125,9 @@ impl Page {
         }
         let columns = rows.first().map_or(0, Vec::len);
         let mut widths: Vec<usize> = (0..columns)
-            .map(|column| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.as_str().width()).max())
+            .map(|column| {
+                rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.as_str().width()).max()
+            })
             .map(Option::unwrap_or_default)
             .collect();
         // The widest of the keys gives way, down to what still tells it.

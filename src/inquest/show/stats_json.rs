@@ -61,9 +61,7 @@ pub fn stats_json(stats: &Stats, complete: bool) -> String {
             "slowest": slowest,
         })
     };
-    let open = |open: &Open| {
-        json!({"kind": open.kind, "n": open.lives, "of": open.of, "conclusions": times(&open.conclusions)})
-    };
+    let open = |open: &Open| json!({"kind": open.kind, "n": open.lives, "of": open.of, "conclusions": times(&open.conclusions)});
     let image = |image: &Image| {
         json!({
             "container": image.container, "image_id": image.id, "revisions": image.revisions, "first": time(image.first),

@@ -1,7 +1,7 @@
 //! `timeline` on a terminal: a row for each life, against time.
 
-use super::out::{Line, Style};
 use super::glyphs::{ASCII, Glyphs, UNICODE};
+use super::out::{Line, Style};
 use super::rows::{self, End, Row};
 use super::spark::{self, Series};
 use super::table::{Columns, cut, memory, verdict};

@@ -53,6 +53,8 @@ pub fn of(lives: &[&Life]) -> Vec<Image> {
             outcomes: tally(lives.iter().map(|life| outcome(life))),
         })
         .collect();
-    images.sort_by(|one, other| (&one.container, one.first, &one.id).cmp(&(&other.container, other.first, &other.id)));
+    images.sort_by(|one, other| {
+        (&one.container, one.first, &one.id).cmp(&(&other.container, other.first, &other.id))
+    });
     images
 }

@@ -91,7 +91,8 @@ pub fn is_bad(life: &Life) -> bool {
 /// Whether the OOM killer took the program or a part of it, by epitaph's word or as it is concluded.
 pub fn met_oom_killer(life: &Life) -> bool {
     let told = life.verdict().unwrap_or(life.conclusion.word.as_str());
-    told.starts_with("oom") || life.memory().and_then(|memory| memory.oom_kills).is_some_and(|kills| kills > 0)
+    told.starts_with("oom")
+        || life.memory().and_then(|memory| memory.oom_kills).is_some_and(|kills| kills > 0)
 }
 
 /// How often each word is there, the most frequent first.

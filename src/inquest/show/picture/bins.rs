@@ -1,10 +1,10 @@
 //! Many lives: counted by the minute, or by as many minutes as leave a picture that can be seen.
 
 use super::super::rows::{End, Row};
+use super::super::units::count;
 use super::Scene;
 use super::canvas::Canvas;
 use super::markup::{Markup, number};
-use super::super::units::count;
 use crate::inquest::time::span;
 
 /// Columns of a row at the most.
@@ -104,7 +104,9 @@ impl<'s, 'a> Bins<'s, 'a> {
             let begin = self.from + i64::try_from(place).unwrap_or(0) * self.step;
             let (x, end) = (canvas.x(begin), canvas.x(begin + self.step));
             let width = (end - x) * 0.86;
-            let part = |number: usize| (number as f64 / self.most as f64 * room).max(if number > 0 { 2.0 } else { 0.0 });
+            let part = |number: usize| {
+                (number as f64 / self.most as f64 * room).max(if number > 0 { 2.0 } else { 0.0 })
+            };
             let (bad, good) = (part(bin.bad), part(bin.good));
             to.raw("<g>").element("title", &self.words(canvas, begin, bin));
             let mut rect = |class: &str, top: f64, height: f64| {

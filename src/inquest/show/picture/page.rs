@@ -101,7 +101,13 @@ fn findings(to: &mut Markup, incident: &Incident<'_>) {
     }
     to.raw(r#"<h2>What stands out</h2><ul class="found">"#);
     for (what, whom, text) in &incident.findings {
-        to.raw("<li>").element("b", what).raw(" ").element("i", whom).raw(" ").element("span", text).raw("</li>");
+        to.raw("<li>")
+            .element("b", what)
+            .raw(" ")
+            .element("i", whom)
+            .raw(" ")
+            .element("span", text)
+            .raw("</li>");
     }
     to.raw("</ul>");
 }
@@ -112,9 +118,7 @@ fn legend(to: &mut Markup, rows: &[Row<'_>], is_binned: bool) {
     let mut entry = |drawing: &str, words: &str| {
         to.raw("<li>").raw(&format!(r#"<svg aria-hidden="true">{drawing}</svg>"#)).text(words).raw("</li>");
     };
-    let bar = |class: &str| {
-        format!(r#"<rect class="b {class}" x="1" y="2" width="26" height="12" rx="2"/>"#)
-    };
+    let bar = |class: &str| format!(r#"<rect class="b {class}" x="1" y="2" width="26" height="12" rx="2"/>"#);
     if is_binned {
         entry(&bar("o"), "ended badly, or without a record");
         entry(&bar("g"), "ended well");
@@ -126,8 +130,7 @@ fn legend(to: &mut Markup, rows: &[Row<'_>], is_binned: bool) {
         for (symbol, name) in canvas::legend(rows) {
             entry(&format!(r##"<use href="#{symbol}" x="14" y="8"/>"##), name);
         }
-        let has_series =
-            rows.iter().any(|row| super::super::spark::Series::of(row.life).memory.len() > 1);
+        let has_series = rows.iter().any(|row| super::super::spark::Series::of(row.life).memory.len() > 1);
         if has_series {
             entry(r#"<path class="me" d="M1 14V11L14 7 27 3V14z"/>"#, "memory used, of its limit");
             entry(r#"<path class="cp" d="M1 12 9 6 18 9 27 4"/>"#, "CPU used");
@@ -142,7 +145,9 @@ fn axis(to: &mut Markup, canvas: &Canvas<'_>, incident: &Incident<'_>, scene: &S
     for (tick, text) in heading::ticks(incident, scene, heading::TICKS) {
         let x = canvas.x(tick);
         let anchor = heading::anchor(x / 100.0);
-        to.raw(&format!(r#"<text x="{}" y="16" text-anchor="{anchor}">"#, canvas.at(x))).text(&text).raw("</text>");
+        to.raw(&format!(r#"<text x="{}" y="16" text-anchor="{anchor}">"#, canvas.at(x)))
+            .text(&text)
+            .raw("</text>");
     }
     to.raw(r#"</svg><span></span><span class="n">ran</span><span class="n">peak/limit</span></div>"#);
     for (service, events) in heading::services(incident, scene) {
@@ -156,7 +161,9 @@ fn axis(to: &mut Markup, canvas: &Canvas<'_>, incident: &Incident<'_>, scene: &S
         for (at, letter, words) in &events {
             let x = number(canvas.x(*at));
             to.raw(&format!(r#"<text x="{x}%" y="16" text-anchor="middle" class="ev">"#));
-            to.element("title", &format!("{} {words}", incident.clock.time(*at))).text(&letter.to_string()).raw("</text>");
+            to.element("title", &format!("{} {words}", incident.clock.time(*at)))
+                .text(&letter.to_string())
+                .raw("</text>");
         }
         to.raw("</svg><span class=\"w\">");
         let mut known: Vec<String> = Vec::new();
@@ -177,7 +184,8 @@ fn binned(to: &mut Markup, canvas: &Canvas<'_>, bins: &Bins<'_, '_>) {
         to.raw("<section>").raw("<h3>").text(&kind.name);
         to.raw(" ").element("small", &kind.service).raw("</h3><details><summary>");
         to.element(r#"span class="id""#, &count(kind.rows.len(), ""));
-        to.raw(r#"<svg class="bar" role="img">"#).element("title", &format!("{}: {}", kind.name, bins::sum(kind)));
+        to.raw(r#"<svg class="bar" role="img">"#)
+            .element("title", &format!("{}: {}", kind.name, bins::sum(kind)));
         to.raw(r##"<use href="#grid"/>"##);
         bins.draw(to, canvas, kind, 0.0);
         to.raw("</svg>").element(r#"b class="v w""#, &bins::sum(kind)).raw("</summary>");

@@ -23,7 +23,9 @@ fn end(life: &Life, clock: &Clock) -> String {
 /// The table of all rows; each has a link to its row above where there is one.
 pub fn table(to: &mut Markup, scene: &Scene<'_>, clock: &Clock, linked: bool) {
     let with_reason = scene.rows.len() <= WITH_REASON;
-    to.raw(r#"<div class="scroll" role="region" aria-label="Lives as a table" tabindex="0"><table><thead><tr>"#);
+    to.raw(
+        r#"<div class="scroll" role="region" aria-label="Lives as a table" tabindex="0"><table><thead><tr>"#,
+    );
     let headings = ["Task", "Container", "Image", "Started", "Ended", "Ran", "Verdict", "Code", "Memory"];
     headings.iter().for_each(|heading| {
         to.element(r#"th scope="col""#, heading);

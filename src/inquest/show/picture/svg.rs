@@ -58,7 +58,10 @@ pub fn svg(incident: &Incident<'_>) -> String {
     to.raw(&format!(
         r#"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img" aria-labelledby="title desc"><title id="title">"#
     ));
-    to.text(&heading::title(incident, &scene)).raw(r#"</title><desc id="desc">"#).text(&incident.sum).raw("</desc><style>");
+    to.text(&heading::title(incident, &scene))
+        .raw(r#"</title><desc id="desc">"#)
+        .text(&incident.sum)
+        .raw("</desc><style>");
     to.raw(STYLE).raw(FONTS).raw("</style><defs>").raw(DEFS).raw("</defs>");
     to.raw(r#"<rect width="100%" height="100%" fill="var(--paper)"/>"#).raw(&body).raw("</svg>\n");
     to.finish()
@@ -67,7 +70,10 @@ pub fn svg(incident: &Incident<'_>) -> String {
 impl Drawing<'_, '_> {
     fn text(&mut self, x: f64, class: &str, text: &str) {
         let y = number(self.y);
-        self.to.raw(&format!(r#"<text x="{}" y="{y}" class="{class}">"#, number(x))).text(text).raw("</text>");
+        self.to
+            .raw(&format!(r#"<text x="{}" y="{y}" class="{class}">"#, number(x)))
+            .text(text)
+            .raw("</text>");
     }
 
     fn paragraph(&mut self, x: f64, text: &str, letters: usize) {
@@ -80,7 +86,10 @@ impl Drawing<'_, '_> {
     /// A number, which stands at the right of its column.
     fn number(&mut self, x: f64, text: &str) {
         let y = number(self.y);
-        self.to.raw(&format!(r#"<text x="{}" y="{y}" text-anchor="end">"#, number(x))).text(text).raw("</text>");
+        self.to
+            .raw(&format!(r#"<text x="{}" y="{y}" text-anchor="end">"#, number(x)))
+            .text(text)
+            .raw("</text>");
     }
 
     fn heading(&mut self, bins: Option<&Bins<'_, '_>>) {
@@ -89,13 +98,16 @@ impl Drawing<'_, '_> {
         self.y += 22.0;
         let sum = &self.incident.sum;
         self.text(16.0, "d", &if place.is_empty() { sum.clone() } else { format!("{sum}; {place}") });
-        let notes = bins.map(|bins| bins.note(self.scene.rows.len())).into_iter().chain(self.incident.notes.iter().cloned());
+        let notes = bins
+            .map(|bins| bins.note(self.scene.rows.len()))
+            .into_iter()
+            .chain(self.incident.notes.iter().cloned());
         for note in notes.collect::<Vec<_>>() {
             self.paragraph(16.0, &note, LETTERS);
         }
         for (what, whom, text) in &self.incident.findings {
             let begin = self.y + 21.0;
-            self.paragraph(116.0, &format!("{whom}: {text}"), LETTERS - 14);
+            self.paragraph(136.0, &format!("{whom}: {text}"), LETTERS - 18);
             let end = std::mem::replace(&mut self.y, begin);
             self.text(16.0, "k", &cut(what, 16));
             self.y = end;
@@ -189,17 +201,24 @@ impl Drawing<'_, '_> {
         self.y += 40.0;
         let mut x = 16.0;
         let mut entries: Vec<(String, &str)> = Vec::new();
-        let bar = |class: &str| format!(r#"<rect class="b {class}" x="0" y="-11" width="26" height="13" rx="2"/>"#);
+        let bar =
+            |class: &str| format!(r#"<rect class="b {class}" x="0" y="-11" width="26" height="13" rx="2"/>"#);
         if is_binned {
             entries.push((bar("o"), "ended badly, or without a record"));
             entries.push((bar("g"), "ended well"));
         } else {
-            let used = CLASSES.iter().filter(|(name, _)| self.scene.rows.iter().any(|row| class(row) == *name));
+            let used =
+                CLASSES.iter().filter(|(name, _)| self.scene.rows.iter().any(|row| class(row) == *name));
             entries.extend(used.map(|(name, words)| (bar(name), *words)));
             let marks = canvas::legend(&self.scene.rows).into_iter();
-            entries.extend(marks.map(|(symbol, name)| (format!(r##"<use href="#{symbol}" x="13" y="-4.5"/>"##), name)));
+            entries.extend(
+                marks.map(|(symbol, name)| (format!(r##"<use href="#{symbol}" x="13" y="-4.5"/>"##), name)),
+            );
             if self.scene.rows.iter().any(|row| super::super::spark::Series::of(row.life).memory.len() > 1) {
-                entries.push((r#"<path class="me" d="M0 2V-1L13-5 26-9V2z"/>"#.to_owned(), "memory used, of its limit"));
+                entries.push((
+                    r#"<path class="me" d="M0 2V-1L13-5 26-9V2z"/>"#.to_owned(),
+                    "memory used, of its limit",
+                ));
                 entries.push((r#"<path class="cp" d="M0 0 9-6 18-3 26-8"/>"#.to_owned(), "CPU used"));
             }
         }
