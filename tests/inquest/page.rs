@@ -131,7 +131,7 @@ fn what_a_life_used_and_what_happened_in_it() {
     let mut timeline = command(&["timeline", folder.path().to_str().expect("UTF-8")]);
     timeline.env("COLUMNS", "120");
     let text = ran(timeline).stdout;
-    assert!(text.contains('▁') && text.contains('¶') && text.contains("word on the task"), "{text}");
+    assert!(text.contains('█') && text.contains('¶') && text.contains("word on the task"), "{text}");
 }
 
 /// 5,000 lives are a page of less than 2 MB in less than 2 s of a processor; a debug build takes longer, and is not timed.
