@@ -4,8 +4,9 @@ use super::case::{Life, Said, is_good};
 use super::cli::{Cli, Format};
 use super::gather::Keep;
 use super::run::{Heard, Outcome, Session, about, note};
-use super::show::{self, Line, Style, count};
+use super::show::{self, Beside, Line, Style, count};
 use super::sources::Sources;
+use super::views;
 use super::who::Who;
 use std::collections::BTreeMap;
 
@@ -104,6 +105,9 @@ fn print(session: &Session<'_>, heard: &Heard, lives: &[Life], strangers: &[&Sai
     let sources = Sources::new(&heard.entries);
     let all: Vec<&Life> = lives.iter().collect();
     match session.common.format {
+        Format::Html | Format::Svg if !all.is_empty() => {
+            return views::picture(session, &all, heard, (None, None));
+        }
         Format::Csv => return session.print_list(&all, heard),
         Format::Json => {
             let mut out = session.out();
@@ -111,7 +115,7 @@ fn print(session: &Session<'_>, heard: &Heard, lives: &[Life], strangers: &[&Sai
             out.json(&show::certificate_json(&all, &heard.case, strangers, heard.complete, &name));
             return session.finish(out);
         }
-        Format::Text => {}
+        Format::Text | Format::Html | Format::Svg => {}
     }
     let name = |place| sources.name(place);
     let mut shown = all.clone();
@@ -123,13 +127,14 @@ fn print(session: &Session<'_>, heard: &Heard, lives: &[Life], strangers: &[&Sai
             shown.extend(all.last());
         }
     }
+    let beside = Beside::of(&heard.case.lives);
     let mut out = session.out();
     let hidden = shown.len().saturating_sub(CERTIFICATES);
     for (place, life) in shown.iter().take(CERTIFICATES).enumerate() {
         if place > 0 || all.len() > 1 {
             out.line(&Line::new());
         }
-        let lines = show::certificate(life, &heard.case, &session.clock, &name);
+        let lines = show::certificate(life, &beside, &session.clock, &name);
         show::fold(lines, session.columns()).iter().for_each(|line| out.line(line));
     }
     if hidden > 0 {

@@ -65,6 +65,8 @@ pub enum Command {
     List(List),
     /// The same against time: a row for each life
     Timeline(Timeline),
+    /// What many lives tell together: verdicts, crash loops, memory, stops, images
+    Stats(Stats),
     /// The records themselves: JSON lines, in order of time, each once
     Records(Records),
 }
@@ -95,6 +97,18 @@ pub struct Timeline {
     /// Draw with ASCII alone
     #[arg(long)]
     pub ascii: bool,
+}
+
+/// `stats`
+#[derive(Debug, Args)]
+pub struct Stats {
+    /// Files and directories with logs; '-' is the standard input
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+
+    /// Groups of lives by these: service, family, revision, container, verdict, cluster, az, host, image_id, program, hour, day
+    #[arg(long, value_name = "KEYS", default_value = "service,family,revision,verdict")]
+    pub by: String,
 }
 
 /// `records`
@@ -129,6 +143,10 @@ pub enum Format {
     Json,
     /// a line for each life, for a spreadsheet
     Csv,
+    /// one page with the timeline, for a browser, to be mailed or printed
+    Html,
+    /// the timeline as a picture
+    Svg,
 }
 
 /// When something is done.

@@ -4,7 +4,7 @@
 //! on how many there are.
 
 use super::carve::{Carver, Found, Needles};
-use super::case::{Event, Interner, Place, Said, Sighting, Stream};
+use super::case::{Event, Interner, Kind, Place, Said, Sighting, Stream};
 use super::context;
 use super::heap::{self, Entry, Opened, Problem, Search, Window};
 use super::show::count;
@@ -22,12 +22,17 @@ pub enum Keep {
     Of(Who),
     /// those of these containers and files: a second reading, when the first has told which they are
     Exactly(HashSet<Place>),
+    /// what a page of all lives shows: all but `stats` records, as long as there is room
+    Shown,
     /// none
     Nothing,
 }
 
 /// How many bytes of records are kept that nobody may ask for.
 const ROOM: usize = 4 << 20;
+
+/// The same for a page: of more its certificates tell less.
+const PAGE_ROOM: usize = 64 << 20;
 
 /// The same of those that are asked for: more is an error, and the person narrows the question.
 const MOST: usize = 512 << 20;
@@ -253,6 +258,8 @@ impl Reading<'_> {
         let asked = match self.keep {
             Keep::All => true,
             Keep::Nothing => return None,
+            Keep::Shown if event.kind == Kind::Stats => return None,
+            Keep::Shown => false,
             Keep::Exactly(places) => return places.contains(&place).then(|| line.into_boxed_str()),
             Keep::Of(who) => {
                 let of = |key: &str| event.identity.get(key);
@@ -261,7 +268,12 @@ impl Reading<'_> {
             }
         };
         let kept = self.state.kept.load(Ordering::Relaxed);
-        if kept.saturating_add(line.len()) > if asked { MOST } else { ROOM } {
+        let room = match self.keep {
+            _ if asked => MOST,
+            Keep::Shown => PAGE_ROOM,
+            _ => ROOM,
+        };
+        if kept.saturating_add(line.len()) > room {
             *overflow |= asked;
             return None;
         }

@@ -17,6 +17,7 @@ mod progress;
 mod run;
 pub mod show;
 mod sources;
+pub mod stats;
 pub mod time;
 mod views;
 pub mod who;

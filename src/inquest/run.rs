@@ -53,6 +53,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::List(list)) => (&list.paths, "list"),
         Some(Command::Records(records)) => (&records.paths, "records"),
         Some(Command::Timeline(timeline)) => (&timeline.paths, "timeline"),
+        Some(Command::Stats(stats)) => (&stats.paths, "stats"),
         None => (&cli.paths, ""),
     };
     if let (Some(who), Some(_)) = (&cli.who, &cli.command) {
@@ -120,6 +121,7 @@ impl<'a> Session<'a> {
             (Some(Command::List(list)), _) => self.list(list),
             (Some(Command::Records(records)), _) => self.records(records),
             (Some(Command::Timeline(timeline)), _) => views::timeline(self, timeline),
+            (Some(Command::Stats(stats)), _) => views::stats(self, stats),
             (None, Some(who)) if is_path(who) => {
                 note(&format!("{who} is a file or a directory: inquest WHO {who}, or inquest list {who}"));
                 return 2;
@@ -302,8 +304,8 @@ impl<'a> Session<'a> {
     }
 
     fn list(&self, list: &List) -> Result<(Outcome, bool), String> {
-        let heard = self.read(&Keep::Nothing)?;
-        let (mut lives, _) = views::wanted(self, &heard.case)?;
+        let heard = self.read(views::keep(self.common.format))?;
+        let (mut lives, window) = views::wanted(self, &heard.case)?;
         match list.sort {
             Sort::Time => {}
             Sort::Runtime => lives.sort_by_key(|life| life.ran()),
@@ -311,7 +313,10 @@ impl<'a> Session<'a> {
         }
         let hidden = if list.limit == 0 { 0 } else { lives.len().saturating_sub(list.limit) };
         let lives = lives.get(hidden..).unwrap_or_default();
-        self.print_list(lives, &heard)?;
+        match self.common.format {
+            Format::Html | Format::Svg => views::picture(self, lives, &heard, window)?,
+            _ => self.print_list(lives, &heard)?,
+        }
         if lives.is_empty() && !self.common.quiet {
             self.nothing(&heard, "no life of a container");
         }
@@ -330,8 +335,9 @@ impl<'a> Session<'a> {
             Format::Csv => {
                 show::csv(lives).iter().for_each(|line| out.line(&Line::of(Style::Plain, line.as_str())))
             }
-            Format::Text if lives.is_empty() => {}
-            Format::Text => {
+            Format::Text | Format::Html | Format::Svg if lives.is_empty() => {}
+            // A picture is drawn elsewhere; what comes here is the list.
+            Format::Text | Format::Html | Format::Svg => {
                 show::table(lives, &self.clock, self.columns()).iter().for_each(|line| out.line(line));
                 out.line(&Line::of(Style::Dim, self.sum(lives)));
             }

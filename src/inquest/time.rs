@@ -146,6 +146,11 @@ impl Clock {
         self.format(milliseconds, "%Y-%m-%d")
     }
 
+    /// `2026-11-23 17h`.
+    pub fn hour(&self, milliseconds: i64) -> String {
+        self.format(milliseconds, "%Y-%m-%d %Hh")
+    }
+
     /// A mark of an axis whose marks are so many milliseconds apart: `11-23`, `17:02`, `17:02:10`, `17:02:10.691`.
     pub fn tick(&self, milliseconds: i64, apart: i64) -> String {
         let format = match apart {

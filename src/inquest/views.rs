@@ -1,12 +1,14 @@
 //! The commands that show many lives at once, and whose: those that the filters leave, or those around one.
 
 use super::ask;
-use super::case::{Case, Life, Said};
-use super::cli::{Format, Timeline};
+use super::case::{Ahead, Case, Life, Said, all_ahead};
+use super::cli::{Format, Stats, Timeline};
 use super::gather::Keep;
-use super::run::{Outcome, Session};
-use super::show::{self, Line, Style, count};
-use super::time::duration;
+use super::run::{Heard, Outcome, Session};
+use super::show::{self, Beside, Incident, Line, Style, count};
+use super::sources::Sources;
+use super::stats;
+use super::time::{duration, span};
 use super::who::Who;
 
 /// From when until when lives are shown, where that is asked for, in milliseconds since 1970.
@@ -51,30 +53,126 @@ pub fn wanted<'a>(session: &Session<'_>, case: &'a Case) -> Result<(Vec<&'a Life
 /// # Errors
 /// A sentence for the person.
 pub fn timeline(session: &Session<'_>, timeline: &Timeline) -> Result<(Outcome, bool), String> {
-    let heard = session.read(&Keep::Nothing)?;
+    let heard = session.read(keep(session.common.format))?;
     let (lives, window) = wanted(session, &heard.case)?;
     let outcome = if lives.is_empty() { Outcome::Nothing } else { Outcome::Found };
     if session.common.quiet {
         return Ok((outcome, heard.complete));
     }
     match session.common.format {
-        Format::Text if lives.is_empty() => session.nothing(&heard, "no life of a container"),
+        Format::Text | Format::Html | Format::Svg if lives.is_empty() => {
+            session.nothing(&heard, "no life of a container");
+        }
+        Format::Html | Format::Svg => picture(session, &lives, &heard, window)?,
         Format::Text => {
-            let said: Vec<&Said> = heard
-                .case
-                .general
-                .iter()
-                .chain(&heard.case.strangers)
-                .chain(lives.iter().flat_map(|life| &life.said))
-                .collect();
+            let said = said(&heard.case, &lives);
             let lines =
                 show::timeline(&lives, &said, &session.clock, session.columns(), timeline.ascii, window);
             let mut out = session.out();
             lines.iter().for_each(|line| out.line(line));
             out.line(&Line::of(Style::Dim, session.sum(&lives)));
+            clocks(&lives).into_iter().for_each(|told| out.line(&Line::of(Style::Warn, told)));
             session.finish(out)?;
         }
         Format::Json | Format::Csv => session.print_list(&lives, &heard)?,
     }
+    Ok((outcome, heard.complete))
+}
+
+/// What is kept of records for this form: a page has certificates, and the standard input is read once.
+pub fn keep(format: Format) -> &'static Keep {
+    match format {
+        Format::Html => &Keep::Shown,
+        _ => &Keep::Nothing,
+    }
+}
+
+/// What is to be known of clocks, a sentence for each machine.
+fn clocks(lives: &[&Life]) -> Vec<String> {
+    let told = |ahead: Ahead| {
+        format!(
+            "The clock of {} is at least {} ahead (n = {}): a store had its records before they were written. Nothing is moved by it.",
+            ahead.host,
+            span(ahead.by),
+            count(ahead.lives, "life")
+        )
+    };
+    all_ahead(lives).into_iter().map(told).collect()
+}
+
+/// Everything that others said about these lives, and about nobody in particular.
+fn said<'a>(case: &'a Case, lives: &[&'a Life]) -> Vec<&'a Said> {
+    let general = case.general.iter().chain(&case.strangers);
+    general.chain(lives.iter().flat_map(|life| &life.said)).collect()
+}
+
+/// Prints a page or an SVG of `lives`.
+///
+/// # Errors
+/// A sentence for the person.
+pub fn picture(session: &Session<'_>, lives: &[&Life], heard: &Heard, window: Window) -> Result<(), String> {
+    let clock = &session.clock;
+    let said = said(&heard.case, lives);
+    let told = stats::Stats::of(lives, &[], clock);
+    let mut notes = Vec::new();
+    if !heard.complete {
+        notes.push("Not all could be read: what is shown is right, and may not be all.".to_owned());
+    }
+    notes.extend(clocks(lives));
+    let incident = Incident {
+        lives,
+        said: &said,
+        clock,
+        window,
+        sum: format!("{}. {}", session.sum(lives), show::outcomes_of(lives)),
+        findings: show::findings(&told, clock),
+        notes,
+    };
+    let text = if session.common.format == Format::Svg {
+        show::svg(&incident)
+    } else {
+        let sources = Sources::new(&heard.entries);
+        let beside = Beside::of(&heard.case.lives);
+        let name = |place| sources.name(place);
+        show::page(&incident, &|life| show::certificate(life, &beside, clock, &name))
+    };
+    let mut out = session.out();
+    out.markup(&text);
+    session.finish(out)
+}
+
+/// `inquest stats`
+///
+/// # Errors
+/// A sentence for the person.
+pub fn stats(session: &Session<'_>, options: &Stats) -> Result<(Outcome, bool), String> {
+    let by = stats::keys(&options.by).map_err(|error| format!("--by: {error}"))?;
+    let heard = session.read(keep(session.common.format))?;
+    let (lives, window) = wanted(session, &heard.case)?;
+    let outcome = if lives.is_empty() { Outcome::Nothing } else { Outcome::Found };
+    if session.common.quiet {
+        return Ok((outcome, heard.complete));
+    }
+    if lives.is_empty() {
+        session.nothing(&heard, "no life of a container");
+        if !matches!(session.common.format, Format::Json | Format::Csv) {
+            return Ok((outcome, heard.complete));
+        }
+    }
+    if matches!(session.common.format, Format::Html | Format::Svg) {
+        picture(session, &lives, &heard, window)?;
+        return Ok((outcome, heard.complete));
+    }
+    let stats = stats::Stats::of(&lives, &by, &session.clock);
+    let mut out = session.out();
+    let plain = |line: &String| Line::of(Style::Plain, line.as_str());
+    match session.common.format {
+        Format::Json => out.json(&show::stats_json(&stats, heard.complete)),
+        Format::Csv => show::stats_csv(&stats).iter().for_each(|line| out.line(&plain(line))),
+        Format::Text | Format::Html | Format::Svg => {
+            show::stats(&stats, &session.clock, session.columns()).iter().for_each(|line| out.line(line));
+        }
+    }
+    session.finish(out)?;
     Ok((outcome, heard.complete))
 }

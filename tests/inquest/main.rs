@@ -13,6 +13,7 @@ mod incomplete;
 mod init;
 mod machine;
 mod mixed;
+mod page;
 #[path = "../support/mod.rs"]
 mod parts;
 mod round_trip;

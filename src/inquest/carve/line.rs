@@ -31,7 +31,7 @@ fn journald_text(bytes: &[u8], at: usize) -> Option<&[u8]> {
 /// Where the entry of `journalctl -o export` around a place begins and ends.
 pub fn journald_entry(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
     let (before, after) = bytes.split_at_checked(at)?;
-    let begin = memchr::memmem::rfind(before, b"\n\n").map_or(0, |at| at + 2);
+    let begin = after_empty_line(before);
     let end = memchr::memmem::find(after, b"\n\n").map_or(bytes.len(), |end| at + end);
     bytes.get(begin..end).filter(|entry| entry.starts_with(b"__CURSOR=")).map(|_| (begin, end))
 }
@@ -40,4 +40,17 @@ pub fn journald_entry(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
 pub fn journald_transport(bytes: &[u8], at: usize) -> Option<&[u8]> {
     let entry = journald_text(bytes, at)?;
     entry.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"_TRANSPORT="))
+}
+
+/// Where the text behind the last empty line begins. From line end to line end, which is faster than a search for two of
+/// them from behind: it is asked for each record.
+fn after_empty_line(bytes: &[u8]) -> usize {
+    let mut end = bytes.len();
+    while let Some(at) = memchr::memrchr(b'\n', bytes.get(..end).unwrap_or_default()) {
+        if at > 0 && bytes.get(at - 1) == Some(&b'\n') {
+            return at + 1;
+        }
+        end = at;
+    }
+    0
 }

@@ -68,6 +68,15 @@ pub struct Memory {
     pub oom_kills: Option<u64>,
 }
 
+/// The CPU that a `stats` record tells of, in thousandths of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cpu {
+    /// what was used in the window: `cpu_milli`
+    pub milli: u32,
+    /// what may be used, where that is limited: `cpu_limit_milli`
+    pub limit: Option<u32>,
+}
+
 /// The object `exit` of a record.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Exit {
@@ -118,6 +127,8 @@ pub struct Event {
     pub exit: Option<Box<Exit>>,
     /// its memory
     pub memory: Option<Box<Memory>>,
+    /// the CPU that it used, of a `stats` record
+    pub cpu: Option<Cpu>,
     /// how long the program waited for its identity, in milliseconds: `identity_ms`
     pub waited: Option<i64>,
     /// a word on what it is about: the signal of a `stop`, the victim of an `oom_kill`, the outcome of a `health`
@@ -167,6 +178,7 @@ impl Event {
             let id = crate::inquest::context::task_of(task_arn.as_deref()?)?;
             Some(interner.text(&id))
         });
+        let cpu = if kind == Kind::Stats { cpu_of_stats(object) } else { None };
         Event {
             kind,
             schema: record.schema,
@@ -180,6 +192,7 @@ impl Event {
             identity: interner.identity(known),
             exit: inner("exit").map(|exit| Box::new(exit_of(exit, interner))),
             memory: memory.map(Box::new),
+            cpu,
             waited: object
                 .get("identity_ms")
                 .and_then(Value::as_i64)
@@ -250,6 +263,12 @@ fn memory_of_stats(object: &Map<String, Value>) -> Memory {
         peak: number("memory_peak"),
         oom_kills: number("oom_kills"),
     }
+}
+
+fn cpu_of_stats(object: &Map<String, Value>) -> Option<Cpu> {
+    let number =
+        |key: &str| object.get(key).and_then(Value::as_u64).and_then(|value| u32::try_from(value).ok());
+    Some(Cpu { milli: number("cpu_milli")?, limit: number("cpu_limit_milli") })
 }
 
 impl Event {

@@ -1,6 +1,7 @@
 //! From records and statements to lives: each record once, put together by container and start, and a conclusion on each
 //! end. Pure: nothing here reads a file, a clock or the environment.
 
+mod clocks;
 mod conclude;
 mod disputes;
 mod event;
@@ -15,8 +16,9 @@ mod sighting;
 mod testify;
 mod word;
 
+pub use clocks::{Ahead, ahead, all_ahead};
 pub use conclude::{Conclusion, Sure};
-pub use event::{Event, Exit, Kind, Memory};
+pub use event::{Cpu, Event, Exit, Kind, Memory};
 pub use filter::{Filter, Glob, is_good, verdicts};
 pub use identity::{Identity, Interner};
 pub use life::Life;

@@ -18,6 +18,8 @@ pub struct Once {
     pub taken: Option<i64>,
     /// the files whose lines tell who wrote them, and who wrote this one
     pub writers: Vec<(u32, u64)>,
+    /// how long before its own time a store had it, in milliseconds: its machine's clock is ahead by that at least
+    pub ahead: Option<i64>,
 }
 
 /// How many places of one record are kept: a heap may have the same log many times over.
@@ -75,9 +77,10 @@ fn is_copy(one: &Event, other: &Event) -> bool {
 impl Once {
     fn new(sighting: Sighting) -> Once {
         let foreign = foreign(&sighting);
+        let ahead = ahead(&sighting);
         let Sighting { event, place, wrapper, .. } = sighting;
         let writers = wrapper.writer.map(|writer| (place.file, writer)).into_iter().collect();
-        Once { event, places: vec![place], foreign, taken: wrapper.time, writers }
+        Once { event, places: vec![place], foreign, taken: wrapper.time, writers, ahead }
     }
 
     fn add(&mut self, sighting: Sighting) {
@@ -90,6 +93,7 @@ impl Once {
         if let Some(writer) = sighting.wrapper.writer.filter(|_| self.writers.len() < PLACES) {
             self.writers.push((sighting.place.file, writer));
         }
+        self.ahead = self.ahead.max(ahead(&sighting));
         if self.event.line.is_none() {
             self.event.line = sighting.event.line;
         }
@@ -98,6 +102,11 @@ impl Once {
             self.places.truncate(PLACES);
         }
     }
+}
+
+/// By how much the record's time is later than when a store had it.
+fn ahead(sighting: &Sighting) -> Option<i64> {
+    sighting.event.time.checked_sub(sighting.wrapper.stored?).filter(|ahead| *ahead > 0)
 }
 
 /// The container that the wrapper names, where the record names another one.

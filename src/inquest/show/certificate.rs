@@ -1,49 +1,49 @@
 //! The certificate of one life: who, when, how, what came before, what was beside, and where all of it stands.
 
+use super::beside::Beside;
 use super::out::{Line, Style};
+use super::spark::{self, Series};
 use super::table::{style_of, verdict};
 use super::units::{bytes, count};
-use crate::inquest::case::{Case, Kind, Life, Memory, Once, Place, Sure, is_good};
+use crate::inquest::case::{Life, Memory, Once, Place, Sure, ahead};
 use crate::inquest::time::{Clock, span};
 use serde_json::Value;
 
-/// Deaths this far apart are shown beside each other, in milliseconds.
-const BESIDE: i64 = 5 * 60_000;
-
-/// How many places, processes, earlier lives and statements are listed; the rest is counted.
-const MOST: usize = 8;
+/// Columns of the small lines of memory and CPU.
+const SPARK: usize = 40;
 
 /// The column in which keys end.
 const KEYS: usize = 14;
 
-struct Certificate<'a> {
+pub(super) struct Certificate<'a> {
     lines: Vec<Line>,
-    clock: &'a Clock,
-    name: &'a dyn Fn(Place) -> String,
+    pub(super) clock: &'a Clock,
+    pub(super) name: &'a dyn Fn(Place) -> String,
 }
 
 /// The lines of the certificate; `name` tells where a place is.
-pub fn certificate(life: &Life, case: &Case, clock: &Clock, name: &dyn Fn(Place) -> String) -> Vec<Line> {
+pub fn certificate(life: &Life, beside: &Beside, clock: &Clock, name: &dyn Fn(Place) -> String) -> Vec<Line> {
     let mut certificate = Certificate { lines: Vec::new(), clock, name };
     certificate.disputes(life);
     certificate.who(life);
     certificate.when(life);
     certificate.how(life);
-    certificate.memory(life, case);
+    certificate.memory(life, beside);
+    certificate.series(life);
     certificate.before(life);
     certificate.processes(life);
     certificate.witnesses(life);
-    certificate.beside(life, case);
+    certificate.beside(life, beside);
     certificate.records(life);
     certificate.lines
 }
 
 impl Certificate<'_> {
-    fn row(&mut self, key: &str, value: impl Into<String>) {
+    pub(super) fn row(&mut self, key: &str, value: impl Into<String>) {
         self.styled(key, Style::Plain, value);
     }
 
-    fn styled(&mut self, key: &str, style: Style, value: impl Into<String>) {
+    pub(super) fn styled(&mut self, key: &str, style: Style, value: impl Into<String>) {
         let key = if key.is_empty() { " ".repeat(KEYS + 2) } else { format!("{key:>KEYS$}: ") };
         self.lines.push(Line::of(Style::Dim, key).and(style, value.into()));
     }
@@ -131,6 +131,11 @@ impl Certificate<'_> {
             }
             (None, None) => {}
         }
+        if let Some(ahead) = ahead(life) {
+            let text =
+                format!("at least {} ahead: a store had a record that long before its time", span(ahead));
+            self.styled("Clock", Style::Warn, text);
+        }
     }
 
     fn how(&mut self, life: &Life) {
@@ -177,9 +182,9 @@ impl Certificate<'_> {
         }
     }
 
-    fn memory(&mut self, life: &Life, case: &Case) {
+    fn memory(&mut self, life: &Life, beside: &Beside) {
         let Some(memory) = life.memory() else { return };
-        let earlier = earlier_peaks(life, case);
+        let earlier: Vec<String> = beside.earlier_peaks(life).into_iter().map(bytes).collect();
         let earlier = if earlier.is_empty() {
             String::new()
         } else {
@@ -192,164 +197,47 @@ impl Certificate<'_> {
         self.optional("Memory", told(memory).map(|told| format!("{told}{earlier}")));
     }
 
-    /// What happened between the start and the end.
-    fn before(&mut self, life: &Life) {
-        let between: Vec<&Once> = life
-            .records
-            .iter()
-            .filter(|record| !matches!(record.event.kind, Kind::Start | Kind::Exit | Kind::Stats))
-            .collect();
-        let hidden = between.len().saturating_sub(2 * MOST);
-        let mut key = "Before";
-        if hidden > 0 {
-            self.row(key, format!("… {} more", count(hidden, "record")));
-            key = "";
+    /// Memory and CPU over the life, of its `stats` records.
+    fn series(&mut self, life: &Life) {
+        let series = Series::of(life);
+        let milli = |value: f64| format!("{:.2}", value / 1000.0);
+        let values = |series: &[(i64, f64)]| series.iter().map(|(_, value)| *value).collect::<Vec<_>>();
+        let ends = |values: &[f64]| Some((*values.first()?, *values.last()?, values.len()));
+        let memory = values(&series.memory);
+        if let Some((first, last, n)) = ends(&memory).filter(|(.., n)| *n > 1) {
+            let limit = series.memory_limit.map_or(String::new(), |limit| format!(" of {}", bytes(limit)));
+            let spark = spark::text(&memory, SPARK);
+            let (first, last) = (bytes(first as u64), bytes(last as u64));
+            self.row("Memory used", format!("{spark}  {first} to {last}{limit} (n = {n})"));
         }
-        for record in between.into_iter().skip(hidden) {
-            let event = &record.event;
-            let mut text = format!("{} {}", self.clock.time(event.time), event.kind.name());
-            if let Some(about) = &event.about {
-                text.push_str(&format!("  {about}"));
-            }
-            text.push_str(&more(record));
-            if let Some(told) = event.memory.as_deref().filter(|_| event.kind != Kind::Stop).and_then(told) {
-                text.push_str(&format!("  {told}"));
-            }
-            self.row(key, text);
-            key = "";
+        let cpu = values(&series.cpu);
+        if let Some((_, last, n)) = ends(&cpu).filter(|(.., n)| *n > 1) {
+            let most = cpu.iter().copied().fold(0.0, f64::max);
+            let limit =
+                series.cpu_limit.map_or(String::new(), |limit| format!(" of {}", milli(f64::from(limit))));
+            let spark = spark::text(&cpu, SPARK);
+            let text =
+                format!("{spark}  {} CPU at the end, {} at most{limit} (n = {n})", milli(last), milli(most));
+            self.row("CPU used", text);
         }
     }
 
-    /// The processes of a `stuck` record, and those that were left.
-    fn processes(&mut self, life: &Life) {
-        let stuck = life.last(&Kind::Stuck).and_then(|record| field(record, "processes"));
-        let left =
-            life.exit_record().and_then(|record| field(record, "exit")?.get("left_processes").cloned());
-        for (key, list) in [("Stuck", stuck), ("Left", left)] {
-            let Some(Value::Array(list)) = list else { continue };
-            if list.is_empty() {
-                continue;
-            }
-            self.styled(
-                key,
-                Style::Dim,
-                format!("{:>5} {:<15} S {:<22} {:>9} {:>7}", "PID", "NAME", "WAITS IN", "MEMORY", "THREADS"),
-            );
-            for process in list.iter().take(MOST) {
-                let text = |key: &str| process.get(key).and_then(Value::as_str).unwrap_or("–");
-                let number = |key: &str| process.get(key).and_then(Value::as_u64);
-                let plain =
-                    |key: &str| number(key).map_or_else(|| "–".to_owned(), |number| number.to_string());
-                let memory = number("memory").map_or_else(|| "–".to_owned(), bytes);
-                let row = format!(
-                    "{:>5} {:<15} {} {:<22} {memory:>9} {:>7}",
-                    plain("pid"),
-                    text("name"),
-                    text("state"),
-                    text("wait_channel"),
-                    plain("threads")
-                );
-                self.row("", row);
-            }
-            if list.len() > MOST {
-                self.row("", format!("… {} more", count(list.len() - MOST, "process")));
-            }
-            if list.iter().any(|process| process.get("state").and_then(Value::as_str) == Some("D")) {
-                self.row("", "State D: it waits in the kernel, as for a disk or a network file system; no signal ends that, SIGKILL neither.");
-            }
-        }
-    }
-
-    fn witnesses(&mut self, life: &Life) {
-        let hidden = life.said.len().saturating_sub(2 * MOST);
-        let mut key = "Witnesses";
-        if hidden > 0 {
-            self.row(key, format!("… {} more", count(hidden, "statement")));
-            key = "";
-        }
-        for said in life.said.iter().skip(hidden) {
-            let statement = &said.statement;
-            let time = match said.at() {
-                // Computed: the witness's clock has no year, no zone, or counts from the boot.
-                Some(time) if statement.time.is_none() => format!("~{}", self.clock.time(time)),
-                Some(time) => self.clock.time(time),
-                None => "at ?".to_owned(),
-            };
-            let text = super::table::cut(&statement.text, 160) + said.mark();
-            self.row(
-                key,
-                format!("{:<7} {time:<12}  {text}  {}", statement.kind.name(), (self.name)(said.place)),
-            );
-            key = "";
-        }
-    }
-
-    fn beside(&mut self, life: &Life, case: &Case) {
-        let Some(at) = life.ended().or(life.last_sign) else { return };
-        let is_other = |other: &&Life| other.order() != life.order();
-        let near = |other: &&Life| other.ended().is_some_and(|ended| (ended - at).abs() <= BESIDE);
-        let others: Vec<&Life> = case.lives.iter().filter(is_other).filter(near).collect();
-        if others.is_empty() {
-            return;
-        }
-        let labels: std::collections::BTreeSet<String> =
-            others.iter().filter_map(|other| other.label()).collect();
-        let of = match labels.len() {
-            0 => String::new(),
-            1 => format!(", all {}", labels.iter().next().cloned().unwrap_or_default()),
-            number => format!(", of {number} kinds"),
+    fn beside(&mut self, life: &Life, beside: &Beside) {
+        let Some(others) = beside.deaths(life) else { return };
+        let of = match (others.kinds, &others.kind) {
+            (1, Some(kind)) => format!(", all {kind}"),
+            (0 | 1, _) => String::new(),
+            (number, _) => format!(", of {number} kinds"),
         };
-        let bad = others.iter().filter(|other| !other.verdict().is_some_and(is_good)).count();
         let id = life.task.as_deref().or(life.container.as_deref()).and_then(|id| id.get(..8));
         let how = id.map_or(String::new(), |id| format!("  (inquest list --around {id})"));
-        self.row(
-            "Beside",
-            format!("{} within 5 min{of}; {bad} ended badly{how}", count(others.len(), "other death")),
-        );
+        let deaths = count(others.deaths, "other death");
+        self.row("Beside", format!("{deaths} within 5 min{of}; {} ended badly{how}", others.bad));
     }
-
-    fn records(&mut self, life: &Life) {
-        let mut key = "Records";
-        let shown: Vec<&Once> =
-            life.records.iter().filter(|record| record.event.kind != Kind::Stats).collect();
-        let statistics = life.records.len() - shown.len();
-        for record in shown.iter().take(2 * MOST) {
-            let places: Vec<String> = record.places.iter().take(3).map(|place| (self.name)(*place)).collect();
-            let more = record.places.len().saturating_sub(places.len());
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            self.row(key, format!("{:<15} {}{more}", record.event.kind.name(), places.join(", ")));
-            key = "";
-        }
-        if shown.len() > 2 * MOST {
-            self.row(key, format!("… {} more", count(shown.len() - 2 * MOST, "record")));
-            key = "";
-        }
-        if statistics > 0 {
-            self.row(key, format!("and {} (inquest records --who)", count(statistics, "stats record")));
-        }
-    }
-}
-
-/// What else a record says: who sent a signal, why it was refused, what a health check wrote.
-fn more(record: &Once) -> String {
-    let text = |key: &str| field(record, key).and_then(|value| value.as_str().map(str::to_owned));
-    let sender = match (text("sender").as_deref(), field(record, "sender_pid")) {
-        (Some("outside"), _) => "  from outside of the container".to_owned(),
-        (Some("terminal"), _) => "  from the terminal".to_owned(),
-        (Some("inside"), Some(pid)) => match text("sender_name") {
-            Some(name) => format!("  from {name} ({pid})"),
-            None => format!("  from the process {pid}"),
-        },
-        _ => String::new(),
-    };
-    let refused = text("refused").map_or(String::new(), |why| format!("  not sent to the program: {why}"));
-    let output =
-        text("output").map_or(String::new(), |output| format!("  {}", super::table::cut(&output, 100)));
-    sender + &refused + &output
 }
 
 /// `peak 32.0 of 32.0 MiB, 1 OOM kill`.
-fn told(memory: &Memory) -> Option<String> {
+pub(super) fn told(memory: &Memory) -> Option<String> {
     let used = match (memory.peak, memory.usage) {
         (Some(peak), _) => format!("peak {}", bytes(peak)),
         (None, Some(usage)) => format!("usage {}", bytes(usage)),
@@ -363,23 +251,8 @@ fn told(memory: &Memory) -> Option<String> {
     Some(format!("{used}{limit}{kills}"))
 }
 
-/// The peaks of the lives of the same kind before this one, the last few.
-fn earlier_peaks(life: &Life, case: &Case) -> Vec<String> {
-    let Some(begun) = life.begun else { return Vec::new() };
-    let label = life.label();
-    if label.is_none() || life.get("family").is_none() {
-        return Vec::new();
-    }
-    let earlier = case
-        .lives
-        .iter()
-        .filter(|other| other.label() == label && other.ended().is_some_and(|ended| ended <= begun));
-    let peaks: Vec<String> = earlier.filter_map(|other| Some(bytes(other.memory()?.peak?))).collect();
-    peaks.iter().skip(peaks.len().saturating_sub(5)).cloned().collect()
-}
-
 /// A key of the record itself, where the record was kept.
-fn field(record: &Once, key: &str) -> Option<Value> {
+pub(super) fn field(record: &Once, key: &str) -> Option<Value> {
     let line = record.event.line.as_deref()?;
     let value: Value = serde_json::from_str(line).ok()?;
     value.get(key).cloned()

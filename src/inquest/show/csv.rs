@@ -69,7 +69,7 @@ fn line(life: &Life) -> String {
 }
 
 /// A cell. A spreadsheet takes what begins with `=`, `+`, `-` or `@` for a formula: a log must not be able to give it one.
-fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     let text = clean(text);
     let formula = text.starts_with(['=', '+', '-', '@']) && text.parse::<f64>().is_err();
     let text = if formula { format!("'{text}") } else { text };

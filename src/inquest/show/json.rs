@@ -1,6 +1,6 @@
 //! `--format json`: one document, described by docs/inquest.schema.json.
 
-use crate::inquest::case::{Case, Life, Place, Said};
+use crate::inquest::case::{Case, Life, Place, Said, ahead};
 use crate::inquest::time::written;
 use serde_json::{Map, Value, json};
 
@@ -83,6 +83,7 @@ fn of_life(life: &Life, name: &dyn Fn(Place) -> String) -> Value {
             .collect();
         put("memory", Some(Value::Object(known)));
     }
+    put("clock_ahead_ms", ahead(life).map(Value::from));
     put("disputed", Some(Value::from(life.disputed.clone())));
     let records: Vec<Value> = life
         .records

@@ -140,6 +140,11 @@ impl<'a> Out<'a> {
         self.write(&clean_json(text));
     }
 
+    /// Writes a page or a picture, whose texts were cleaned when it was made.
+    pub fn markup(&mut self, text: &str) {
+        self.write(text.trim_end());
+    }
+
     fn write(&mut self, text: &str) {
         if self.closed {
             return;

@@ -11,6 +11,8 @@ pub enum Mark {
     Signal,
     /// a health check
     Health,
+    /// a word on the task: who stopped it
+    Task,
     /// the limit of memory was hit
     Pressure,
     /// a stop signal
@@ -86,6 +88,7 @@ fn row(life: &Life) -> Option<Row<'_>> {
             Kind::Stuck => Mark::Stuck,
             Kind::Signal => Mark::Signal,
             Kind::Health => Mark::Health,
+            Kind::Task => Mark::Task,
             _ => return None,
         })
     };

@@ -1,7 +1,9 @@
 //! `timeline` on a terminal: a row for each life, against time.
 
+use super::glyphs::{ASCII, Glyphs, UNICODE};
 use super::out::{Line, Style};
-use super::rows::{self, End, Mark, Row};
+use super::rows::{self, End, Row};
+use super::spark::{self, Series};
 use super::table::{Columns, cut, memory, verdict};
 use crate::inquest::case::{Life, Said};
 use crate::inquest::time::{Clock, span};
@@ -17,57 +19,11 @@ const NARROWEST_BAR: usize = 16;
 const LONGEST_GROUP: usize = 20;
 const LONGEST_NAME: usize = 10;
 
+/// Columns of the small line of memory.
+const SPARK: usize = 8;
+
 /// Digits of a task's ID.
 const DIGITS: usize = 6;
-
-/// What is drawn with.
-struct Glyphs {
-    start: char,
-    alive: char,
-    cut: char,
-    good: char,
-    bad: char,
-    unknown: char,
-    running: char,
-    oom_kill: char,
-    pressure: char,
-    stop: char,
-    stuck: char,
-    health: char,
-    signal: char,
-}
-
-const UNICODE: Glyphs = Glyphs {
-    start: '├',
-    alive: '─',
-    cut: '┄',
-    good: '┤',
-    bad: 'X',
-    unknown: '?',
-    running: '>',
-    oom_kill: '▲',
-    pressure: '◆',
-    stop: '■',
-    stuck: '●',
-    health: '+',
-    signal: '~',
-};
-
-const ASCII: Glyphs = Glyphs {
-    start: '|',
-    alive: '-',
-    cut: '.',
-    good: ']',
-    bad: 'X',
-    unknown: '?',
-    running: '>',
-    oom_kill: '^',
-    pressure: '*',
-    stop: '#',
-    stuck: '@',
-    health: '+',
-    signal: '~',
-};
 
 /// The drawing of one timeline.
 struct Drawing<'a> {
@@ -103,16 +59,19 @@ pub fn timeline(
     let group = rows.iter().map(|row| row.group.as_str().width()).max().unwrap_or(0).min(LONGEST_GROUP);
     let name = rows.iter().map(|row| row.name.as_str().width()).max().unwrap_or(0).min(LONGEST_NAME);
     let label = group + 1 + name + 1 + DIGITS + 1;
-    let tails: Vec<[(Style, String); 3]> = rows.iter().map(|row| tail(row.life)).collect();
-    let mut widths = [0; 3];
+    let tails: Vec<[(Style, String); 4]> = rows.iter().map(|row| tail(row.life, ascii)).collect();
+    let mut widths = [0; 4];
     for tail in &tails {
         for (width, (_, cell)) in widths.iter_mut().zip(tail) {
             *width = (*width).max(cell.as_str().width());
         }
     }
-    // Memory gives way first, then how long it ran.
-    let mut shown = 3;
+    // The small line of memory gives way first, then the peak, then how long it ran.
+    let mut shown = 4;
     let used = |shown: usize| widths.iter().take(shown).map(|width| width + 1).sum::<usize>();
+    while shown > 1 && widths.get(shown - 1) == Some(&0) {
+        shown -= 1;
+    }
     while shown > 1 && label + NARROWEST_BAR + 8 + used(shown) > width {
         shown -= 1;
     }
@@ -145,7 +104,7 @@ pub fn timeline(
         }
         lines.push(line);
     }
-    lines.extend(drawing.legend(&rows, letters, width));
+    lines.extend(drawing.glyphs.legend(&rows, letters, width));
     lines
 }
 
@@ -156,14 +115,21 @@ fn pad(text: &str, columns: usize) -> String {
     text + &" ".repeat(blanks)
 }
 
-fn tail(life: &Life) -> [(Style, String); 3] {
+fn tail(life: &Life, ascii: bool) -> [(Style, String); 4] {
     let (verdict, style) = verdict(life);
     let ran = match (life.exit_record(), life.ran(), life.begun, life.last_sign) {
         (Some(_), Some(ran), ..) => span(ran),
         (None, _, Some(begun), Some(sign)) => format!(">{}", span(sign - begun)),
         _ => "–".to_owned(),
     };
-    [(style, verdict), (Style::Plain, ran), (Style::Plain, memory(life).unwrap_or_default())]
+    let used: Vec<f64> = Series::of(life).memory.into_iter().map(|(_, used)| used).collect();
+    let used = if used.len() > 1 && !ascii { spark::text(&used, SPARK) } else { String::new() };
+    [
+        (style, verdict),
+        (Style::Plain, ran),
+        (Style::Plain, memory(life).unwrap_or_default()),
+        (Style::Dim, used),
+    ]
 }
 
 impl Drawing<'_> {
@@ -245,13 +211,13 @@ impl Drawing<'_> {
         let mut marks = row.marks.clone();
         marks.sort_by_key(|(_, mark)| *mark);
         for (time, mark) in marks.iter().filter(|(time, _)| (self.from..=self.to).contains(time)) {
-            let (glyph, style) = self.mark(*mark);
+            let (glyph, style) = glyphs.mark(*mark);
             // The end has its own column where there is room before it.
             let at = self.column(*time);
             put(if at == last && last > first { last - 1 } else { at }, glyph, style);
         }
         if row.to <= self.to {
-            let (glyph, style) = self.end(row.end);
+            let (glyph, style) = glyphs.end(row.end);
             let behind = matches!(row.end, End::Unknown | End::Running) && last + 2 < self.bar;
             if behind {
                 put(last + 1, glyphs.cut, Style::Dim);
@@ -263,59 +229,5 @@ impl Drawing<'_> {
             line = line.and(style, part.iter().map(|(glyph, _)| *glyph).collect::<String>());
         }
         line
-    }
-
-    fn mark(&self, mark: Mark) -> (char, Style) {
-        match mark {
-            Mark::OomKill => (self.glyphs.oom_kill, Style::Bad),
-            Mark::Pressure => (self.glyphs.pressure, Style::Warn),
-            Mark::Stop => (self.glyphs.stop, Style::Plain),
-            Mark::Stuck => (self.glyphs.stuck, Style::Warn),
-            Mark::Health => (self.glyphs.health, Style::Warn),
-            Mark::Signal => (self.glyphs.signal, Style::Dim),
-        }
-    }
-
-    fn end(&self, end: End) -> (char, Style) {
-        match end {
-            End::Good => (self.glyphs.good, Style::Good),
-            End::Bad => (self.glyphs.bad, Style::Bad),
-            End::Unknown => (self.glyphs.unknown, Style::Bad),
-            End::Running => (self.glyphs.running, Style::Plain),
-        }
-    }
-
-    /// What the signs mean that were used, in lines of `width` columns.
-    fn legend(&self, rows: &[Row<'_>], letters: Vec<String>, width: usize) -> Vec<Line> {
-        let marked = |mark: Mark| rows.iter().any(|row| row.marks.iter().any(|(_, other)| *other == mark));
-        let ended = |end: End| rows.iter().any(|row| row.end == end);
-        let signs = [
-            (true, self.glyphs.start, "start"),
-            (rows.iter().any(|row| !row.started), self.glyphs.cut, "start not known"),
-            (marked(Mark::OomKill), self.glyphs.oom_kill, "OOM kill"),
-            (marked(Mark::Pressure), self.glyphs.pressure, "memory pressure"),
-            (marked(Mark::Stop), self.glyphs.stop, "stop"),
-            (marked(Mark::Stuck), self.glyphs.stuck, "stuck"),
-            (marked(Mark::Health), self.glyphs.health, "health"),
-            (marked(Mark::Signal), self.glyphs.signal, "signal"),
-            (ended(End::Good), self.glyphs.good, "ended"),
-            (ended(End::Bad), self.glyphs.bad, "ended badly"),
-            (ended(End::Unknown), self.glyphs.unknown, "end not known, after the last sign"),
-            (ended(End::Running), self.glyphs.running, "may still run"),
-        ];
-        let mut lines = vec![String::new()];
-        let signs =
-            signs.iter().filter(|(used, ..)| *used).map(|(_, glyph, words)| format!("{glyph} {words}"));
-        for sign in signs.chain(letters) {
-            let Some(line) = lines.last_mut() else { continue };
-            if line.is_empty() {
-                *line = sign;
-            } else if line.as_str().width() + 2 + sign.as_str().width() <= width {
-                line.push_str(&format!("  {sign}"));
-            } else {
-                lines.push(sign);
-            }
-        }
-        lines.into_iter().map(|line| Line::of(Style::Dim, line)).collect()
     }
 }

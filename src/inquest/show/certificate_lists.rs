@@ -1,0 +1,143 @@
+//! What a certificate lists: the records between start and end, processes, witnesses, and where all of it stands.
+
+use super::certificate::{Certificate, field, told};
+use super::out::Style;
+use super::units::{bytes, count};
+use crate::inquest::case::{Kind, Life, Once};
+use serde_json::Value;
+
+/// How many places, processes, earlier lives and statements are listed; the rest is counted.
+const MOST: usize = 8;
+
+impl Certificate<'_> {
+    /// What happened between the start and the end.
+    pub(super) fn before(&mut self, life: &Life) {
+        let between: Vec<&Once> = life
+            .records
+            .iter()
+            .filter(|record| !matches!(record.event.kind, Kind::Start | Kind::Exit | Kind::Stats))
+            .collect();
+        let hidden = between.len().saturating_sub(2 * MOST);
+        let mut key = "Before";
+        if hidden > 0 {
+            self.row(key, format!("… {} more", count(hidden, "record")));
+            key = "";
+        }
+        for record in between.into_iter().skip(hidden) {
+            let event = &record.event;
+            let mut text = format!("{} {}", self.clock.time(event.time), event.kind.name());
+            if let Some(about) = &event.about {
+                text.push_str(&format!("  {about}"));
+            }
+            text.push_str(&more(record));
+            if let Some(told) = event.memory.as_deref().filter(|_| event.kind != Kind::Stop).and_then(told) {
+                text.push_str(&format!("  {told}"));
+            }
+            self.row(key, text);
+            key = "";
+        }
+    }
+
+    /// The processes of a `stuck` record, and those that were left.
+    pub(super) fn processes(&mut self, life: &Life) {
+        let stuck = life.last(&Kind::Stuck).and_then(|record| field(record, "processes"));
+        let left =
+            life.exit_record().and_then(|record| field(record, "exit")?.get("left_processes").cloned());
+        for (key, list) in [("Stuck", stuck), ("Left", left)] {
+            let Some(Value::Array(list)) = list else { continue };
+            if list.is_empty() {
+                continue;
+            }
+            self.styled(
+                key,
+                Style::Dim,
+                format!("{:>7} {:<15} S {:<22} {:>9} {:>7}", "PID", "NAME", "WAITS IN", "MEMORY", "THREADS"),
+            );
+            for process in list.iter().take(MOST) {
+                let text = |key: &str| process.get(key).and_then(Value::as_str).unwrap_or("–");
+                let number = |key: &str| process.get(key).and_then(Value::as_u64);
+                let plain =
+                    |key: &str| number(key).map_or_else(|| "–".to_owned(), |number| number.to_string());
+                let memory = number("memory").map_or_else(|| "–".to_owned(), bytes);
+                let row = format!(
+                    "{:>7} {:<15} {} {:<22} {memory:>9} {:>7}",
+                    plain("pid"),
+                    text("name"),
+                    text("state"),
+                    text("wait_channel"),
+                    plain("threads")
+                );
+                self.row("", row);
+            }
+            if list.len() > MOST {
+                self.row("", format!("… {} more", count(list.len() - MOST, "process")));
+            }
+            if list.iter().any(|process| process.get("state").and_then(Value::as_str) == Some("D")) {
+                self.row("", "State D: it waits in the kernel, as for a disk or a network file system; no signal ends that, SIGKILL neither.");
+            }
+        }
+    }
+
+    pub(super) fn witnesses(&mut self, life: &Life) {
+        let hidden = life.said.len().saturating_sub(2 * MOST);
+        let mut key = "Witnesses";
+        if hidden > 0 {
+            self.row(key, format!("… {} more", count(hidden, "statement")));
+            key = "";
+        }
+        for said in life.said.iter().skip(hidden) {
+            let statement = &said.statement;
+            let time = match said.at() {
+                // Computed: the witness's clock has no year, no zone, or counts from the boot.
+                Some(time) if statement.time.is_none() => format!("~{}", self.clock.time(time)),
+                Some(time) => self.clock.time(time),
+                None => "at ?".to_owned(),
+            };
+            let text = super::table::cut(&statement.text, 160) + said.mark();
+            self.row(
+                key,
+                format!("{:<7} {time:<12}  {text}  {}", statement.kind.name(), (self.name)(said.place)),
+            );
+            key = "";
+        }
+    }
+
+    pub(super) fn records(&mut self, life: &Life) {
+        let mut key = "Records";
+        let shown: Vec<&Once> =
+            life.records.iter().filter(|record| record.event.kind != Kind::Stats).collect();
+        let statistics = life.records.len() - shown.len();
+        for record in shown.iter().take(2 * MOST) {
+            let places: Vec<String> = record.places.iter().take(3).map(|place| (self.name)(*place)).collect();
+            let more = record.places.len().saturating_sub(places.len());
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            self.row(key, format!("{:<15} {}{more}", record.event.kind.name(), places.join(", ")));
+            key = "";
+        }
+        if shown.len() > 2 * MOST {
+            self.row(key, format!("… {} more", count(shown.len() - 2 * MOST, "record")));
+            key = "";
+        }
+        if statistics > 0 {
+            self.row(key, format!("and {} (inquest records --who)", count(statistics, "stats record")));
+        }
+    }
+}
+
+/// What else a record says: who sent a signal, why it was refused, what a health check wrote.
+fn more(record: &Once) -> String {
+    let text = |key: &str| field(record, key).and_then(|value| value.as_str().map(str::to_owned));
+    let sender = match (text("sender").as_deref(), field(record, "sender_pid")) {
+        (Some("outside"), _) => "  from outside of the container".to_owned(),
+        (Some("terminal"), _) => "  from the terminal".to_owned(),
+        (Some("inside"), Some(pid)) => match text("sender_name") {
+            Some(name) => format!("  from {name} ({pid})"),
+            None => format!("  from the process {pid}"),
+        },
+        _ => String::new(),
+    };
+    let refused = text("refused").map_or(String::new(), |why| format!("  not sent to the program: {why}"));
+    let output =
+        text("output").map_or(String::new(), |output| format!("  {}", super::table::cut(&output, 100)));
+    sender + &refused + &output
+}

@@ -1,0 +1,104 @@
+//! What many lives tell together: verdicts by group, crash loops, how much memory would be enough, stops, starts without an end,
+//! and which image brought what. Pure; each statement knows of how many lives it is.
+
+mod groups;
+mod images;
+mod loops;
+mod memory;
+mod numbers;
+mod stops;
+
+pub use groups::{Group, KEYS, keys};
+pub use images::Image;
+pub use loops::{CrashLoop, Peaks};
+pub use memory::{Enough, Trend};
+pub use stops::{Open, SLOW, Slow, Stops};
+
+use super::case::{Life, is_good};
+use super::time::Clock;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Everything that is told.
+#[derive(Debug, Default)]
+pub struct Stats {
+    /// how many lives it is about
+    pub lives: usize,
+    /// of how many tasks, or containers where there is no task
+    pub tasks: usize,
+    /// by what the groups are
+    pub by: Vec<&'static str>,
+    /// how many lives ended how, by group; most lives first
+    pub groups: Vec<Group>,
+    /// the same program started again and again
+    pub loops: Vec<CrashLoop>,
+    /// the memory of each kind of container
+    pub memory: Vec<Enough>,
+    /// the stops of each kind of container
+    pub stops: Vec<Stops>,
+    /// starts that have no end
+    pub open: Vec<Open>,
+    /// each image of a container, in order of time
+    pub images: Vec<Image>,
+}
+
+/// The lives of each kind of container, `family:revision/container`, each in order of their beginning.
+type Kinds<'a> = BTreeMap<String, Vec<&'a Life>>;
+
+impl Stats {
+    /// What `lives` tell, in groups of these keys. Hours and days are those of `clock`.
+    pub fn of(lives: &[&Life], by: &[&'static str], clock: &Clock) -> Stats {
+        let mut kinds: Kinds<'_> = BTreeMap::new();
+        for life in lives {
+            kinds.entry(life.label().unwrap_or_else(|| "?".to_owned())).or_default().push(life);
+        }
+        for lives in kinds.values_mut() {
+            lives.sort_by_key(|life| (life.begun.or(life.at()), life.at()));
+        }
+        let tasks: BTreeSet<_> =
+            lives.iter().map(|life| life.task.as_deref().or(life.container.as_deref())).collect();
+        Stats {
+            lives: lives.len(),
+            tasks: tasks.len(),
+            by: by.to_vec(),
+            groups: groups::of(lives, by, clock),
+            loops: loops::of(&kinds),
+            memory: memory::of(&kinds),
+            stops: stops::of(&kinds),
+            open: stops::open(&kinds),
+            images: images::of(lives),
+        }
+    }
+}
+
+/// How a life ended, in one word: its verdict; `none` with what is concluded where it has no exit record.
+pub fn outcome(life: &Life) -> String {
+    match life.verdict() {
+        Some(verdict) => verdict.to_owned(),
+        None if life.exit().is_some() => "unknown".to_owned(),
+        None => format!("none ({})", life.conclusion.word),
+    }
+}
+
+/// Whether it ended, and not as it should.
+pub fn is_bad(life: &Life) -> bool {
+    match life.verdict() {
+        Some(verdict) => !is_good(verdict),
+        None => matches!(life.conclusion.word.as_str(), "oom" | "killed" | "lost" | "ended"),
+    }
+}
+
+/// Whether the OOM killer took the program or a part of it, by epitaph's word or as it is concluded.
+pub fn met_oom_killer(life: &Life) -> bool {
+    let told = life.verdict().unwrap_or(life.conclusion.word.as_str());
+    told.starts_with("oom")
+        || life.memory().and_then(|memory| memory.oom_kills).is_some_and(|kills| kills > 0)
+}
+
+/// How often each word is there, the most frequent first.
+pub fn tally(words: impl Iterator<Item = String>) -> Vec<(String, usize)> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    words.for_each(|word| *counts.entry(word).or_default() += 1);
+    let mut counts: Vec<(String, usize)> = counts.into_iter().collect();
+    counts.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
+    counts
+}
