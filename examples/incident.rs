@@ -20,7 +20,6 @@ mod cargo;
 #[path = "incident/container.rs"]
 mod container;
 #[path = "../tests/support/endpoint/mod.rs"]
-#[allow(dead_code)]
 mod endpoint;
 
 use container::{Container, Running};

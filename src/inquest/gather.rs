@@ -175,7 +175,7 @@ impl Reading<'_> {
         let mut said = Vec::new();
         let mut overflow = false;
         let mut disbelieved = 0;
-        let of_container = of_path.container.is_some() || of_path.task.is_some();
+        let of_container = (of_path.container.is_some() || of_path.task.is_some()) && !is_state(path);
         let result = {
             let mut found = |found: Found, offset: u64| {
                 let place = Place { file: self.file, offset };
@@ -280,6 +280,11 @@ impl Reading<'_> {
         self.state.kept.fetch_add(line.len(), Ordering::Relaxed);
         Some(line.into_boxed_str())
     }
+}
+
+/// Whether it is the engine's own word on a container, beside its log: no program writes there.
+fn is_state(path: &std::path::Path) -> bool {
+    path.file_name().is_some_and(|name| name == "config.v2.json")
 }
 
 /// Notes the times of the first and the last line.

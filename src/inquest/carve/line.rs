@@ -28,29 +28,30 @@ fn journald_text(bytes: &[u8], at: usize) -> Option<&[u8]> {
     bytes.get(begin..end)
 }
 
+/// How many fields of an entry are looked at before a place.
+const FIELDS: usize = 128;
+
 /// Where the entry of `journalctl -o export` around a place begins and ends.
 pub fn journald_entry(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
-    let (before, after) = bytes.split_at_checked(at)?;
-    let begin = after_empty_line(before);
-    let end = memchr::memmem::find(after, b"\n\n").map_or(bytes.len(), |end| at + end);
-    bytes.get(begin..end).filter(|entry| entry.starts_with(b"__CURSOR=")).map(|_| (begin, end))
+    let before = bytes.get(..at)?;
+    // From line to line, so that other logs cost no more than a look at the line before.
+    let mut begin = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
+    for _ in 0..FIELDS {
+        if before.get(begin..)?.starts_with(b"__CURSOR=") {
+            let end = memchr::memmem::find(bytes.get(at..)?, b"\n\n").map_or(bytes.len(), |end| at + end);
+            return Some((begin, end));
+        }
+        let previous = before.get(..begin.checked_sub(1)?)?;
+        begin = memchr::memrchr(b'\n', previous).map_or(0, |at| at + 1);
+        if !previous.get(begin..)?.first().is_some_and(|byte| byte.is_ascii_uppercase() || *byte == b'_') {
+            return None;
+        }
+    }
+    None
 }
 
 /// How the journal got the entry around a place: `kernel`, `stdout`, `syslog`, `journal`.
 pub fn journald_transport(bytes: &[u8], at: usize) -> Option<&[u8]> {
     let entry = journald_text(bytes, at)?;
     entry.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"_TRANSPORT="))
-}
-
-/// Where the text behind the last empty line begins. From line end to line end, which is faster than a search for two of
-/// them from behind: it is asked for each record.
-fn after_empty_line(bytes: &[u8]) -> usize {
-    let mut end = bytes.len();
-    while let Some(at) = memchr::memrchr(b'\n', bytes.get(..end).unwrap_or_default()) {
-        if at > 0 && bytes.get(at - 1) == Some(&b'\n') {
-            return at + 1;
-        }
-        end = at;
-    }
-    0
 }

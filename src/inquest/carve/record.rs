@@ -34,8 +34,9 @@ pub struct Record {
 pub fn of_text(text: &[u8]) -> Option<Record> {
     let text = String::from_utf8_lossy(text);
     let Value::Object(object) = serde_json::from_str(&text).ok()? else { return None };
-    let as_written = text.starts_with("{\"epitaph\":\"") && !text.contains('\n');
-    of_object(object, as_written.then(|| text.into_owned()))
+    // A line end in it is from a cut between two words: within a text it would be no JSON.
+    let as_written = text.starts_with("{\"epitaph\":\"");
+    of_object(object, as_written.then(|| text.replace('\n', "")))
 }
 
 /// The record that `object` is; `written` is its text where that is still epitaph's own.

@@ -23,6 +23,11 @@ pub fn join(bytes: &[u8], brace: usize) -> Option<(Vec<u8>, usize)> {
     None
 }
 
+/// Whether the place is in an entry.
+pub fn is_entry(bytes: &[u8], place: usize) -> bool {
+    journald_entry(bytes, place).is_some()
+}
+
 /// What of an entry is needed here.
 struct Entry<'a> {
     /// where its message is, and how long

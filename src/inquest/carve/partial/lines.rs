@@ -10,7 +10,9 @@ pub fn join(bytes: &[u8], brace: usize) -> Option<(Vec<u8>, usize)> {
     let writer = column(bytes.get(begin..end)?).map(|column| column.words);
     let mut reader = begun(bytes.get(brace..end)?)?;
     let mut at = end + 1;
-    for _ in 0..ENTRIES {
+    // Where nothing tells whose line it is, only the next one may be the rest.
+    let most = if writer.is_some() { ENTRIES } else { 1 };
+    for _ in 0..most {
         let line = bytes.get(at..end_of_line(bytes, at))?;
         let here = at;
         at += line.len() + 1;

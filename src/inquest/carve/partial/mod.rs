@@ -25,7 +25,10 @@ pub fn join(bytes: &[u8], cut: &Around, levels: &[Level]) -> Option<(Vec<u8>, us
 /// The same of an object with nothing around it, whose brace is at `brace`: in lines of text, in the export of journald, and
 /// in the files of Docker's driver `local`.
 pub fn join_bare(bytes: &[u8], brace: usize) -> Option<(Vec<u8>, usize)> {
-    local::join(bytes, brace).or_else(|| export::join(bytes, brace)).or_else(|| lines::join(bytes, brace))
+    if export::is_entry(bytes, brace) {
+        return export::join(bytes, brace);
+    }
+    local::join(bytes, brace).or_else(|| lines::join(bytes, brace))
 }
 
 /// What the part of an object is that a line or an entry ends with.
@@ -154,6 +157,8 @@ mod tests {
         assert_eq!(joined(cri, &[]).as_deref(), Some(r#"{"needle":1}"#));
         let plain = "yyy{\"needle\":\n1}\n";
         assert_eq!(joined(plain, &[]).as_deref(), Some(r#"{"needle":1}"#));
+        // Lines of something else are no part of a text, although a later one closes it.
+        assert_eq!(joined("yyy{\"needle\":\"a\nof something else\nb\"}\n", &[]), None);
     }
 
     #[test]
