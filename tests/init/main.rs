@@ -24,6 +24,8 @@ mod becoming;
 mod close_fds;
 mod exits;
 mod frozen;
+mod full;
+mod fuse;
 mod hints;
 mod hostile;
 mod identity;
