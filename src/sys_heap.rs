@@ -3,6 +3,9 @@
 //! musl's malloc gives a page of its own to a size that is asked for seldom, and gives it back when it is freed: for a start
 //! of some ten such sizes that is a mmap(2), two page faults and a munmap(2) each, a tenth of the whole start. The arena takes
 //! a page from the kernel when it is first written to, and keeps it; what is large, or has no room here, is the C library's.
+//!
+//! Where the C library has nothing to give, a large block comes from the arena too. That happens in a memory cgroup that is
+//! full and has no OOM killer: the kernel then refuses mmap(2), and a program that cannot allocate is aborted.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -10,9 +13,12 @@ use std::cell::UnsafeCell;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Blocks have 16, 32, … 4,096 bytes.
-const CLASSES: usize = 9;
+/// Blocks have 16, 32, … 32,768 bytes.
+const CLASSES: usize = 12;
 const SMALLEST: usize = 16;
+
+/// Of these classes, up to 4,096 bytes, the arena is asked first; of the larger ones the C library.
+const SMALL_CLASSES: usize = 9;
 
 /// An allocator with `SIZE` bytes of its own.
 #[derive(Debug)]
@@ -78,6 +84,16 @@ impl<const SIZE: usize> Heap<SIZE> {
         .flatten()
     }
 
+    fn take_small(&self, layout: Layout) -> Option<*mut u8> {
+        class_of(layout).filter(|class| *class < SMALL_CLASSES).and_then(|class| self.take(class))
+    }
+
+    /// What the C library gave, or where that was nothing, a block of the arena.
+    fn or_from_arena(&self, block: *mut u8, layout: Layout) -> *mut u8 {
+        let large = class_of(layout).filter(|class| block.is_null() && *class >= SMALL_CLASSES);
+        large.and_then(|class| self.take(class)).unwrap_or(block)
+    }
+
     fn owns(&self, block: *mut u8) -> bool {
         (block as usize).wrapping_sub(self.arena.get() as usize) < SIZE
     }
@@ -100,23 +116,22 @@ fn class_of(layout: Layout) -> Option<usize> {
 // and all sizes of blocks are. What is not in the arena came from `System` and goes back there.
 unsafe impl<const SIZE: usize> GlobalAlloc for Heap<SIZE> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        match class_of(layout).and_then(|class| self.take(class)) {
+        match self.take_small(layout) {
             Some(block) => block,
             // SAFETY: the caller's promise.
-            None => unsafe { System.alloc(layout) },
+            None => self.or_from_arena(unsafe { System.alloc(layout) }, layout),
         }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        match class_of(layout).and_then(|class| self.take(class)) {
-            Some(block) => {
-                // SAFETY: the block has at least this size.
-                unsafe { block.write_bytes(0, layout.size()) };
-                block
-            }
-            // SAFETY: the caller's promise.
-            None => unsafe { System.alloc_zeroed(layout) },
+        // SAFETY: the caller's promise.
+        let from_library = || unsafe { System.alloc_zeroed(layout) };
+        let block = self.take_small(layout).unwrap_or_else(|| self.or_from_arena(from_library(), layout));
+        if self.owns(block) {
+            // SAFETY: the block has at least this size.
+            unsafe { block.write_bytes(0, layout.size()) };
         }
+        block
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
@@ -135,13 +150,15 @@ unsafe impl<const SIZE: usize> GlobalAlloc for Heap<SIZE> {
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        if !self.owns(block) {
-            // SAFETY: it came from there.
-            return unsafe { System.realloc(block, layout, size) };
-        }
         // SAFETY: the caller's promise: not too large with this alignment.
         let wanted = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
-        if class_of(wanted) == class_of(layout) {
+        if !self.owns(block) {
+            // SAFETY: it came from there.
+            let new = unsafe { System.realloc(block, layout, size) };
+            if !new.is_null() {
+                return new;
+            }
+        } else if class_of(wanted) == class_of(layout) {
             return block;
         }
         // SAFETY: both blocks have as many bytes as are copied, and are not the same one.
@@ -167,7 +184,9 @@ mod tests {
 
     #[test]
     fn classes() {
-        for (size, class) in [(0, Some(0)), (16, Some(0)), (17, Some(1)), (4096, Some(8)), (4097, None)] {
+        for (size, class) in
+            [(0, Some(0)), (16, Some(0)), (17, Some(1)), (4096, Some(8)), (32_768, Some(11)), (32_769, None)]
+        {
             assert_eq!(class_of(layout(size)), class, "{size}");
         }
         assert_eq!(class_of(Layout::from_size_align(16, 32).unwrap()), None);
@@ -232,5 +251,19 @@ mod tests {
             assert!(!third.is_null() && !HEAP.owns(third));
             HEAP.dealloc(third, layout(32));
         }
+    }
+
+    #[test]
+    fn what_the_library_cannot_give_the_arena_gives() {
+        static HEAP: Heap<20_000> = Heap::new();
+        let none = || HEAP.or_from_arena(ptr::null_mut(), layout(5000));
+        let block = none();
+        assert!(HEAP.owns(block));
+        // SAFETY: as above.
+        unsafe { HEAP.dealloc(block, layout(5000)) };
+        assert_eq!(none(), block, "it is used again");
+        assert!(HEAP.or_from_arena(ptr::null_mut(), layout(20_000)).is_null(), "as large as all of it");
+        let given = ptr::dangling_mut();
+        assert_eq!(HEAP.or_from_arena(given, layout(5000)), given);
     }
 }

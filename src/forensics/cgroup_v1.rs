@@ -5,12 +5,16 @@
 use super::figures::{Memory, UNLIMITED, parse_keyed, parse_limit, parse_number};
 use super::files::{Directory, keyed_figures};
 use std::cell::Cell;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 
 /// Every cgroup with the controller has it, the root too.
 pub(super) const USAGE: &str = "memory.usage_in_bytes";
 
 /// The most that was ever charged.
 pub(super) const PEAK: &str = "memory.max_usage_in_bytes";
+/// Whether there is no OOM killer, whether somebody waits for memory because of that, and the kill counter.
+const CONTROL: &str = "memory.oom_control";
 
 /// The limit that applies, and the cgroup's own limit as it was then.
 ///
@@ -68,7 +72,7 @@ pub(super) fn limit_hits(directory: &Directory) -> Option<u64> {
 }
 
 pub(super) fn oom_kills(directory: &Directory) -> Option<u64> {
-    directory.read_text("memory.oom_control", parse_oom_control)
+    directory.read_text(CONTROL, parse_oom_control)
 }
 
 /// The kill counter in `memory.oom_control`; `None` before Linux 4.13, which had none.
@@ -77,6 +81,30 @@ pub(super) fn oom_kills(directory: &Directory) -> Option<u64> {
 /// to it by who reads it, and never more than one for each victim, whichever limit was hit.
 pub(super) fn parse_oom_control(text: &str) -> Option<u64> {
     parse_keyed(text, "oom_kill")
+}
+
+/// Where the cgroup has no OOM killer (`docker run --oom-kill-disable`): whoever touches a new page when it is full sleeps,
+/// uninterruptibly, until others give memory back, and a system call that needs some fails with ENOMEM.
+///
+/// A limit of a cgroup above is not known.
+#[derive(Debug)]
+pub struct Waiting(File);
+
+impl Waiting {
+    /// `None` where there is an OOM killer.
+    pub(super) fn of(directory: &Directory) -> Option<Waiting> {
+        let is_off = |text: &str| parse_keyed(text, "oom_kill_disable") == Some(1);
+        directory.read_text(CONTROL, |text| Some(is_off(text))).filter(|is_off| *is_off)?;
+        File::open(directory.place(CONTROL)).ok().map(Waiting)
+    }
+
+    /// Whether somebody sleeps so now.
+    pub fn is_somebody(&self) -> bool {
+        let mut buffer = [0; 128];
+        let length = self.0.read_at(&mut buffer, 0).unwrap_or(0);
+        let text = buffer.get(..length).and_then(|bytes| std::str::from_utf8(bytes).ok());
+        text.and_then(|text| parse_keyed(text, "under_oom")) == Some(1)
+    }
 }
 
 fn parse_hierarchical_limit(text: &str) -> Option<u64> {

@@ -1,19 +1,13 @@
 //! The memory cgroup of this container: finding it from inside, and reading it.
 
 use super::files::Directory;
-
 use super::locate::{self, Hierarchy};
-
-use super::{Counters, Memory, Pids, Watch, cgroup_v1, cgroup_v2, files, pids};
-
+use super::{Counters, Memory, Pids, Waiting, Watch, cgroup_v1, cgroup_v2, files, pids};
 use std::cell::Cell;
 use std::ffi::OsStr;
-
 use std::ops::ControlFlow;
-
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-
 use std::path::{Path, PathBuf};
 
 mod below;
@@ -192,6 +186,11 @@ impl MemoryCgroup {
             }
             Hierarchy::Unified => cgroup_v2::events(&self.directory).oom_kills,
         }
+    }
+
+    /// What tells that somebody waits for memory in the full cgroup, where no OOM killer makes room.
+    pub fn waiting(&self) -> Option<Waiting> {
+        (self.hierarchy == Hierarchy::V1Memory).then(|| Waiting::of(&self.directory)).flatten()
     }
 
     /// The files that list the processes of the cgroup, and of so many of those below it.

@@ -26,6 +26,7 @@ mod why;
 #[cfg(test)]
 mod testing;
 
+pub use cgroup_v1::Waiting;
 pub use cgroup_v2::Watch;
 pub use facts::{
     Drained, Expiry, Facts, Held, KillAfter, Kills, LeftBehind, Other, Outcome, Refused, SPARED, Signal,

@@ -204,6 +204,16 @@ fn drain(supervisor: &mut Supervisor) {
     let has_ended = |supervisor: &Supervisor| !supervisor.core.helpers.any(Purpose::Writer);
     supervisor.go_on_until(deadline, TRY_EVERY, has_ended);
     supervisor.write_to_file();
+    // Where none can be started: tried again, as the program's own processes make room, and then done by PID 1 itself.
+    let is_missing = |supervisor: &Supervisor| stderr().wants_writer() && has_ended(supervisor);
+    while is_missing(supervisor) && Instant::now() < deadline {
+        let next = deadline.min(Instant::now() + TRY_EVERY);
+        supervisor.go_on_until(next, TRY_EVERY, |_| false);
+        supervisor.write_to_file();
+    }
+    if is_missing(supervisor) {
+        stderr().write_alone();
+    }
     stderr().drain(LAST_WORDS);
     supervisor.go_on_until(deadline, TRY_EVERY, has_ended);
 }

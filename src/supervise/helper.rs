@@ -5,12 +5,14 @@
 
 use super::core::Event;
 use super::core::helpers::Purpose;
+use crate::forensics::Waiting;
 use crate::record::{Frames, stderr};
 use crate::sys::{self, Fork, reason};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::{getpid, getppid};
 use std::fs::File;
 use std::io;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// A pipe up to PID 1, and what has come of the frame that is under way.
@@ -27,6 +29,15 @@ pub struct Uplink {
 /// The uplinks of the helpers that have one.
 #[derive(Debug, Default)]
 pub struct Uplinks(pub Vec<Uplink>);
+
+/// Known where nobody is killed when the cgroup is full. Then no helper is started while somebody waits for memory: PID 1
+/// would be the next one, since each page that it writes to after a fork has to be copied.
+static WAITING: OnceLock<Waiting> = OnceLock::new();
+
+/// The cgroup of this container is one without an OOM killer.
+pub fn beware_of(waiting: Waiting) {
+    let _ = WAITING.set(waiting);
+}
 
 /// Whether a failed start was told: it is told once.
 static WAS_TOLD: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
@@ -67,12 +78,16 @@ fn started(purpose: Purpose, pid: i32, time: Duration) -> Event {
 
 fn missing(purpose: Purpose, error: &io::Error) -> Event {
     if !WAS_TOLD.swap(true, std::sync::atomic::Ordering::Relaxed) {
-        log::warn!("cannot start a helper process: {}; is the process limit reached?", reason(error));
+        let limit = if error.raw_os_error() == Some(libc::ENOMEM) { "memory" } else { "process" };
+        log::warn!("cannot start a helper process: {}; is the {limit} limit reached?", reason(error));
     }
     Event::HelperMissing(purpose)
 }
 
 fn fork(work: impl FnOnce() -> u8) -> io::Result<i32> {
+    if WAITING.get().is_some_and(Waiting::is_somebody) {
+        return Err(io::Error::from_raw_os_error(libc::ENOMEM));
+    }
     let parent = getpid();
     match sys::fork()? {
         Fork::Child => {

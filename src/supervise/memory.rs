@@ -1,9 +1,11 @@
 //! Reads the memory cgroup of the container. Decides nothing.
 
 use super::core::kills::{Baseline, Counted};
+use super::helper;
 use crate::forensics::{Counters, Memory, MemoryCgroup, Pids, Process, Watch, largest_listed};
 use crate::forensics::{LimitBelow, Limits, Ooms, ShortName, is_ending, name_of};
 use crate::record::Value;
+use crate::sys;
 use nix::unistd::getpid;
 use std::cell::Cell;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -90,6 +92,11 @@ impl MemoryReader {
         self.before = Memory { oom_kills: self.before.oom_kills, ..now };
         self.ooms_before = self.cgroup.ooms();
         self.is_certain = true;
+        if let Some(waiting) = self.cgroup.waiting() {
+            // Refused, PID 1 has to wait for each page that it has not used before.
+            let _ = sys::stay_in_memory();
+            helper::beware_of(waiting);
+        }
     }
 
     /// The baseline for who counts the kills.

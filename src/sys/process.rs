@@ -97,6 +97,18 @@ pub fn fork() -> io::Result<Fork> {
     }
 }
 
+/// Keeps all pages that the process has now in memory, and gives it those that it has not written to yet: mlockall(2). It
+/// does not pass a fork.
+///
+/// # Errors
+/// EPERM or ENOMEM where RLIMIT_MEMLOCK is smaller than that, and without CAP_IPC_LOCK.
+pub fn stay_in_memory() -> io::Result<()> {
+    // For what the C library itself allocates: the piece goes back to its heap, not to the kernel, in glibc at least.
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(64 << 10)));
+    // SAFETY: a number.
+    check(unsafe { libc::mlockall(libc::MCL_CURRENT) }).map(drop)
+}
+
 /// _exit(2): ends the process without the C runtime's handlers, which belong to the parent in a forked child.
 pub fn exit_now(code: i32) -> ! {
     // SAFETY: never returns and touches no memory.

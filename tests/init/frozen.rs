@@ -1,10 +1,11 @@
-//! A stderr that is a file, on a file system that stops.
+//! A stderr that is a file, on a file system that stops: a frozen one, and a file server that does not answer.
 
+use crate::fuse::Server;
 use crate::init::{Form, Launch};
 use crate::probe::receiver;
 use crate::records;
 use crate::require::require;
-use crate::running::{children, status, wait_for};
+use crate::running::{Running, children, status, wait_for};
 use std::fs::{File, OpenOptions};
 use std::path::Path;
 use std::process::Command;
@@ -12,6 +13,8 @@ use std::time::{Duration, Instant};
 
 in_both_forms! {
     a_frozen_file_system_keeps_no_signal_and_no_end
+    a_file_server_that_hangs_keeps_no_signal_and_no_end
+    a_file_server_that_is_told_of_closes_keeps_no_signal
     nobody_writes_when_there_is_nothing_to_write
 }
 
@@ -66,19 +69,33 @@ fn a_frozen_file_system_keeps_no_signal_and_no_end(form: Form) {
     let Some(volume) = require("a loop device with ext4 (root, e2fsprogs)", Volume::new()) else { return };
     let log = volume.mount().join("log");
     let running = Launch::new(form, receiver()).stderr(appended(&log)).start().ready();
-    let epitaph = running.pid();
     wait_for("the start record", || std::fs::read_to_string(&log).ok().filter(|text| text.ends_with("}\n")));
     volume.freeze();
-    // Each but the last makes a record.
+    forwards_signals(&running);
+    ends(&running, form);
+    volume.thaw().unwrap();
+    let ended = running.finish();
+    assert_eq!(ended.code, Some(42));
+    let text = std::fs::read_to_string(&log).unwrap();
+    let kinds = records::kinds(&text);
+    assert_eq!(kinds.first().map(String::as_str), Some("start"), "{text}");
+}
+
+/// Each of these makes a record.
+fn forwards_signals(running: &Running) {
     for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT] {
         running.signal(signal);
         running.stdout.wait_for(&format!("signal {signal}\n"));
     }
-    let state = status(epitaph, "State").unwrap();
+    let state = status(running.pid(), "State").unwrap();
     assert!(!state.starts_with('D'), "process 1 is held by the file system: {state}");
+}
+
+/// The end of PID 1 is the kernel's to wait for: no process of its namespace may be left, and the writer is held.
+fn ends(running: &Running, form: Form) {
+    let epitaph = running.pid();
     let began = Instant::now();
     running.signal(libc::SIGUSR2);
-    // The end of PID 1 is the kernel's to wait for: no process of its namespace may be left, and the writer is held.
     if form == Form::Subreaper {
         let end = wait_for("the end of epitaph", || {
             let state = status(epitaph, "State");
@@ -86,12 +103,37 @@ fn a_frozen_file_system_keeps_no_signal_and_no_end(form: Form) {
         });
         assert!(end < Duration::from_secs(3), "the end took {end:?}");
     }
-    volume.thaw().unwrap();
-    let ended = running.finish();
-    assert_eq!(ended.code, Some(42));
-    let text = std::fs::read_to_string(&log).unwrap();
-    let kinds = records::kinds(&text);
-    assert_eq!(kinds.first().map(String::as_str), Some("start"), "{text}");
+}
+
+/// A program whose stderr is a file of this server; the server hangs after the `start` record.
+fn on_a_server_that_hangs(form: Form, is_told_of_closes: bool) -> Option<(Server, Running)> {
+    let server = require("FUSE (root, /dev/fuse)", Server::mount(is_told_of_closes))?;
+    let running = Launch::new(form, receiver()).stderr(appended(&server.log())).start().ready();
+    wait_for("the start record", || server.content().ends_with("}\n").then_some(()));
+    server.hang();
+    forwards_signals(&running);
+    wait_for("the writer to be held", || server.holds_a_write().then_some(()));
+    Some((server, running))
+}
+
+fn a_file_server_that_hangs_keeps_no_signal_and_no_end(form: Form) {
+    let Some((server, running)) = on_a_server_that_hangs(form, false) else { return };
+    ends(&running, form);
+    server.go_on();
+    assert_eq!(running.finish().code, Some(42));
+    assert_eq!(records::kinds(&server.content()).first().map(String::as_str), Some("start"));
+}
+
+/// Every process that ends waits for such a server, the program too. Once it answers, the story is whole.
+fn a_file_server_that_is_told_of_closes_keeps_no_signal(form: Form) {
+    let Some((server, running)) = on_a_server_that_hangs(form, true) else { return };
+    running.signal(libc::SIGUSR2);
+    running.stdout.wait_for(&format!("signal {}\n", libc::SIGUSR2));
+    server.go_on();
+    assert_eq!(running.finish().code, Some(42));
+    let text = server.content();
+    assert_eq!(records::story(&text), ["start", "stop", "stop", "exit"], "{text}");
+    assert_eq!(records::exit(&text)["records_lost"], 0, "{text}");
 }
 
 fn nobody_writes_when_there_is_nothing_to_write(form: Form) {

@@ -28,6 +28,8 @@ mod close_fds;
 mod drain;
 mod exits;
 mod frozen;
+mod full;
+mod fuse;
 mod hints;
 mod hostile;
 mod identity;

@@ -83,6 +83,24 @@ fn where_no_helper_can_be_started_nothing_is_lost() {
     assert!(told[0].contains("cannot start a helper process") && !told[0].contains("os error"), "{told:?}");
 }
 
+/// A stderr that is a file has a process of its own that writes to it.
+#[test]
+fn where_no_helper_can_ever_be_started_a_file_has_the_records() {
+    // The limit is epitaph's alone.
+    let script =
+        "prlimit --pid $PPID --nproc=1:1 && trap 'exit 9' USR2 && trap 'echo term' TERM && echo ready
+                  while :; do read -r line; done";
+    let Some((launch, place)) = limited(20, &["sh", "-c", script]) else { return };
+    let log = place.path().join("log");
+    let running = launch.stderr(std::fs::File::create(&log).unwrap()).start().ready();
+    send(running.pid(), libc::SIGTERM);
+    running.stdout.wait_for("term\n");
+    send(running.pid(), libc::SIGUSR2);
+    assert_eq!(running.finish().code, Some(9));
+    let text = std::fs::read_to_string(&log).unwrap();
+    assert_eq!(records::story(&text), ["start", "stop", "exit"], "{text}");
+}
+
 fn with_five_descriptors_the_program_starts(form: Form) {
     let launch = Launch::new(form, ["sh", "-c", "exit 7"]).with("files=5");
     let ended = launch.run();

@@ -5,16 +5,23 @@
 //!   allocation failed.
 //! - `hog reclaimable MIB`: uses so much memory that the kernel may take back (`MADV_FREE` in madvise(2)), so that
 //!   a limit is hit and nobody has to die.
+//! - `hog family COUNT`: has so many children that die with it (PR_SET_PDEATHSIG), and uses memory without end.
 //! - `hog mark`: writes the time of the wall clock into the kernel's log, so that its lines can be dated.
 
 use std::alloc::{Layout, alloc};
+use std::io::{Read, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 unsafe extern "C" {
     fn madvise(address: *mut u8, length: usize, advice: i32) -> i32;
+    fn fork() -> i32;
+    fn prctl(option: i32, ...) -> i32;
+    fn pause() -> i32;
 }
 
 const MADV_FREE: i32 = 8;
+const PR_SET_PDEATHSIG: i32 = 1;
+const SIGKILL: std::ffi::c_ulong = 9;
 const MIB: usize = 1 << 20;
 
 fn main() {
@@ -23,6 +30,7 @@ fn main() {
     match arguments[0].as_str() {
         "fill" => fill(number(1)),
         "reclaimable" => reclaimable(usize::try_from(number(1)).expect("a size")),
+        "family" => family(number(1)),
         "mark" => mark(),
         other => panic!("{other}?"),
     }
@@ -54,6 +62,28 @@ fn reclaimable(mebibytes: usize) {
         let memory = std::hint::black_box(used(MIB));
         // SAFETY: our own whole pages, which nobody reads any more.
         assert_eq!(unsafe { madvise(memory, MIB, MADV_FREE) }, 0);
+    }
+}
+
+fn family(count: u64) {
+    let (mut all_there, mut there) = std::io::pipe().expect("a pipe");
+    for _ in 0..count {
+        // SAFETY: there is one thread, and numbers only.
+        unsafe {
+            if fork() == 0 {
+                prctl(PR_SET_PDEATHSIG, SIGKILL);
+                std::hint::black_box(used(MIB / 16));
+                there.write_all(b".").expect("a reader");
+                loop {
+                    pause();
+                }
+            }
+        }
+    }
+    let mut marks = vec![0; usize::try_from(count).expect("a count")];
+    all_there.read_exact(&mut marks).expect("all children");
+    loop {
+        std::hint::black_box(used(MIB));
     }
 }
 

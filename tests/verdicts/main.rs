@@ -14,6 +14,7 @@ mod case;
 mod cases;
 mod document;
 mod engine;
+mod family;
 mod found;
 mod journal;
 mod keys;
