@@ -2,7 +2,7 @@
 //! around them.
 //!
 //! A record is found by its own name, `epitaph`, at any depth of escaping. Formats of logs are known only where they
-//! tell something about a record ([`Wrapper`](super::context::Wrapper)) or have cut one in parts.
+//! tell something about a record ([`Wrapper`]) or have cut one in parts.
 
 mod flat;
 mod keys;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Who a container was: the keys of [`KEYS`] that were told.
+/// Who a container was: of the keys that are kept, those that were told.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Identity(Vec<(&'static str, Arc<str>)>);
 
