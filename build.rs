@@ -27,6 +27,11 @@ fn main() {
         // gaps between them in the file.
         link("-z,noseparate-code");
     }
+    // What is relocated at the start would have pages of its own, protected after that. Nothing is relocated here, and musl
+    // protects nothing in a static program: without it the file is 3.5 KB smaller, and its data lies on a page less.
+    if is_static && set("CARGO_CFG_TARGET_ENV") == "musl" {
+        link("-z,norelro");
+    }
     // For musl rustc brings the start files itself, so there it is `-C relocation-model=static` that does it.
     if is_static && set("CARGO_CFG_TARGET_ENV") == "gnu" {
         println!("cargo:rustc-link-arg-bin=epitaph=-no-pie");
