@@ -68,14 +68,20 @@ impl<const SIZE: usize> Heap<SIZE> {
 
     fn take(&self, class: usize) -> Option<*mut u8> {
         self.with(|state| {
-            let first = state.free.get_mut(class)?;
-            if !first.is_null() {
+            let pop = |first: &mut *mut u8| {
                 let block = *first;
                 // SAFETY: a free block holds the address of the next one, or null.
                 *first = unsafe { block.cast::<*mut u8>().read() };
-                return Some(block);
+                block
+            };
+            if let Some(first) = state.free.get_mut(class).filter(|first| !first.is_null()) {
+                return Some(pop(first));
             }
-            let end = state.used.checked_add(SMALLEST << class).filter(|end| *end <= SIZE)?;
+            let Some(end) = state.used.checked_add(SMALLEST << class).filter(|end| *end <= SIZE) else {
+                // All of it was given out once. What is larger does as well, and is of this class from now on: the C library
+                // may have nothing.
+                return state.free.iter_mut().skip(class).find(|first| !first.is_null()).map(pop);
+            };
             // SAFETY: inside the arena, as `end` is.
             let block = unsafe { self.arena.get().cast::<u8>().add(state.used) };
             state.used = end;
@@ -263,6 +269,11 @@ mod tests {
         unsafe { HEAP.dealloc(block, layout(5000)) };
         assert_eq!(none(), block, "it is used again");
         assert!(HEAP.or_from_arena(ptr::null_mut(), layout(20_000)).is_null(), "as large as all of it");
+        // SAFETY: as above.
+        unsafe { HEAP.dealloc(block, layout(5000)) };
+        let small: Vec<*mut u8> = std::iter::from_fn(|| HEAP.take(8)).take(4).collect();
+        assert_eq!(small.len(), 3, "two new ones, and the large one that is free");
+        assert_eq!(HEAP.take(9), None);
         let given = ptr::dangling_mut();
         assert_eq!(HEAP.or_from_arena(given, layout(5000)), given);
     }
