@@ -20,6 +20,15 @@ const SMALLEST: usize = 16;
 /// Of these classes, up to 4,096 bytes, the arena is asked first; of the larger ones the C library.
 const SMALL_CLASSES: usize = 9;
 
+/// Whether the arena is asked first for all of them. Set once.
+static OWN_FIRST: AtomicBool = AtomicBool::new(false);
+
+/// From now on the arena is asked before the C library for large blocks too: a page that the library gets may be one that the
+/// process has to wait for.
+pub fn prefer_own() {
+    OWN_FIRST.store(true, Ordering::Relaxed);
+}
+
 /// An allocator with `SIZE` bytes of its own.
 #[derive(Debug)]
 pub struct Heap<const SIZE: usize> {
@@ -90,8 +99,9 @@ impl<const SIZE: usize> Heap<SIZE> {
         .flatten()
     }
 
-    fn take_small(&self, layout: Layout) -> Option<*mut u8> {
-        class_of(layout).filter(|class| *class < SMALL_CLASSES).and_then(|class| self.take(class))
+    fn take_first(&self, layout: Layout) -> Option<*mut u8> {
+        let most = if OWN_FIRST.load(Ordering::Relaxed) { CLASSES } else { SMALL_CLASSES };
+        class_of(layout).filter(|class| *class < most).and_then(|class| self.take(class))
     }
 
     /// What the C library gave, or where that was nothing, a block of the arena.
@@ -122,7 +132,7 @@ fn class_of(layout: Layout) -> Option<usize> {
 // and all sizes of blocks are. What is not in the arena came from `System` and goes back there.
 unsafe impl<const SIZE: usize> GlobalAlloc for Heap<SIZE> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        match self.take_small(layout) {
+        match self.take_first(layout) {
             Some(block) => block,
             // SAFETY: the caller's promise.
             None => self.or_from_arena(unsafe { System.alloc(layout) }, layout),
@@ -132,7 +142,7 @@ unsafe impl<const SIZE: usize> GlobalAlloc for Heap<SIZE> {
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promise.
         let from_library = || unsafe { System.alloc_zeroed(layout) };
-        let block = self.take_small(layout).unwrap_or_else(|| self.or_from_arena(from_library(), layout));
+        let block = self.take_first(layout).unwrap_or_else(|| self.or_from_arena(from_library(), layout));
         if self.owns(block) {
             // SAFETY: the block has at least this size.
             unsafe { block.write_bytes(0, layout.size()) };

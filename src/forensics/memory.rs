@@ -3,6 +3,7 @@
 use super::files::Directory;
 use super::locate::{self, Hierarchy};
 use super::{Counters, Memory, Pids, Waiting, Watch, cgroup_v1, cgroup_v2, files, pids};
+use crate::sys;
 use std::cell::Cell;
 use std::ffi::OsStr;
 use std::ops::ControlFlow;
@@ -233,10 +234,10 @@ impl MemoryCgroup {
         let mut directory = self.directory.path.clone();
         loop {
             let has_more = std::fs::metadata(&directory).is_ok_and(|data| data.nlink() != 2);
-            if let Some(entries) = has_more.then(|| std::fs::read_dir(&directory).ok()).flatten() {
-                let entries = entries.flatten();
-                let below = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-                found.extend(below.map(|entry| entry.path()).take(most.saturating_sub(found.len())));
+            if let Some(entries) = has_more.then(|| sys::entries(&directory).ok()).flatten() {
+                let below = entries.flatten().filter(|entry| entry.is_directory);
+                let paths = below.map(|entry| directory.join(entry.name));
+                found.extend(paths.take(most.saturating_sub(found.len())));
             }
             let Some(path) = found.get(next) else { return found };
             directory = path.clone();

@@ -17,7 +17,7 @@ pub use status::Disposition;
 use self::status::Status;
 use super::ShortName;
 use super::files::{for_each_number, read_bytes, read_text};
-use crate::sys::time_since_boot;
+use crate::sys::{self, time_since_boot};
 use std::cmp::Reverse;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -96,12 +96,12 @@ pub struct Snapshot {
 /// Left out are kernel threads and what vanishes while it is being read. Kernel threads are known by their flag, not
 /// by process ID or parent 2: in a container that is the program.
 ///
-/// Allocates some 150 bytes a process, and 32 KiB for the directory: not for PID 1 itself but for a helper of it.
+/// Allocates some 150 bytes a process: not for PID 1 itself but for a helper of it, unless none can be started.
 pub fn snapshot(root: &Path, limits: Limits) -> Snapshot {
     let started = Instant::now();
     let proc = root.join("proc");
     let mut table = Snapshot::default();
-    let entries = is_ours(root).then(|| std::fs::read_dir(&proc));
+    let entries = is_ours(root).then(|| sys::entries(&proc));
     let (Some(Ok(entries)), Some(page)) = (entries, page_size()) else {
         table.unreadable = true;
         return table;
@@ -111,7 +111,7 @@ pub fn snapshot(root: &Path, limits: Limits) -> Snapshot {
             table.unreadable = true;
             break;
         };
-        let name = entry.file_name();
+        let name = entry.name;
         let Some(pid) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
         if limits.exclude.contains(&pid) {
             continue;
@@ -141,9 +141,8 @@ pub fn count(root: &Path, counted: impl Fn(i32) -> bool) -> Option<usize> {
     if !is_ours(root) {
         return None;
     }
-    let names = std::fs::read_dir(root.join("proc"))
-        .ok()?
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let entries = sys::entries(&root.join("proc")).ok()?;
+    let names = entries.filter_map(|entry| entry.ok()?.name.into_string().ok());
     Some(names.filter_map(|name| name.parse().ok()).filter(|pid| counted(*pid)).count())
 }
 

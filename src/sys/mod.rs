@@ -5,6 +5,7 @@
 
 mod clock;
 mod descriptors;
+mod directory;
 mod file;
 mod process;
 mod random;
@@ -15,6 +16,7 @@ mod xattr;
 
 pub use clock::since_boot;
 pub use descriptors::{close_inherited_descriptors, own_pidfd_inode, protect, unread};
+pub use directory::{Entries, Entry, entries};
 pub use file::{
     has_room, is_mount_root, reserve_standard_descriptors, stderr_descriptor, stdin_descriptor, write,
     write_nowait,

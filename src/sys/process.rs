@@ -117,6 +117,7 @@ pub fn stay_in_memory() -> io::Result<()> {
     // The first thread-local value that wants to be dropped makes a list of such values, with std's allocator for itself and
     // not with ours, and a failure is an abort. The logger has one. A list has room for four.
     FIRST_OF_LIST.with(|_| ());
+    crate::sys_heap::prefer_own();
     // For what the C library itself allocates: the piece goes back to its heap, not to the kernel, in glibc at least.
     drop(std::hint::black_box(Vec::<u8>::with_capacity(64 << 10)));
     // SAFETY: a number.
