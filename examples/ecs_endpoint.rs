@@ -1,4 +1,5 @@
-//! An endpoint that answers as the ECS agent does, and goes wrong when told to, to try epitaph against by hand.
+//! An endpoint that answers as the ECS agent does, and goes wrong when told to, to try epitaph against by
+//! hand.
 //!
 //! `cargo run --example ecs_endpoint`, then paste what it prints into another terminal.
 

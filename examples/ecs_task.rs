@@ -55,8 +55,8 @@ while [ -e /proc/$orphan ] && [ $tries -lt 200 ]; do sleep 0.01; tries=$((tries 
 [ -e /proc/$orphan ] || echo \"process $orphan has ended and has been reaped\"
 exit 3";
 
-/// A program that tidies up when it is asked to stop. (It looks for the request rather than wait in a child: a
-/// child that is signalled before its exec still has the shell's trap and may swallow the signal.)
+/// A program that tidies up when it is asked to stop. (It looks for the request rather than wait in a child:
+/// a child that is signalled before its exec still has the shell's trap and may swallow the signal.)
 const OBEDIENT: &str = "\
 trap stop=1 TERM
 echo ready
@@ -363,7 +363,8 @@ fn records<const N: usize>(ended: &Ended, endpoint: &Endpoint, kinds: [&str; N])
         );
         Some(Record { node, origin })
     });
-    // Whether the answer to "who stopped me?" comes before the end is chance, since nothing waits for it. --raw shows it.
+    // Whether the answer to "who stopped me?" comes before the end is chance, since nothing waits for it.
+    // --raw shows it.
     let records: Vec<Record> = numbered.filter(|record| record.node.get("epitaph") != "task").collect();
     let found: Vec<String> = records.iter().map(|record| record.node.get("epitaph")).collect();
     check("the order of the records", &found, &kinds.map(str::to_owned).to_vec())?;

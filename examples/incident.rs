@@ -1,8 +1,9 @@
 //! A real incident in half a minute, and what inquest makes of it: `cargo run --example incident`, as root.
 //!
-//! A crash loop, a stop that hangs, a worker that the OOM killer takes, and a container that is well: each is epitaph as PID 1 of
-//! a PID namespace and in a memory cgroup, with real programs, real signals and real OOM kills. Only ECS is not there: its endpoint
-//! and its events are answered and written as it would. Then inquest reads the logs, and what it finds is checked.
+//! A crash loop, a stop that hangs, a worker that the OOM killer takes, and a container that is well: each is
+//! epitaph as PID 1 of a PID namespace and in a memory cgroup, with real programs, real signals and real OOM
+//! kills. Only ECS is not there: its endpoint and its events are answered and written as it would. Then
+//! inquest reads the logs, and what it finds is checked.
 
 #![allow(clippy::print_stdout)]
 

@@ -71,8 +71,8 @@ fn logger(verbosity: LevelFilter, filter: &str) -> Logger {
     builder.build()
 }
 
-/// The message as one line with its end, at most as long as a record. Values in it were escaped and cut where they were
-/// put in; this is for what a library says.
+/// The message as one line with its end, at most as long as a record. Values in it were escaped and cut where
+/// they were put in; this is for what a library says.
 pub fn one_line(level: Level, pid: u32, message: &str) -> String {
     let mut line = shown::line(&format!("[{level} epitaph ({pid})] {message}"));
     cut_with_mark(&mut line, LONGEST - 1);

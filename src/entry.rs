@@ -1,19 +1,19 @@
 //! Where the kernel enters, and where the C runtime does.
 //!
-//! The kernel drops a signal to PID 1 that is neither handled nor blocked, and ends any other process with it. From
-//! the kernel's entry to `main` a C library takes some hundred microseconds, in which a SIGTERM would be lost. So the
-//! very first instructions block all signals, and only then comes what is there otherwise. It is done where there is
-//! assembly for it; elsewhere the first line of `main` does the same.
+//! The kernel drops a signal to PID 1 that is neither handled nor blocked, and ends any other process with
+//! it. From the kernel's entry to `main` a C library takes some hundred microseconds, in which a SIGTERM
+//! would be lost. So the very first instructions block all signals, and only then comes what is there
+//! otherwise. It is done where there is assembly for it; elsewhere the first line of `main` does the same.
 //!
-//! There is no Rust start-up code around `main`: it would ignore SIGPIPE, open closed standard descriptors and set up
-//! a signal stack, all of which the program would inherit or PID 1 keep in memory.
+//! There is no Rust start-up code around `main`: it would ignore SIGPIPE, open closed standard descriptors
+//! and set up a signal stack, all of which the program would inherit or PID 1 keep in memory.
 #![allow(unsafe_code)]
 
 use epitaph::launch::Inherited;
 use epitaph::sys;
 
-// rt_sigprocmask(SIG_SETMASK, all, &old, 8), with all registers that the C runtime looks at kept. Signals 32 and 33
-// stay as they are: they belong to the C library.
+// rt_sigprocmask(SIG_SETMASK, all, &old, 8), with all registers that the C runtime looks at kept. Signals 32
+// and 33 stay as they are: they belong to the C library.
 #[cfg(target_arch = "x86_64")]
 std::arch::global_asm!(
     ".pushsection .text.epitaph_start,\"ax\",@progbits",
@@ -63,8 +63,8 @@ std::arch::global_asm!(
     ".popsection",
 );
 
-// A note in the ELF file (elf(5), PT_NOTE): name, description and type. By it another epitaph below this one knows whose
-// child it is, whatever file either was started from; see `launch::has_init_above`.
+// A note in the ELF file (elf(5), PT_NOTE): name, description and type. By it another epitaph below this one
+// knows whose child it is, whatever file either was started from; see `launch::has_init_above`.
 std::arch::global_asm!(
     ".pushsection .note.epitaph,\"a\",%note",
     ".balign 4",

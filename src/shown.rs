@@ -1,7 +1,7 @@
 //! Foreign text in a line of ours: a value that somebody else chose, escaped and cut.
 //!
-//! A line in a log is read by terminals, by people and by programs. What could end it, move a cursor or turn the
-//! direction of the text around is written as an escape, in diagnostics as in records.
+//! A line in a log is read by terminals, by people and by programs. What could end it, move a cursor or turn
+//! the direction of the text around is written as an escape, in diagnostics as in records.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -13,16 +13,17 @@ pub const LONGEST: usize = 256;
 /// Where a text was cut.
 const MARK: char = '…';
 
-/// Whether a character may not stand in a line as itself: control characters (C0, DEL, and C1 with U+0085, which ends a
-/// line, and U+009B, which begins an escape sequence), the line and paragraph separators U+2028 and U+2029, and the
-/// controls that change the direction of text (Unicode Standard Annex 9, "Directional Formatting Characters").
+/// Whether a character may not stand in a line as itself: control characters (C0, DEL, and C1 with U+0085,
+/// which ends a line, and U+009B, which begins an escape sequence), the line and paragraph separators U+2028
+/// and U+2029, and the controls that change the direction of text (Unicode Standard Annex 9, "Directional
+/// Formatting Characters").
 pub fn is_forbidden(letter: char) -> bool {
     letter.is_control()
         || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// A value in a diagnostic: what [`is_forbidden`], `"` and `\` are escaped, what is not UTF-8 stands as U+FFFD, and a
-/// value of more than [`LONGEST`] bytes ends in `…`.
+/// A value in a diagnostic: what [`is_forbidden`], `"` and `\` are escaped, what is not UTF-8 stands as
+/// U+FFFD, and a value of more than [`LONGEST`] bytes ends in `…`.
 #[derive(Debug, Clone)]
 pub struct Shown<'a> {
     text: Cow<'a, str>,
@@ -80,8 +81,8 @@ fn length(letter: char) -> usize {
     }
 }
 
-/// A whole line of ours without its end: what [`is_forbidden`] is escaped, quotes and backslashes stay. For what was not
-/// shown as a value, such as a message of a library.
+/// A whole line of ours without its end: what [`is_forbidden`] is escaped, quotes and backslashes stay. For
+/// what was not shown as a value, such as a message of a library.
 pub fn line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for letter in text.chars() {

@@ -1,11 +1,13 @@
 //! The heap of the init: a small arena in its own data, with lists of free blocks by size.
 //!
-//! musl's malloc gives a page of its own to a size that is asked for seldom, and gives it back when it is freed: for a start
-//! of some ten such sizes that is a mmap(2), two page faults and a munmap(2) each, a tenth of the whole start. The arena takes
-//! a page from the kernel when it is first written to, and keeps it; what is large, or has no room here, is the C library's.
+//! musl's malloc gives a page of its own to a size that is asked for seldom, and gives it back when it is
+//! freed: for a start of some ten such sizes that is a mmap(2), two page faults and a munmap(2) each, a tenth
+//! of the whole start. The arena takes a page from the kernel when it is first written to, and keeps it; what
+//! is large, or has no room here, is the C library's.
 //!
-//! Where the C library has nothing to give, a large block comes from the arena too. That happens in a memory cgroup that is
-//! full and has no OOM killer: the kernel then refuses mmap(2), and a program that cannot allocate is aborted.
+//! Where the C library has nothing to give, a large block comes from the arena too. That happens in a memory
+//! cgroup that is full and has no OOM killer: the kernel then refuses mmap(2), and a program that cannot
+//! allocate is aborted.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -23,8 +25,8 @@ const SMALL_CLASSES: usize = 9;
 /// Whether the arena is asked first for all of them. Set once.
 static OWN_FIRST: AtomicBool = AtomicBool::new(false);
 
-/// From now on the arena is asked before the C library for large blocks too: a page that the library gets may be one that the
-/// process has to wait for.
+/// From now on the arena is asked before the C library for large blocks too: a page that the library gets may
+/// be one that the process has to wait for.
 pub fn prefer_own() {
     OWN_FIRST.store(true, Ordering::Relaxed);
 }
@@ -34,8 +36,8 @@ pub fn prefer_own() {
 pub struct Heap<const SIZE: usize> {
     arena: UnsafeCell<Arena<SIZE>>,
     state: UnsafeCell<State>,
-    /// The process has one thread. Whoever comes here in the midst of a call, from a second one or a signal's handler, is
-    /// served by the C library.
+    /// The process has one thread. Whoever comes here in the midst of a call, from a second one or a signal's
+    /// handler, is served by the C library.
     taken: AtomicBool,
 }
 
@@ -87,8 +89,8 @@ impl<const SIZE: usize> Heap<SIZE> {
                 return Some(pop(first));
             }
             let Some(end) = state.used.checked_add(SMALLEST << class).filter(|end| *end <= SIZE) else {
-                // All of it was given out once. What is larger does as well, and is of this class from now on: the C library
-                // may have nothing.
+                // All of it was given out once. What is larger does as well, and is of this class from now
+                // on: the C library may have nothing.
                 return state.free.iter_mut().skip(class).find(|first| !first.is_null()).map(pop);
             };
             // SAFETY: inside the arena, as `end` is.
@@ -128,8 +130,9 @@ fn class_of(layout: Layout) -> Option<usize> {
     (class < CLASSES && layout.align() <= SMALLEST).then_some(class)
 }
 
-// SAFETY: a block is given out once until it is given back, is as large as its class, and is aligned to 16 bytes, as the arena
-// and all sizes of blocks are. What is not in the arena came from `System` and goes back there.
+// SAFETY: a block is given out once until it is given back, is as large as its class, and is aligned to 16
+// bytes, as the arena and all sizes of blocks are. What is not in the arena came from `System` and goes back
+// there.
 unsafe impl<const SIZE: usize> GlobalAlloc for Heap<SIZE> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         match self.take_first(layout) {
@@ -155,7 +158,8 @@ unsafe impl<const SIZE: usize> GlobalAlloc for Heap<SIZE> {
             // SAFETY: it came from there.
             return unsafe { System.dealloc(block, layout) };
         }
-        // Where somebody is at the lists, the block is lost to them: some bytes, in what does not happen with one thread.
+        // Where somebody is at the lists, the block is lost to them: some bytes, in what does not happen with
+        // one thread.
         self.with(|state| {
             if let Some(first) = class_of(layout).and_then(|class| state.free.get_mut(class)) {
                 // SAFETY: the block is free now, and has room for an address.

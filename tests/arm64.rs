@@ -1,8 +1,8 @@
-//! epitaph for 64-bit Arm, in a virtual machine with such a processor: the whole of `tests/init`, built for it, on the file
-//! for it. (`tests/verdicts` boots the same machine for the ways to die.)
+//! epitaph for 64-bit Arm, in a virtual machine with such a processor: the whole of `tests/init`, built for
+//! it, on the file for it. (`tests/verdicts` boots the same machine for the ways to die.)
 //!
-//! `packaging/arm64-tests.sh target/arm64` builds what is run, and `packaging/build.sh` the file, which goes there too as
-//! `epitaph`.
+//! `packaging/arm64-tests.sh target/arm64` builds what is run, and `packaging/build.sh` the file, which goes
+//! there too as `epitaph`.
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
@@ -15,10 +15,10 @@ use support::require::{require, say};
 /// The guest takes a minute of its own time for it, and an emulated processor is slow.
 const BOUND: Duration = Duration::from_secs(900);
 
-/// The tests are in a cgroup of their own, since the root has no counters; the programs that the tests know from a Debian
-/// come before busybox's. What is left out is about the kernel's loop device with ext4, which needs a module, and about
-/// systemd's sockets, about cgroups of version 1, or needs a Python or a PHP: none of it is in this machine, and no processor
-/// matters to it.
+/// The tests are in a cgroup of their own, since the root has no counters; the programs that the tests know
+/// from a Debian come before busybox's. What is left out is about the kernel's loop device with ext4, which
+/// needs a module, and about systemd's sockets, about cgroups of version 1, or needs a Python or a PHP: none
+/// of it is in this machine, and no processor matters to it.
 const SCRIPT: &str = "
 mkdir -p /sys/fs/cgroup/tests /var/tmp
 echo 0 >/sys/fs/cgroup/tests/cgroup.procs

@@ -141,8 +141,8 @@ fn starts() -> usize {
     std::env::var("EPITAPH_TEST_STARTS").ok().and_then(|count| count.parse().ok()).unwrap_or(5)
 }
 
-/// The agent's own order: it creates the container, gives it its entry in the endpoint and starts it, and learns when it
-/// was started only when Docker's start call has returned.
+/// The agent's own order: it creates the container, gives it its entry in the endpoint and starts it, and
+/// learns when it was started only when Docker's start call has returned.
 #[test]
 fn each_start_in_the_agents_order_has_its_time_and_its_wait() {
     let Some(engine) = engine() else { return };

@@ -1,5 +1,5 @@
-//! What packaging/documents makes of `--help` and docs/records.md: that nothing is missing, and that the programs which
-//! read it take it.
+//! What packaging/documents makes of `--help` and docs/records.md: that nothing is missing, and that the
+//! programs which read it take it.
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, dead_code)]
 

@@ -1,4 +1,5 @@
-//! The steps of a stop in real containers: what `docker stop` finds, what a proxy sees, and who holds nothing up.
+//! The steps of a stop in real containers: what `docker stop` finds, what a proxy sees, and who holds nothing
+//! up.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
@@ -125,8 +126,8 @@ impl Drop for Killed {
     }
 }
 
-/// haproxy on `port` before two servers, which it asks every 200 ms whether they are there, and takes out after three
-/// failures.
+/// haproxy on `port` before two servers, which it asks every 200 ms whether they are there, and takes out
+/// after three failures.
 fn proxy(haproxy: &std::path::Path, port: u16, servers: [u16; 2]) -> (Killed, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let [first, second] = servers;
@@ -159,10 +160,11 @@ fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
-/// How many requests fail of those that are made from before the stop of one of two servers until it has ended.
+/// How many requests fail of those that are made from before the stop of one of two servers until it has
+/// ended.
 ///
-/// The server ends its health answer at once when the stop is asked for, as one does that is deregistered, and goes on
-/// serving; it ends at SIGTERM.
+/// The server ends its health answer at once when the stop is asked for, as one does that is deregistered,
+/// and goes on serving; it ends at SIGTERM.
 fn failed(haproxy: &std::path::Path, delay: &str) -> (usize, usize) {
     let folder = tempfile::tempdir().unwrap();
     let serve = |name: &str, port: u16| {

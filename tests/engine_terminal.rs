@@ -1,7 +1,8 @@
 //! An interactive shell below epitaph, at the terminal of a real `docker run -it`.
 //!
-//! Two terminals are involved, as for a person: the test's own, on which the `docker` program runs and which the test
-//! types into, and the container's, which the engine makes and whose bytes and size `docker` carries over.
+//! Two terminals are involved, as for a person: the test's own, on which the `docker` program runs and which
+//! the test types into, and the container's, which the engine makes and whose bytes and size `docker` carries
+//! over.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 // The controlling terminal of the `docker` program, and the size of a window.
@@ -33,8 +34,8 @@ const PROMPT: &str = "ready> ";
 const CTRL_C: &str = "\x03";
 const CTRL_Z: &str = "\x1a";
 
-/// Read by the shell itself: its process ID, its process group and the one in the foreground (`pgrp` and `tpgid` in
-/// proc_pid_stat(5)).
+/// Read by the shell itself: its process ID, its process group and the one in the foreground (`pgrp` and
+/// `tpgid` in proc_pid_stat(5)).
 const PLACE: &str = r#"read -r stat <"/proc/$$/stat"
 set -- $stat
 echo "place $$ $5 $8"
@@ -179,8 +180,8 @@ impl Terminal {
         Self { master, slave, shown: String::new(), seen: 0 }
     }
 
-    /// Starts `command` as the leader of a session with this terminal: what hears of a new size is the group in the
-    /// foreground of the terminal (SIGWINCH in signal(7)).
+    /// Starts `command` as the leader of a session with this terminal: what hears of a new size is the group
+    /// in the foreground of the terminal (SIGWINCH in signal(7)).
     fn run(&self, mut command: Command) -> Docker {
         let stdio = || Stdio::from(self.slave.try_clone().unwrap());
         command.stdin(stdio()).stdout(stdio()).stderr(stdio());

@@ -1,12 +1,13 @@
-//! What epitaph takes, on a static binary: its file, what it needs around it, what PID 1 holds and does while its program
-//! runs, and what it adds to a start. The file of a release (`EPITAPH_TEST_BINARY`) has other bounds than the plain build with
-//! glibc that the tests make where none is named.
+//! What epitaph takes, on a static binary: its file, what it needs around it, what PID 1 holds and does while
+//! its program runs, and what it adds to a start. The file of a release (`EPITAPH_TEST_BINARY`) has other
+//! bounds than the plain build with glibc that the tests make where none is named.
 //!
-//! Times are measured and told here, and held against their bounds where `EPITAPH_TEST_REQUIRE_SPEED` is `1`: on a
-//! machine that does other things too they would fail for no fault of epitaph's.
+//! Times are measured and told here, and held against their bounds where `EPITAPH_TEST_REQUIRE_SPEED` is `1`:
+//! on a machine that does other things too they would fail for no fault of epitaph's.
 //!
-//! What epitaph is to take, its goal, is missed at present by the file and by what of it is resident. That is told loudly,
-//! and fails where `EPITAPH_TEST_REQUIRE_GOALS` is `1`, as before a release; what fails always is to take yet more.
+//! What epitaph is to take, its goal, is missed at present by the file and by what of it is resident. That is
+//! told loudly, and fails where `EPITAPH_TEST_REQUIRE_GOALS` is `1`, as before a release; what fails always
+//! is to take yet more.
 
 #![allow(missing_docs, unsafe_code, clippy::unwrap_used, clippy::panic)]
 
@@ -72,7 +73,8 @@ struct Bounds {
     anonymous_kb: Amount,
     /// what an identity from an endpoint that answers at once may add to a start
     identity_us: f64,
-    /// the inits that a start is compared with, the quickest of which counts, and how many times its time is the most
+    /// the inits that a start is compared with, the quickest of which counts, and how many times its time is
+    /// the most
     peers: &'static [(&'static str, &'static str)],
     of_quickest: f64,
     /// its resident memory, times catatonit's
@@ -194,7 +196,8 @@ fn takes_little(name: &str, launch: Launch) -> running::Finished {
     let theirs = descriptors(program);
     let mut own = descriptors(pid);
     own.retain(|fd, target| *fd > 2 && theirs.get(fd) != Some(target));
-    // How signals come, the end of the child's pipe until the next event closes it, and the counters of the cgroup.
+    // How signals come, the end of the child's pipe until the next event closes it, and the counters of the
+    // cgroup.
     let (signals, rest): (Vec<_>, Vec<_>) =
         own.values().partition(|target| target.as_str() == "anon_inode:[signalfd]");
     let is_counter = |target: &str| target.starts_with("/sys/fs/cgroup/") && target.contains("/memory.");
@@ -211,8 +214,8 @@ fn takes_little(name: &str, launch: Launch) -> running::Finished {
 fn idle_pid_1_takes_little() {
     let Some(epitaph) = epitaph() else { return };
     if has_namespaces() {
-        // Nothing but PATH in the environment. (And EPITAPH_OOM_POLL=0, since on cgroup v1, which has nothing to wait
-        // on, PID 1 looks at the counter every 10 s.)
+        // Nothing but PATH in the environment. (And EPITAPH_OOM_POLL=0, since on cgroup v1, which has nothing
+        // to wait on, PID 1 looks at the counter every 10 s.)
         takes_little("with a bare environment", Launch::new(Form::PidOne, ["sleep", "600"]).init(epitaph));
     }
 }
@@ -260,8 +263,9 @@ fn idle_pid_1_takes_little_in_an_ecs_task_too() {
         .env("AWS_REGION", "eu-central-1")
         .env("HOSTNAME", "ip-10-0-2-100.eu-central-1.compute.internal");
     let ended = takes_little("in an ECS task", launch);
-    // What PID 1 kept all the time is the whole identity, but for what is in no record, what only the introspection API
-    // tells, which cannot be reached in awsvpc mode, and what only a restarted container has.
+    // What PID 1 kept all the time is the whole identity, but for what is in no record, what only the
+    // introspection API tells, which cannot be reached in awsvpc mode, and what only a restarted container
+    // has.
     let untold = [Field::ClusterArn, Field::InstanceArn, Field::RestartCount];
     let exit = records::record(&ended.stderr, "exit");
     let absent: Vec<_> =
@@ -286,8 +290,8 @@ fn pid_1_calls_nothing_about_sockets() {
     assert_eq!(trace.with_sockets().len(), 1, "the child, which then becomes the program");
 }
 
-/// The median of the microseconds from start to end of each command, in turn and each as often the first; and of how much
-/// longer each took than the first command in the same round.
+/// The median of the microseconds from start to end of each command, in turn and each as often the first; and
+/// of how much longer each took than the first command in the same round.
 fn in_turn(streams: &Streams, commands: &[Command]) -> Vec<(f64, f64)> {
     let mut times = vec![Vec::new(); commands.len()];
     for round in 0..WARM_UP + ROUNDS {

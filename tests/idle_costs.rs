@@ -1,5 +1,5 @@
-//! What the options cost that have PID 1 do something of its own accord: wake-ups, system calls and memory, beside a run
-//! without them. `cargo test --test idle_costs -- --nocapture` tells the figures.
+//! What the options cost that have PID 1 do something of its own accord: wake-ups, system calls and memory,
+//! beside a run without them. `cargo test --test idle_costs -- --nocapture` tells the figures.
 
 #![allow(missing_docs, unsafe_code, clippy::unwrap_used, clippy::panic)]
 
@@ -116,8 +116,8 @@ fn a_tick_of_the_statistics_is_one_wake_up_of_few_system_calls() {
     assert!(ticks.iter().all(|calls| *calls <= CALLS), "{ticks:?}: {:#?}", &calls[wakes[0]..=last]);
 }
 
-/// The anonymous memory of an idle PID 1, in KB, after `records` records of a kind, and how many wake-ups it took from
-/// there to `records` more.
+/// The anonymous memory of an idle PID 1, in KB, after `records` records of a kind, and how many wake-ups it
+/// took from there to `records` more.
 fn idle(options: &[&str], records: usize) -> (f64, Option<f64>) {
     let launch = Launch::new(Form::PidOne, ["sleep", "600"]).init(epitaph().unwrap()).options(options);
     let running = launch.start();

@@ -1,5 +1,5 @@
-//! The longest real record of each kind: an identity as long as it may be, names that take three bytes for each of their
-//! own, more processes than a record has room for. What matters is still there.
+//! The longest real record of each kind: an identity as long as it may be, names that take three bytes for
+//! each of their own, more processes than a record has room for. What matters is still there.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
@@ -54,8 +54,8 @@ fn task() -> Task {
     task
 }
 
-/// A script whose name is 15 control characters, so that `comm` is as long as it can be, and takes three times the room
-/// as U+FFFD. It needs no other process to wait.
+/// A script whose name is 15 control characters, so that `comm` is as long as it can be, and takes three
+/// times the room as U+FFFD. It needs no other process to wait.
 fn with_long_names(tree: Tree) -> Tree {
     let name = "\u{1}".repeat(15);
     tree.file(&format!("names/{name}"), 0o755, "#!/bin/sh\nread x </never\n")

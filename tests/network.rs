@@ -1,5 +1,5 @@
-//! Which sockets epitaph opens, and in which process: outside ECS none at all, within it those of one connection, and
-//! never one in the process that supervises.
+//! Which sockets epitaph opens, and in which process: outside ECS none at all, within it those of one
+//! connection, and never one in the process that supervises.
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
@@ -15,8 +15,8 @@ use support::require::require;
 
 const BOUND: Duration = Duration::from_secs(60);
 
-/// The trace of a run with these variables: network system calls and exec, of all processes, each line with the
-/// process's ID first.
+/// The trace of a run with these variables: network system calls and exec, of all processes, each line with
+/// the process's ID first.
 fn trace(strace: &Path, variables: &[(&str, &str)]) -> Vec<String> {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("trace");

@@ -1,7 +1,7 @@
 //! What an OpenTelemetry SDK makes of the resource attributes that epitaph exports.
 //!
-//! The SDK is the one for Python, which decodes the variable as the specification says; the one for Rust takes
-//! values as they stand.
+//! The SDK is the one for Python, which decodes the variable as the specification says; the one for Rust
+//! takes values as they stand.
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 

@@ -1,4 +1,5 @@
-//! epitaph as the init of Podman: `podman run --init` gives an image that knows nothing of epitaph its identity.
+//! epitaph as the init of Podman: `podman run --init` gives an image that knows nothing of epitaph its
+//! identity.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 

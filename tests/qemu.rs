@@ -1,4 +1,5 @@
-//! The virtual machine that stands in for a host with cgroup v2: what it must have for the tests that rely on it.
+//! The virtual machine that stands in for a host with cgroup v2: what it must have for the tests that rely on
+//! it.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 

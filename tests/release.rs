@@ -1,5 +1,5 @@
-//! What packaging/build.sh has made, in `target/release-files`: that the sums are right, that the packages and images hold
-//! the files of the release and start, and that nothing but them is in there.
+//! What packaging/build.sh has made, in `target/release-files`: that the sums are right, that the packages
+//! and images hold the files of the release and start, and that nothing but them is in there.
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
@@ -248,7 +248,8 @@ fn the_images_hold_the_file_alone() {
 fn the_image_of_this_processor_starts() {
     let Some(podman) = require("podman", Podman::new()) else { return };
     let Some(archive) = released("epitaph-{}-oci.tar") else { return };
-    // It is the entry point: what follows the image's name is the program, and there is none in it but epitaph itself.
+    // It is the entry point: what follows the image's name is the program, and there is none in it but
+    // epitaph itself.
     let mut run = podman.run(&["--rm"]);
     let ended = call(run.arg(format!("oci-archive:{}", archive.display())).args(["/epitaph", "--version"]));
     assert_eq!(String::from_utf8_lossy(&ended.stdout), format!("epitaph {VERSION}\n"), "{ended:?}");

@@ -1,5 +1,5 @@
-//! Resolving against an endpoint that answers, fails and attacks: what comes of it, how long it takes, how much
-//! memory it costs, and what the user is told.
+//! Resolving against an endpoint that answers, fails and attacks: what comes of it, how long it takes, how
+//! much memory it costs, and what the user is told.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
@@ -135,7 +135,8 @@ fn cases() -> Vec<Case> {
         case(Fault::SlowDrip(late), Known::Nothing, true, 1..=1),
         case(Fault::LateBy(late), Known::All, false, 2..=2),
         case(Fault::NotYet(1), Known::All, false, 3..=3),
-        // An unknown container is not known in the other document either; an instant after the agent's restart it is.
+        // An unknown container is not known in the other document either; an instant after the agent's
+        // restart it is.
         case(Fault::Status(404), Known::Nothing, true, 2..=2),
         rule(Fault::Status(429).first(2), Known::All, false, 4..=4),
         rule(Fault::Reset.first(1), Known::All, false, 3..=3),
@@ -160,7 +161,8 @@ fn cases() -> Vec<Case> {
     ] {
         cases.push(case(fault, Known::Nothing, false, 1..=2));
     }
-    // JSON objects that tell nothing: what is nested too deep is passed over like any field of the wrong type.
+    // JSON objects that tell nothing: what is nested too deep is passed over like any field of the wrong
+    // type.
     for fault in [Fault::DeepNesting, Fault::WrongTypes, Fault::NewlineInValues, Fault::HugeStrings] {
         cases.push(case(fault, Known::Nothing, true, 2..=2));
     }

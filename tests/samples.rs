@@ -1,5 +1,6 @@
-//! The records that the documents show are those of this program: each fits the schema, and has the keys of a record that
-//! was taken just now, in their order. `EPITAPH_TEST_WRITE_DOCS=1` writes new ones into the documents.
+//! The records that the documents show are those of this program: each fits the schema, and has the keys of a
+//! record that was taken just now, in their order. `EPITAPH_TEST_WRITE_DOCS=1` writes new ones into the
+//! documents.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
@@ -37,7 +38,8 @@ fn samples(document: &str) -> Vec<&str> {
         .collect()
 }
 
-/// The keys of a record in their order, those of its parts with the part's name. Of a list the first element counts.
+/// The keys of a record in their order, those of its parts with the part's name. Of a list the first element
+/// counts.
 fn keys(record: &str) -> Vec<String> {
     let value: serde_json::Map<String, Value> = serde_json::from_str(record).unwrap();
     let mut keys = Vec::new();
@@ -139,7 +141,8 @@ fn with_samples(document: &str, taken: &BTreeMap<String, String>) -> String {
     text
 }
 
-/// A document with this record in the place of its sample of the text format. None of its values needs quotes.
+/// A document with this record in the place of its sample of the text format. None of its values needs
+/// quotes.
 fn with_text(document: &str, stop: &str) -> String {
     let Some(text) = document.lines().find(|line| line.starts_with("epitaph=stop ")) else {
         return document.to_owned();
@@ -181,7 +184,8 @@ fn every_sample_has_the_keys_of_a_record_of_today() {
     }
 }
 
-/// The README's first records, on several lines and without all that is less interesting, are the lines below.
+/// The README's first records, on several lines and without all that is less interesting, are the lines
+/// below.
 #[test]
 fn the_readmes_short_records_are_its_long_ones() {
     let readme = read("README.md");

@@ -1,6 +1,8 @@
-//! docs/sql.md: its statements, as they stand there, over logs of several stores (tests/sql/heap), on real engines.
+//! docs/sql.md: its statements, as they stand there, over logs of several stores (tests/sql/heap), on real
+//! engines.
 //!
-//! What comes out is written down in tests/sql/expected.json, and the lives in it are those that `inquest list` finds.
+//! What comes out is written down in tests/sql/expected.json, and the lives in it are those that `inquest
+//! list` finds.
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 

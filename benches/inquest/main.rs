@@ -1,9 +1,11 @@
-//! `inquest` beside `zcat | grep | jq` and `rg -z`, over one generated heap of logs: `cargo bench --bench inquest`.
+//! `inquest` beside `zcat | grep | jq` and `rg -z`, over one generated heap of logs: `cargo bench --bench
+//! inquest`.
 //!
-//! The heap is eight files of Docker's json-file driver, 1 GB inflated, with one record in 100,000 lines; once packed by
-//! gzip, once plain. `-- --megabytes N` makes it smaller, `-- --rounds N` measures more often. Each way to find the
-//! records takes its turn in each round, with one thread or process at a time where it can be told so, and what counts
-//! is the CPU time of all of its processes: machines are shared, and wall times are not comparable on them.
+//! The heap is eight files of Docker's json-file driver, 1 GB inflated, with one record in 100,000 lines;
+//! once packed by gzip, once plain. `-- --megabytes N` makes it smaller, `-- --rounds N` measures more often.
+//! Each way to find the records takes its turn in each round, with one thread or process at a time where it
+//! can be told so, and what counts is the CPU time of all of its processes: machines are shared, and wall
+//! times are not comparable on them.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::panic)]
 

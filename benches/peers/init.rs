@@ -47,7 +47,8 @@ impl Init {
         ]
     }
 
-    /// epitaph under dumb-init's name, with which it has dumb-init's habits: a session of its own for the program.
+    /// epitaph under dumb-init's name, with which it has dumb-init's habits: a session of its own for the
+    /// program.
     pub fn epitaph_as_dumb_init(link: PathBuf) -> Self {
         Self { name: "epitaph as dumb-init", path: Some(link), subreaper: Subreaper::Never }
     }

@@ -82,8 +82,8 @@ fn term() -> io::Result<()> {
 
 /// `backlog` zombies at once, then `single` orphans one after the other.
 ///
-/// Says, as native u64: the nanoseconds of CPU time that the init took to reap the backlog, then for each single orphan the
-/// nanoseconds from just before its exit until it was reaped.
+/// Says, as native u64: the nanoseconds of CPU time that the init took to reap the backlog, then for each
+/// single orphan the nanoseconds from just before its exit until it was reaped.
 fn orphans(backlog: usize, single: usize) -> io::Result<()> {
     exact_sleeps();
     // SAFETY: getppid always succeeds.

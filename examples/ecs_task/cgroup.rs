@@ -1,4 +1,5 @@
-//! Cgroups of this machine in the place of a container's: with limits that the kernel acts on, and counters that move.
+//! Cgroups of this machine in the place of a container's: with limits that the kernel acts on, and counters
+//! that move.
 
 use std::fs;
 use std::io;
@@ -9,7 +10,8 @@ use crate::endpoint::Reading;
 
 const HIERARCHY: &str = "/sys/fs/cgroup";
 
-/// The cgroups of one container: one of version 2, or one for each controller of version 1. They are removed at the end.
+/// The cgroups of one container: one of version 2, or one for each controller of version 1. They are removed
+/// at the end.
 pub struct Cgroup {
     pub version: u8,
     /// Of version 1: memory, cpu, cpuacct and pids.

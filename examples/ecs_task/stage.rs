@@ -174,8 +174,8 @@ pub fn kill_all(child: &mut Child) {
     let _ = child.wait();
 }
 
-/// Starts a command with this environment and `PATH`, and nothing else: only what an ECS agent would set; what the caller's
-/// own environment holds must not play a part.
+/// Starts a command with this environment and `PATH`, and nothing else: only what an ECS agent would set;
+/// what the caller's own environment holds must not play a part.
 pub fn start(words: &[String], environment: &[(&'static str, String)]) -> Result<Child> {
     let (name, arguments) = words.split_first().ok_or("no command")?;
     let child = Command::new(name)

@@ -1,5 +1,5 @@
-//! All containers of a task at once: what each of them writes about itself, what the sidecar hears of them, and what the
-//! log then says of the one that leaked.
+//! All containers of a task at once: what each of them writes about itself, what the sidecar hears of them,
+//! and what the log then says of the one that leaked.
 
 use std::process::Child;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};

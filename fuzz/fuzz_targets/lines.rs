@@ -1,6 +1,6 @@
-//! Every string that comes from outside, up to the lines that are made of it: arguments, variables, the host name, the
-//! name of a process, the endpoint's answer. Each line must be a record that validates, or a diagnostic, and none may
-//! hold a character that could be turned against its reader.
+//! Every string that comes from outside, up to the lines that are made of it: arguments, variables, the host
+//! name, the name of a process, the endpoint's answer. Each line must be a record that validates, or a
+//! diagnostic, and none may hold a character that could be turned against its reader.
 //!
 //! The parts stand behind one another with NUL between them; arguments and variables have 0x1f between them.
 

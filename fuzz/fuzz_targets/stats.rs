@@ -1,5 +1,5 @@
-//! The answers of `/task` and `/task/stats`, with a NUL between them: whatever they hold, records come of it that are JSON, short
-//! enough, and one line each.
+//! The answers of `/task` and `/task/stats`, with a NUL between them: whatever they hold, records come of it
+//! that are JSON, short enough, and one line each.
 
 #![no_main]
 

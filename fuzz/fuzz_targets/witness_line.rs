@@ -1,4 +1,5 @@
-//! The lines of the kernel, the ECS agent, service events and the engines' events, through the joining of the kernel's.
+//! The lines of the kernel, the ECS agent, service events and the engines' events, through the joining of the
+//! kernel's.
 
 #![no_main]
 

@@ -1,5 +1,6 @@
 //! Makes the man pages, the completions and the list of parts of a release, from the text of `--help`, from
-//! docs/records.md and from what cargo knows, so that they cannot say something else. packaging/build.sh runs it:
+//! docs/records.md and from what cargo knows, so that they cannot say something else. packaging/build.sh runs
+//! it:
 //!
 //! ```text
 //! documents man | records-man | completions bash|zsh|fish

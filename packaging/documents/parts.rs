@@ -1,10 +1,11 @@
-//! What a binary is made of: as CycloneDX for whoever keeps lists of parts, and as cargo-auditable has it for scanners that
-//! look into the binary.
+//! What a binary is made of: as CycloneDX for whoever keeps lists of parts, and as cargo-auditable has it for
+//! scanners that look into the binary.
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// What `cargo metadata --format-version 1 --locked --filter-platform TARGET` says, less what is only for tests.
+/// What `cargo metadata --format-version 1 --locked --filter-platform TARGET` says, less what is only for
+/// tests.
 pub struct Metadata {
     root: String,
     /// by their IDs: the package, and the IDs of those that it is made with, and whether those are linked
@@ -15,8 +16,8 @@ pub struct Metadata {
 const LOCK: &str = include_str!("../../Cargo.lock");
 
 impl Metadata {
-    /// Reads cargo's answer, for a build with these features of the package. Cargo's own choice of what is used is that of the
-    /// tests, which have all features on.
+    /// Reads cargo's answer, for a build with these features of the package. Cargo's own choice of what is
+    /// used is that of the tests, which have all features on.
     pub fn parse(text: &str, features: &[&str]) -> Result<Metadata, String> {
         let all: Value = serde_json::from_str(text).map_err(|error| format!("cargo metadata: {error}"))?;
         let list = |value: &Value| value.as_array().cloned().unwrap_or_default();

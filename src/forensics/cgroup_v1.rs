@@ -18,8 +18,8 @@ const CONTROL: &str = "memory.oom_control";
 
 /// The limit that applies, and the cgroup's own limit as it was then.
 ///
-/// The kernel adds up the counters of all CPUs and of all cgroups below to write `memory.stat`. So that is read again
-/// only when the own limit, which costs nothing to read, has changed.
+/// The kernel adds up the counters of all CPUs and of all cgroups below to write `memory.stat`. So that is
+/// read again only when the own limit, which costs nothing to read, has changed.
 #[derive(Debug, Default)]
 pub(super) struct LastLimit(Cell<Option<(Option<u64>, Option<u64>)>>);
 
@@ -40,9 +40,9 @@ pub(super) fn read_counters(directory: &Directory) -> Memory {
 
 /// The smallest of the cgroup's own limit and those of the cgroups above.
 ///
-/// That is `hierarchical_memory_limit` in `memory.stat`, which knows those that are not visible from inside too,
-/// and leaves out those that do not apply (`memory.use_hierarchy` 0). So nothing else counts where it is. A limit
-/// above that changes while the own one stays is not noticed.
+/// That is `hierarchical_memory_limit` in `memory.stat`, which knows those that are not visible from inside
+/// too, and leaves out those that do not apply (`memory.use_hierarchy` 0). So nothing else counts where it
+/// is. A limit above that changes while the own one stays is not noticed.
 pub(super) fn limit(directory: &Directory, last: &LastLimit) -> Option<u64> {
     let own = directory.read_text("memory.limit_in_bytes", parse_limit);
     if let Some((_, limit)) = last.0.get().filter(|(then, _)| *then == own) {
@@ -63,8 +63,9 @@ pub(super) fn read_parts(directory: &Directory) -> Memory {
     Memory { anon, file, shmem, swap, ..Memory::default() }
 }
 
-/// Hits of the limit, and of that on memory and swap together, which is the one that is met where it is no higher
-/// (`try_charge` in mm/memcontrol.c asks for it first). Without the accounting of swap there is only the first.
+/// Hits of the limit, and of that on memory and swap together, which is the one that is met where it is no
+/// higher (`try_charge` in mm/memcontrol.c asks for it first). Without the accounting of swap there is only
+/// the first.
 pub(super) fn limit_hits(directory: &Directory) -> Option<u64> {
     let memory = directory.read_text("memory.failcnt", parse_number)?;
     let with_swap = directory.read_text("memory.memsw.failcnt", parse_number);
@@ -77,14 +78,15 @@ pub(super) fn oom_kills(directory: &Directory) -> Option<u64> {
 
 /// The kill counter in `memory.oom_control`; `None` before Linux 4.13, which had none.
 ///
-/// It counts processes that were in this very cgroup when they were taken: not those in cgroups below, which are added
-/// to it by who reads it, and never more than one for each victim, whichever limit was hit.
+/// It counts processes that were in this very cgroup when they were taken: not those in cgroups below, which
+/// are added to it by who reads it, and never more than one for each victim, whichever limit was hit.
 pub(super) fn parse_oom_control(text: &str) -> Option<u64> {
     parse_keyed(text, "oom_kill")
 }
 
-/// Where the cgroup has no OOM killer (`docker run --oom-kill-disable`): whoever touches a new page when it is full sleeps,
-/// uninterruptibly, until others give memory back, and a system call that needs some fails with ENOMEM.
+/// Where the cgroup has no OOM killer (`docker run --oom-kill-disable`): whoever touches a new page when it
+/// is full sleeps, uninterruptibly, until others give memory back, and a system call that needs some fails
+/// with ENOMEM.
 ///
 /// A limit of a cgroup above is not known.
 #[derive(Debug)]

@@ -11,10 +11,11 @@ use std::path::Path;
 
 /// Every cgroup with the controller has it; the root has none.
 ///
-/// It counts the cgroup and those below, so a victim in a cgroup that the program made for its workers is seen;
-/// `memory.events.local` would miss it. (With the mount option `memory_localevents`, and before Linux 5.2, the two
-/// are the same.) The kernel adds a kill to the cgroup of the victim and to those above it, whichever limit was
-/// hit and even if it was the whole machine that ran out: a kill for the limit of the task is counted too.
+/// It counts the cgroup and those below, so a victim in a cgroup that the program made for its workers is
+/// seen; `memory.events.local` would miss it. (With the mount option `memory_localevents`, and before Linux
+/// 5.2, the two are the same.) The kernel adds a kill to the cgroup of the victim and to those above it,
+/// whichever limit was hit and even if it was the whole machine that ran out: a kill for the limit of the
+/// task is counted too.
 pub(super) const EVENTS: &str = "memory.events";
 
 const LIMIT: &str = "memory.max";
@@ -59,8 +60,8 @@ pub(super) fn events(directory: &Directory) -> Counters {
     directory.read_text(EVENTS, |text| Some(parse_events(text))).unwrap_or_default()
 }
 
-/// Takes `oom_kill`, and `max` for the limit hits: how often a charge was about to go over `memory.max`; `high` in the
-/// same way.
+/// Takes `oom_kill`, and `max` for the limit hits: how often a charge was about to go over `memory.max`;
+/// `high` in the same way.
 pub(super) fn parse_events(text: &str) -> Counters {
     let number = |name| parse_keyed(text, name);
     Counters { oom_kills: number("oom_kill"), limit_hits: number("max"), high_hits: number("high") }
@@ -68,10 +69,10 @@ pub(super) fn parse_events(text: &str) -> Counters {
 
 /// `memory.events`, open for watching.
 ///
-/// poll(2) for `POLLPRI` (and nothing else: the file is always readable) returns when a number in the file has
-/// changed since it was last read through this very descriptor; the kernel adds `POLLERR`, which is no error. After
-/// each wake-up call [`read`](Watch::read), or poll returns at once for ever. Wake-ups come at most 100
-/// times a second, at once for the first, and for limit hits as well as for kills.
+/// poll(2) for `POLLPRI` (and nothing else: the file is always readable) returns when a number in the file
+/// has changed since it was last read through this very descriptor; the kernel adds `POLLERR`, which is no
+/// error. After each wake-up call [`read`](Watch::read), or poll returns at once for ever. Wake-ups come at
+/// most 100 times a second, at once for the first, and for limit hits as well as for kills.
 /// (`kernfs_generic_poll` in fs/kernfs/file.c, `cgroup_file_notify` in kernel/cgroup/cgroup.c.)
 #[derive(Debug)]
 pub struct Watch {
@@ -86,9 +87,11 @@ impl Watch {
         Some(watch)
     }
 
-    /// Reads the counters and arms the watch again: a read from the start is what the kernel takes for "seen".
+    /// Reads the counters and arms the watch again: a read from the start is what the kernel takes for
+    /// "seen".
     ///
-    /// `None`: the cgroup is gone, and the watch must be dropped, since poll would return at once from now on.
+    /// `None`: the cgroup is gone, and the watch must be dropped, since poll would return at once from now
+    /// on.
     pub fn read(&self) -> Option<Counters> {
         let mut buffer = [0; BUFFER];
         let length = self.file.read_at(&mut buffer, 0).ok()?;

@@ -147,8 +147,8 @@ pub struct Facts<'a> {
     pub kills: Option<Kills>,
     /// a victim that PID 1 reaped before the program's end, the last one of several
     pub victim: Option<Victim<'a>>,
-    /// whether nobody but the program can have been a victim, as far as can be seen: it had waited for no child, no
-    /// orphan was reaped, and nobody is left
+    /// whether nobody but the program can have been a victim, as far as can be seen: it had waited for no
+    /// child, no orphan was reaped, and nobody is left
     pub is_alone: bool,
     /// whether epitaph is PID 1, to which an engine sends its SIGKILL
     pub is_pid_1: bool,
@@ -156,14 +156,15 @@ pub struct Facts<'a> {
     pub left: Option<LeftBehind<'a>>,
 }
 
-/// A kill of another process is a cause of an end for this long. The time from a kill to the end that it leads to is that
-/// of a restart or a time-out in the program, and those are seconds.
+/// A kill of another process is a cause of an end for this long. The time from a kill to the end that it
+/// leads to is that of a restart or a time-out in the program, and those are seconds.
 pub const CAUSES: Duration = Duration::from_secs(10);
 
 /// A program that is not being killed this long after the counter rose was not the victim.
 ///
-/// The kernel sends SIGKILL right after it has raised the counter (`__oom_kill_process` in mm/oom_kill.c), but the
-/// thread that does it may be kept from the processor in between: a CPU quota stops it for a period of 100 ms, or some.
+/// The kernel sends SIGKILL right after it has raised the counter (`__oom_kill_process` in mm/oom_kill.c),
+/// but the thread that does it may be kept from the processor in between: a CPU quota stops it for a period
+/// of 100 ms, or some.
 pub const SPARED: Duration = Duration::from_secs(1);
 
 /// The OOM kills of a container during the program's life.
@@ -177,11 +178,11 @@ pub struct Kills {
     pub others: u64,
     /// how many of these took a helper of epitaph
     pub helpers: u64,
-    /// how long before the end the last rise was noticed; `None` without a rise. One that was for helpers of epitaph alone
-    /// counts only where there was no other
+    /// how long before the end the last rise was noticed; `None` without a rise. One that was for helpers of
+    /// epitaph alone counts only where there was no other
     pub last: Option<Duration>,
-    /// how long before the end the first of the kills can have been that may be the program's, at least `last`; of no
-    /// meaning where all were of others, `None` without a rise
+    /// how long before the end the first of the kills can have been that may be the program's, at least
+    /// `last`; of no meaning where all were of others, `None` without a rise
     pub earliest: Option<Duration>,
 }
 

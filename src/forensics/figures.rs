@@ -1,6 +1,7 @@
 //! What a memory cgroup tells, and how its files are read as text.
 
-/// From here on a limit is none. Version 1 says 9223372036854771712 (with pages of 4 KiB) where there is no limit.
+/// From here on a limit is none. Version 1 says 9223372036854771712 (with pages of 4 KiB) where there is no
+/// limit.
 pub(super) const UNLIMITED: u64 = 1 << 62;
 
 /// What a memory cgroup tells at one moment. What it does not tell is `None`, never zero.
@@ -12,7 +13,8 @@ pub struct Memory {
     pub limit: Option<u64>,
     /// charged now, in bytes; the page cache counts too
     pub usage: Option<u64>,
-    /// the most that was ever charged, in bytes, since the cgroup was made: this may be before the program's start
+    /// the most that was ever charged, in bytes, since the cgroup was made: this may be before the program's
+    /// start
     pub peak: Option<u64>,
     /// processes of the cgroup that the OOM killer took, whosever limit was hit
     pub oom_kills: Option<u64>,
@@ -47,8 +49,8 @@ pub enum LimitBelow {
 impl Memory {
     /// The same with `oom_kills` and `limit_hits` counted from an earlier reading.
     ///
-    /// A counter whose earlier value is not known is not known either: it may be of an earlier container in the
-    /// same cgroup.
+    /// A counter whose earlier value is not known is not known either: it may be of an earlier container in
+    /// the same cgroup.
     pub fn since(&self, baseline: &Memory) -> Memory {
         let count = |now: Option<u64>, then: Option<u64>| Some(now?.saturating_sub(then?));
         Memory {
@@ -89,7 +91,8 @@ impl Counters {
     }
 }
 
-/// A single number of bytes; `None` for `max`, for the huge numbers that mean no limit, and for anything else.
+/// A single number of bytes; `None` for `max`, for the huge numbers that mean no limit, and for anything
+/// else.
 pub(super) fn parse_limit(text: &str) -> Option<u64> {
     parse_number(text).filter(|limit| *limit < UNLIMITED)
 }
@@ -101,7 +104,8 @@ pub(super) fn parse_number(text: &str) -> Option<u64> {
     digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
 }
 
-/// The number beside a name in a file of `name number` lines (a flat keyed file in the terms of cgroup-v2.rst).
+/// The number beside a name in a file of `name number` lines (a flat keyed file in the terms of
+/// cgroup-v2.rst).
 pub(super) fn parse_keyed(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| parse_number(line.strip_prefix(name)?.strip_prefix(' ')?))
 }

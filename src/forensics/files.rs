@@ -7,8 +7,8 @@ use std::ops::ControlFlow;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// How much is read of a small file, in bytes. The largest, `memory.stat` of version 1, has some 1,500, and what
-/// matters of it stands in the first 600.
+/// How much is read of a small file, in bytes. The largest, `memory.stat` of version 1, has some 1,500, and
+/// what matters of it stands in the first 600.
 pub(super) const BUFFER: usize = 1024;
 
 /// The longest line of a table that is read, in bytes.
@@ -19,7 +19,8 @@ const LONGEST_TABLE: usize = 1 << 20;
 
 /// What `parse` makes of a small text file; `None` where it cannot be read or is not UTF-8.
 ///
-/// Of a file that is longer than [`BUFFER`] it gets the first whole lines, so that no number is half of another.
+/// Of a file that is longer than [`BUFFER`] it gets the first whole lines, so that no number is half of
+/// another.
 pub(super) fn read_text<T>(path: &Path, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
     read_bytes(path, |bytes| parse(std::str::from_utf8(bytes).ok()?))
 }
@@ -31,21 +32,21 @@ pub(super) fn read_bytes<T>(path: &Path, parse: impl FnOnce(&[u8]) -> Option<T>)
     result
 }
 
-/// Not inlined: several readings in one function would else have several buffers on the stack, and the pages of a
-/// stack that were used once stay in memory.
+/// Not inlined: several readings in one function would else have several buffers on the stack, and the pages
+/// of a stack that were used once stay in memory.
 #[inline(never)]
 fn read_to(path: &Path, take: &mut dyn FnMut(&[u8])) -> Option<()> {
     let mut file = open(path)?;
     let mut buffer = [0; BUFFER];
-    // One read: the kernel gives a small file whole, and a second one only to be told that it has ended would be
-    // a system call more for every file there is.
+    // One read: the kernel gives a small file whole, and a second one only to be told that it has ended would
+    // be a system call more for every file there is.
     let filled = read(&mut file, &mut buffer)?;
     take(whole_lines(&buffer, filled)?);
     Some(())
 }
 
-/// `Path::join` in one allocation, which is given back as it was. Where the path grows while it is made, the heap grows
-/// by a path with each, and PID 1 keeps it.
+/// `Path::join` in one allocation, which is given back as it was. Where the path grows while it is made, the
+/// heap grows by a path with each, and PID 1 keeps it.
 pub(super) fn join(directory: &Path, name: &str) -> PathBuf {
     let mut path = PathBuf::with_capacity(directory.as_os_str().len() + 1 + name.len());
     path.push(directory);
@@ -53,8 +54,8 @@ pub(super) fn join(directory: &Path, name: &str) -> PathBuf {
     path
 }
 
-/// A directory of small files that are read more than once. Each stays open from its first reading on: to open a
-/// file costs more than to read it.
+/// A directory of small files that are read more than once. Each stays open from its first reading on: to
+/// open a file costs more than to read it.
 #[derive(Debug)]
 pub(super) struct Directory {
     pub(super) path: PathBuf,
@@ -110,8 +111,8 @@ fn whole_lines(buffer: &[u8; BUFFER], filled: usize) -> Option<&[u8]> {
 /// Calls `each` for the lines of a file, without their line ends, until it breaks; `None` where the file
 /// cannot be read.
 ///
-/// A line longer than [`LONGEST_LINE`] is left out (an overlay mount of many layers has such lines in mountinfo), and
-/// so is what comes after the first mebibyte.
+/// A line longer than [`LONGEST_LINE`] is left out (an overlay mount of many layers has such lines in
+/// mountinfo), and so is what comes after the first mebibyte.
 #[inline(never)]
 pub(super) fn for_each_line(path: &Path, each: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Option<()> {
     let mut file = open(path)?;
@@ -167,7 +168,8 @@ pub(super) fn keyed_figures<const N: usize>(path: &Path, names: [&str; N]) -> [O
     found
 }
 
-/// Calls `each` for the numbers of a file that holds nothing else, in pieces as small as the buffer, until it breaks.
+/// Calls `each` for the numbers of a file that holds nothing else, in pieces as small as the buffer, until it
+/// breaks.
 #[inline(never)]
 pub(super) fn for_each_number(path: &Path, each: &mut dyn FnMut(i32) -> ControlFlow<()>) -> Option<()> {
     let mut file = open(path)?;

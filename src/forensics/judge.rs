@@ -13,8 +13,8 @@ pub struct Judgement {
     pub why: String,
 }
 
-/// Judges an end, but for that of a program that could not be executed, which is [`Verdict::NotStarted`]: there was
-/// nothing to kill or to stop. The rules stand in `verdict.rs`.
+/// Judges an end, but for that of a program that could not be executed, which is [`Verdict::NotStarted`]:
+/// there was nothing to kill or to stop. The rules stand in `verdict.rs`.
 pub fn judge(facts: &Facts) -> Judgement {
     let verdict = decide(facts);
     Judgement { verdict, why: why::sentence(verdict, facts) }

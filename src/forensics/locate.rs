@@ -60,12 +60,13 @@ pub(super) fn parse_mount(line: &[u8]) -> Option<Mount> {
     Some(Mount { hierarchy, root: unescape(root), point: unescape(point) })
 }
 
-/// The path of a cgroup below the one that is at a mount point, without a leading slash; `None` where the mount
-/// does not show it.
+/// The path of a cgroup below the one that is at a mount point, without a leading slash; `None` where the
+/// mount does not show it.
 ///
-/// A container engine binds the container's own cgroup to the mount point, so the path is the mount's root and
-/// the answer is empty. In a private cgroup namespace both are `/`. A mount from outside that namespace has a
-/// root like `/../..`, of which only the depth is known: it is no use unless the path starts with it too.
+/// A container engine binds the container's own cgroup to the mount point, so the path is the mount's root
+/// and the answer is empty. In a private cgroup namespace both are `/`. A mount from outside that namespace
+/// has a root like `/../..`, of which only the depth is known: it is no use unless the path starts with it
+/// too.
 pub(super) fn below<'a>(root: &[u8], path: &'a [u8]) -> Option<&'a [u8]> {
     let rest = if root == b"/" { path } else { path.strip_prefix(root)? };
     let rest = match rest {

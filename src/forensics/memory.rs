@@ -32,13 +32,15 @@ pub struct MemoryCgroup {
 }
 
 impl MemoryCgroup {
-    /// Finds the memory cgroup of this process by the content of `/proc/self/cgroup`; `root` is `/` but in tests.
+    /// Finds the memory cgroup of this process by the content of `/proc/self/cgroup`; `root` is `/` but in
+    /// tests.
     ///
-    /// `None` without that, where the cgroup is not mounted or not visible, and where it has no memory controller
-    /// (as the root of version 2 has none). Where the controller is in version 1, a mount of version 2 beside it has
-    /// none and does not count.
+    /// `None` without that, where the cgroup is not mounted or not visible, and where it has no memory
+    /// controller (as the root of version 2 has none). Where the controller is in version 1, a mount of
+    /// version 2 beside it has none and does not count.
     ///
-    /// Of several mounts that show the cgroup the last is taken: a later mount at the same place hides an earlier.
+    /// Of several mounts that show the cgroup the last is taken: a later mount at the same place hides an
+    /// earlier.
     pub fn find(root: &Path, membership: &[u8]) -> Option<MemoryCgroup> {
         // In version 1 whatever is in the hierarchy has the controller.
         let has_memory =
@@ -57,8 +59,8 @@ impl MemoryCgroup {
         })
     }
 
-    /// Looks where the hierarchy is nearly always mounted: mountinfo, which can have hundreds of lines, need not be
-    /// made and read then.
+    /// Looks where the hierarchy is nearly always mounted: mountinfo, which can have hundreds of lines, need
+    /// not be made and read then.
     fn at_usual_places(root: &Path, membership: &[u8]) -> Option<impl Iterator<Item = MemoryCgroup>> {
         let (hierarchy, path) = Self::membership(membership)?;
         let point: &[u8] = match hierarchy {
@@ -203,8 +205,8 @@ impl MemoryCgroup {
             .collect()
     }
 
-    /// Where processes are counted: in version 2 in the same cgroup, in version 1 in that of the same path in the
-    /// hierarchy beside, as every engine makes it.
+    /// Where processes are counted: in version 2 in the same cgroup, in version 1 in that of the same path in
+    /// the hierarchy beside, as every engine makes it.
     fn pids_directory(&self) -> PathBuf {
         match self.hierarchy {
             Hierarchy::Unified => self.directory.path.clone(),
@@ -227,7 +229,8 @@ impl MemoryCgroup {
 
     /// The cgroups below, at most so many, the upper ones first.
     ///
-    /// A directory of a cgroup has two links more than cgroups below it, so where there is none nothing is listed.
+    /// A directory of a cgroup has two links more than cgroups below it, so where there is none nothing is
+    /// listed.
     pub fn below(&self, most: usize) -> Vec<PathBuf> {
         let mut found: Vec<PathBuf> = Vec::new();
         let mut next = 0;

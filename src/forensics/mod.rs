@@ -4,9 +4,9 @@
 //! facts of an end into one [`Verdict`] and one sentence that a reader can check. [`snapshot`] is the
 //! process table for the moments when something is stuck or memory is short.
 //!
-//! All but the process table is made for PID 1: it reads small files of the kernel into a buffer on the stack,
-//! keeps no descriptor but of some files of the cgroup (and a [`Watch`] that it is asked for), and a file that is
-//! missing, unreadable or full of nonsense is a value that is not known, never an error.
+//! All but the process table is made for PID 1: it reads small files of the kernel into a buffer on the
+//! stack, keeps no descriptor but of some files of the cgroup (and a [`Watch`] that it is asked for), and a
+//! file that is missing, unreadable or full of nonsense is a value that is not known, never an error.
 
 mod cgroup_v1;
 mod cgroup_v2;

@@ -1,6 +1,8 @@
-//! The limit of processes: a program that cannot start one more fails in words of its own, and nothing else tells why.
+//! The limit of processes: a program that cannot start one more fails in words of its own, and nothing else
+//! tells why.
 //!
-//! Formats: Documentation/admin-guide/cgroup-v1/pids.rst and cgroup-v2.rst in the kernel's source. Threads count too.
+//! Formats: Documentation/admin-guide/cgroup-v1/pids.rst and cgroup-v2.rst in the kernel's source. Threads
+//! count too.
 
 use super::figures::{parse_keyed, parse_number, smallest};
 use super::files::{join, read_text};

@@ -1,12 +1,12 @@
 //! The process table.
 //!
-//! Only files are read that the kernel answers without waiting for another process: `stat`, `statm`, `wchan`, `comm`,
-//! `status`. Those
-//! that show memory contents (`cmdline`, `environ`, `maps`) take a lock on the other's address space and can hang for
-//! as long as that process hangs, which is the very moment when the table is wanted.
+//! Only files are read that the kernel answers without waiting for another process: `stat`, `statm`, `wchan`,
+//! `comm`, `status`. Those that show memory contents (`cmdline`, `environ`, `maps`) take a lock on the
+//! other's address space and can hang for as long as that process hangs, which is the very moment when the
+//! table is wanted.
 //!
-//! Whose /proc it is comes first: one of another PID namespace numbers processes in another way (`unshare -pf`
-//! without `--mount-proc`), and a directory that only looks like it has none. Then nothing is known.
+//! Whose /proc it is comes first: one of another PID namespace numbers processes in another way (`unshare
+//! -pf` without `--mount-proc`), and a directory that only looks like it has none. Then nothing is known.
 //!
 //! Formats: proc_pid_stat(5), proc_pid_statm(5), proc_pid_wchan(5).
 
@@ -32,9 +32,11 @@ pub struct Process {
     pub ppid: i32,
     /// what the process calls itself (`comm`)
     pub name: ShortName,
-    /// `R` running, `S` sleeping, `D` waiting where no signal reaches, `Z` zombie, `T` stopped, `t` traced, `I` idle
+    /// `R` running, `S` sleeping, `D` waiting where no signal reaches, `Z` zombie, `T` stopped, `t` traced,
+    /// `I` idle
     pub state: char,
-    /// the kernel function that it waits in; absent while it runs, and where we may not know (other users' processes)
+    /// the kernel function that it waits in; absent while it runs, and where we may not know (other users'
+    /// processes)
     pub wait_channel: Option<ShortName>,
     /// resident memory in bytes (what ps calls RSS); 0 for a zombie
     pub memory: u64,
@@ -87,16 +89,18 @@ pub struct Snapshot {
     pub processes: Vec<Process>,
     /// whether a limit cut it short
     pub truncated: bool,
-    /// whether some that are there cannot be looked at, or none can: /proc is missing, another namespace's, or closed
+    /// whether some that are there cannot be looked at, or none can: /proc is missing, another namespace's,
+    /// or closed
     pub unreadable: bool,
 }
 
 /// Reads the process table below `root`/proc; `root` is `/` but in tests.
 ///
-/// Left out are kernel threads and what vanishes while it is being read. Kernel threads are known by their flag, not
-/// by process ID or parent 2: in a container that is the program.
+/// Left out are kernel threads and what vanishes while it is being read. Kernel threads are known by their
+/// flag, not by process ID or parent 2: in a container that is the program.
 ///
-/// Allocates some 150 bytes a process: not for PID 1 itself but for a helper of it, unless none can be started.
+/// Allocates some 150 bytes a process: not for PID 1 itself but for a helper of it, unless none can be
+/// started.
 pub fn snapshot(root: &Path, limits: Limits) -> Snapshot {
     let started = Instant::now();
     let proc = root.join("proc");
@@ -146,7 +150,8 @@ pub fn count(root: &Path, counted: impl Fn(i32) -> bool) -> Option<usize> {
     Some(names.filter_map(|name| name.parse().ok()).filter(|pid| counted(*pid)).count())
 }
 
-/// The `count` largest, the largest first, of equal ones the oldest. Brings the others behind them into order too.
+/// The `count` largest, the largest first, of equal ones the oldest. Brings the others behind them into order
+/// too.
 pub fn largest(processes: &mut [Process], count: usize) -> &[Process] {
     processes.sort_unstable_by_key(|process| (Reverse(process.size()), process.pid));
     processes.get(..count).unwrap_or(processes)
@@ -154,8 +159,9 @@ pub fn largest(processes: &mut [Process], count: usize) -> &[Process] {
 
 /// The `count` largest of those whose process IDs are in the `lists` (`cgroup.procs`), the largest first.
 ///
-/// For PID 1 while memory is short: whatever a helper would take of it could be what makes the kernel kill. Keeps no
-/// more than `count`, looks at no more than `limits.processes`, and at no more after `limits.time` once it has `count`.
+/// For PID 1 while memory is short: whatever a helper would take of it could be what makes the kernel kill.
+/// Keeps no more than `count`, looks at no more than `limits.processes`, and at no more after `limits.time`
+/// once it has `count`.
 pub fn largest_listed(root: &Path, lists: &[PathBuf], count: usize, limits: Limits) -> Vec<Process> {
     let started = Instant::now();
     let mut largest: Vec<Process> = Vec::with_capacity(count + 1);
@@ -194,14 +200,15 @@ pub fn name_of(root: &Path, pid: i32) -> Option<ShortName> {
     })
 }
 
-/// What a process calls itself and who its parent is (0 for one outside of the PID namespace); `None` if it is gone.
+/// What a process calls itself and who its parent is (0 for one outside of the PID namespace); `None` if it
+/// is gone.
 pub fn name_and_parent(root: &Path, pid: i32) -> Option<(ShortName, i32)> {
     let stat = read_stat(root, pid)?;
     Some((stat.name, stat.ppid))
 }
 
-/// Whether a process that has ended, and is not reaped yet, had waited for children of its own: their page faults are
-/// counted with it then, and nothing runs without one. `None` where that cannot be read.
+/// Whether a process that has ended, and is not reaped yet, had waited for children of its own: their page
+/// faults are counted with it then, and nothing runs without one. `None` where that cannot be read.
 pub fn has_waited(root: &Path, pid: i32) -> Option<bool> {
     Some(read_stat(root, pid)?.faults_of_children > 0)
 }
@@ -213,8 +220,9 @@ fn read_stat(root: &Path, pid: i32) -> Option<Stat> {
     read_bytes(&root.join(format!("proc/{pid}/stat")), parse_stat)
 }
 
-/// Whether a process is about to end: SIGKILL is on its way to it, or it gives its memory back already. `None` if it is
-/// gone, or /proc, and where its first thread has ended by itself: others may go on, and that does not tell.
+/// Whether a process is about to end: SIGKILL is on its way to it, or it gives its memory back already.
+/// `None` if it is gone, or /proc, and where its first thread has ended by itself: others may go on, and that
+/// does not tell.
 pub fn is_ending(root: &Path, pid: i32) -> Option<bool> {
     let stat = read_stat(root, pid)?;
     let has_ended = matches!(stat.state, 'Z' | 'X');
@@ -242,15 +250,16 @@ fn read_process(directory: &Path, page: u64, closely: bool) -> Result<Option<Pro
         'R' | 'Z' | 'X' => None,
         _ => read_text(&directory.join("wchan"), parse_wait_channel),
     };
-    // Who waits for signals has taken those that it waits for out of what it blocks, so "default" would be wrong.
+    // Who waits for signals has taken those that it waits for out of what it blocks, so "default" would be
+    // wrong.
     let may_wait_for_it = match (stat.state, &wait_channel) {
         ('R', _) => false,
         (_, Some(channel)) => channel.as_str().contains("sigtimedwait"),
         (_, None) => true,
     };
     let sigterm = status.sigterm.filter(|what| *what != Disposition::Default || !may_wait_for_it);
-    // `stat` has the figure too, but a rough one: on a machine of many CPUs it can be off by many megabytes, since the
-    // kernel does not add up there what each CPU has counted for itself.
+    // `stat` has the figure too, but a rough one: on a machine of many CPUs it can be off by many megabytes,
+    // since the kernel does not add up there what each CPU has counted for itself.
     let resident_pages = read_text(&directory.join("statm"), parse_statm).unwrap_or(stat.resident_pages);
     Ok(Some(Process {
         pid: stat.pid,
@@ -303,8 +312,8 @@ impl Stat {
     }
 }
 
-/// The name is in parentheses and may hold anything, parentheses, blanks and line feeds too: it ends at the last
-/// closing one of the file, since all that follows are numbers.
+/// The name is in parentheses and may hold anything, parentheses, blanks and line feeds too: it ends at the
+/// last closing one of the file, since all that follows are numbers.
 fn parse_stat(text: &[u8]) -> Option<Stat> {
     let open = text.iter().position(|byte| *byte == b'(')?;
     let close = text.iter().rposition(|byte| *byte == b')')?;

@@ -1,8 +1,9 @@
-//! What this container uses: CPU, memory, processes, I/O, network and stalls, from its cgroup and from `/proc`.
+//! What this container uses: CPU, memory, processes, I/O, network and stalls, from its cgroup and from
+//! `/proc`.
 //!
-//! [`Resources`] finds the files, [`Resources::sample`] reads them all at one moment, and [`Sample::window`] makes of
-//! two samples what a `stats` record holds. Made for PID 1: a sample takes a buffer on the stack, no heap, and one
-//! system call for each file after the first sample.
+//! [`Resources`] finds the files, [`Resources::sample`] reads them all at one moment, and [`Sample::window`]
+//! makes of two samples what a `stats` record holds. Made for PID 1: a sample takes a buffer on the stack, no
+//! heap, and one system call for each file after the first sample.
 
 mod controllers;
 mod parse;
@@ -18,11 +19,12 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// How much is read of a file, in bytes. In `memory.stat` of version 1 `total_inactive_file` can begin at byte 1,091;
-/// `io.stat` has some 100 bytes for a device, `/proc/net/dev` 125 for an interface.
+/// How much is read of a file, in bytes. In `memory.stat` of version 1 `total_inactive_file` can begin at
+/// byte 1,091; `io.stat` has some 100 bytes for a device, `/proc/net/dev` 125 for an interface.
 const BUFFER: usize = 4096;
 
-/// The most limits of one kind that are looked at: the cgroup's own and those of the cgroups above that are visible.
+/// The most limits of one kind that are looked at: the cgroup's own and those of the cgroups above that are
+/// visible.
 const MOST_LIMITS: usize = 8;
 
 /// What a file tells.
@@ -128,8 +130,9 @@ pub struct Resources {
     has_hosts_network: bool,
 }
 
-/// The inode of the network namespace that the machine has started with: `NET_NS_INIT_INO` in `linux/nsfs.h`, since Linux
-/// 6.18. Before that it was one of those that are given out in turn, which begin at 0xF0000000 (`PROC_DYNAMIC_FIRST`).
+/// The inode of the network namespace that the machine has started with: `NET_NS_INIT_INO` in `linux/nsfs.h`,
+/// since Linux 6.18. Before that it was one of those that are given out in turn, which begin at 0xF0000000
+/// (`PROC_DYNAMIC_FIRST`).
 const HOSTS_NETWORK: u64 = 0xEFFF_FFF9;
 
 /// Whether this process is known to be in the network namespace of the host, which Linux tells from 6.18 on.
@@ -138,8 +141,9 @@ pub fn has_hosts_network(root: &Path) -> bool {
 }
 
 impl Resources {
-    /// Finds the cgroups of this process by the content of `/proc/self/cgroup`, each controller in its own hierarchy;
-    /// `root` is `/` but in tests. What is not mounted or not visible is left out, and never an error.
+    /// Finds the cgroups of this process by the content of `/proc/self/cgroup`, each controller in its own
+    /// hierarchy; `root` is `/` but in tests. What is not mounted or not visible is left out, and never an
+    /// error.
     #[inline(never)]
     pub fn open(root: &Path, membership: &[u8]) -> Resources {
         let controllers = Controllers::find(root, membership);
@@ -154,7 +158,8 @@ impl Resources {
         add(&controllers.memory, V1_MEMORY);
         add(&controllers.pids, V1_PIDS);
         add(&controllers.blkio, V1_BLKIO);
-        // In a hybrid setup a controller is in version 1 or in version 2. Stalls are told where memory is in version 2.
+        // In a hybrid setup a controller is in version 1 or in version 2. Stalls are told where memory is in
+        // version 2.
         let is_in_v1 = |tells: Tells| match tells {
             Tells::CpuStat => controllers.cpuacct.is_some(),
             Tells::Pids => controllers.pids.is_some(),
@@ -194,7 +199,8 @@ impl Resources {
         self.has_hosts_network
     }
 
-    /// Reads everything: 13 system calls at most (the wait and the write make 15), after the first time, which opens the files.
+    /// Reads everything: 13 system calls at most (the wait and the write make 15), after the first time,
+    /// which opens the files.
     ///
     /// Limits seldom change, so each time one of them is read anew, in turns.
     #[inline(never)]

@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-/// The most bytes that are kept: a process's name has at most 15, and three times that where every one of them has
-/// to be replaced; names of kernel functions are cut.
+/// The most bytes that are kept: a process's name has at most 15, and three times that where every one of
+/// them has to be replaced; names of kernel functions are cut.
 const LONGEST: usize = 48;
 
 /// A name of a process or of a kernel function: valid text of at most 48 bytes, without control characters.
 ///
-/// A process may call itself anything; what is no text, and control characters (a line end, an escape sequence),
-/// stand as U+FFFD.
+/// A process may call itself anything; what is no text, and control characters (a line end, an escape
+/// sequence), stand as U+FFFD.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ShortName {
     bytes: [u8; LONGEST],

@@ -54,24 +54,29 @@ impl Verdict {
 
 /// The first rule that holds decides:
 ///
-/// 1. SIGKILL that epitaph sent is `kill_after`. PID 1 saw itself do it, to a program that was still there; nothing
-///    weaker may contradict that. An OOM kill shortly before was then of another process, since its victim would have
-///    been dead already. It is `kill_after` too when the kernel refused that SIGKILL and PID 1 ended instead.
-/// 2. SIGKILL with a kill that is not explained by other processes is `oom_killed`, while stopping too: that a server
-///    died for memory as it wrote its state down is what one has to know, and that it was being stopped is in the record
-///    anyway. Old kills (before the start, or outlived) and victims that PID 1 reaped explain nothing here.
-/// 3. After `--max-lifetime` was over any other end is `expired`, and in another stop it is `stopped`, whatever the code.
-///    In a stop any other end is `stopped`, whatever the code. SIGKILL too: who sent it is not known, and the sentence
-///    says that it was one.
+/// 1. SIGKILL that epitaph sent is `kill_after`. PID 1 saw itself do it, to a program that was still there;
+///    nothing weaker may contradict that. An OOM kill shortly before was then of another process, since its
+///    victim would have been dead already. It is `kill_after` too when the kernel refused that SIGKILL and
+///    PID 1 ended instead.
+/// 2. SIGKILL with a kill that is not explained by other processes is `oom_killed`, while stopping too: that
+///    a server died for memory as it wrote its state down is what one has to know, and that it was being
+///    stopped is in the record anyway. Old kills (before the start, or outlived) and victims that PID 1
+///    reaped explain nothing here.
+/// 3. After `--max-lifetime` was over any other end is `expired`, and in another stop it is `stopped`,
+///    whatever the code. In a stop any other end is `stopped`, whatever the code. SIGKILL too: who sent it is
+///    not known, and the sentence says that it was one.
 /// 4. Exit code 0 is `ok`, even if workers were killed: the program coped.
-/// 5. SIGKILL: without a readable counter `oom_suspected`; if a kill of another process was, or may have been, within
-///    [`CAUSES`] of the end, `oom_child` (either that kill led to this end or it was this end; it was about memory both
-///    ways); else `killed`.
-/// 6. An exit code other than 0: `oom_child` for such a kill too, since a program that exits was not itself the victim;
-///    for 137 without a readable counter `oom_suspected` (a shell turns its child's SIGKILL into 137); else `failed`.
-/// 7. SIGABRT at 95 % of the limit or above is `oom_suspected`: a failed allocation ends in abort(3) in many languages.
-/// 8. The signals of a fault are `crashed`, all others `signaled`. A worker's OOM kill is in the sentence but does not
-///    change the word: the signal is the program's own, and tells more than a kill that may be hours old.
+/// 5. SIGKILL: without a readable counter `oom_suspected`; if a kill of another process was, or may have
+///    been, within [`CAUSES`] of the end, `oom_child` (either that kill led to this end or it was this end;
+///    it was about memory both ways); else `killed`.
+/// 6. An exit code other than 0: `oom_child` for such a kill too, since a program that exits was not itself
+///    the victim; for 137 without a readable counter `oom_suspected` (a shell turns its child's SIGKILL into
+///    137); else `failed`.
+/// 7. SIGABRT at 95 % of the limit or above is `oom_suspected`: a failed allocation ends in abort(3) in many
+///    languages.
+/// 8. The signals of a fault are `crashed`, all others `signaled`. A worker's OOM kill is in the sentence but
+///    does not change the word: the signal is the program's own, and tells more than a kill that may be hours
+///    old.
 ///
 /// A kill that took a helper of epitaph is no cause of anything here.
 pub(super) fn decide(facts: &Facts) -> Verdict {
@@ -109,8 +114,8 @@ pub(super) const FAULTS: [i32; 7] =
 
 /// How far memory was used and the limit, both in bytes, if that is 95 % or more.
 ///
-/// The peak counts only where it is this program's: it rose since the start, or the limit was hit since. By the time
-/// of this reading the program's own memory is gone, so the usage is mostly too low.
+/// The peak counts only where it is this program's: it rose since the start, or the limit was hit since. By
+/// the time of this reading the program's own memory is gone, so the usage is mostly too low.
 pub(super) fn near_limit(facts: &Facts) -> Option<(u64, u64)> {
     let after = facts.after?;
     let limit = after.limit.filter(|limit| *limit > 0)?;

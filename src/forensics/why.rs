@@ -318,7 +318,8 @@ fn scarce_processes(to: &mut Sentence, facts: &Facts) -> fmt::Result {
     }
 }
 
-/// A tmpfs that has filled up: no process shows that memory as its own, and the end of a process does not free it.
+/// A tmpfs that has filled up: no process shows that memory as its own, and the end of a process does not
+/// free it.
 fn shared(to: &mut Sentence, facts: &Facts) -> fmt::Result {
     let Some((shared, limit)) = facts.after.and_then(|after| after.shmem.zip(after.limit)) else {
         return Ok(());
@@ -329,8 +330,8 @@ fn shared(to: &mut Sentence, facts: &Facts) -> fmt::Result {
     write!(to, "; {} of the limit of {} is shared memory (tmpfs, /dev/shm)", Size(shared), Size(limit))
 }
 
-/// A sentence that grows to [`LONGEST`] bytes and no further. What is too long loses its last clauses as a whole: half of
-/// one could read as another.
+/// A sentence that grows to [`LONGEST`] bytes and no further. What is too long loses its last clauses as a
+/// whole: half of one could read as another.
 #[derive(Default)]
 struct Sentence {
     text: String,

@@ -47,8 +47,9 @@ pub(super) struct Streak {
     pub(super) since: SystemTime,
 }
 
-/// The streak with a further run, and whether that run gets a record: the first one, each change, and of those that do not
-/// pass the second, the fourth, the eighth and so on. What fails every 5 s for an hour is 10 records.
+/// The streak with a further run, and whether that run gets a record: the first one, each change, and of
+/// those that do not pass the second, the fourth, the eighth and so on. What fails every 5 s for an hour is
+/// 10 records.
 pub(super) fn after(before: Option<Streak>, outcome: Outcome, now: SystemTime) -> (Streak, bool) {
     let passed = |outcome| outcome == Outcome::Passed;
     let Some(before) = before else {

@@ -1,4 +1,5 @@
-//! The end of whatever a health check has started: killed and reaped here, so that nothing of it reaches PID 1.
+//! The end of whatever a health check has started: killed and reaped here, so that nothing of it reaches PID
+//! 1.
 
 use crate::sys;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -16,8 +17,8 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Kills all descendants and reaps them. Returns how many others than `command` had to be killed.
 ///
-/// Only children can be killed without danger, since no other process can take their number. Their children come to us,
-/// as their subreaper, when they are dead.
+/// Only children can be killed without danger, since no other process can take their number. Their children
+/// come to us, as their subreaper, when they are dead.
 pub(super) fn end_all(command: Pid, signals: &OwnedFd) -> u64 {
     let deadline = Instant::now() + PATIENCE;
     let mut ended = 0;
@@ -44,7 +45,8 @@ pub(super) fn end_all(command: Pid, signals: &OwnedFd) -> u64 {
     ended
 }
 
-/// Our children, from `/proc/thread-self/children`, or from the whole of /proc where the kernel has no such file.
+/// Our children, from `/proc/thread-self/children`, or from the whole of /proc where the kernel has no such
+/// file.
 fn children() -> Vec<Pid> {
     let own = nix::unistd::getpid().as_raw();
     if let Ok(text) = fs::read_to_string(format!("/proc/{own}/task/{own}/children")) {
@@ -87,7 +89,8 @@ impl Kept {
         self.0.drain(..surplus);
     }
 
-    /// As text, without white space around it; `None` when nothing is left. A character that was cut goes too.
+    /// As text, without white space around it; `None` when nothing is left. A character that was cut goes
+    /// too.
     pub(super) fn text(&self) -> Option<String> {
         let is_part = |byte: &u8| byte & 0b1100_0000 == 0b1000_0000;
         let start = if self.0.len() < Kept::LONGEST {

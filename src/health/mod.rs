@@ -1,7 +1,8 @@
 //! `--health`: runs a command as a container's health check.
 //!
-//! The command is bounded, nothing of it is left behind for PID 1, its output is passed on, and what changed is recorded in
-//! the container's log, where the platform shows only "unhealthy". The exit code is Docker's: 0 or 1.
+//! The command is bounded, nothing of it is left behind for PID 1, its output is passed on, and what changed
+//! is recorded in the container's log, where the platform shows only "unhealthy". The exit code is Docker's:
+//! 0 or 1.
 
 mod container;
 mod due;

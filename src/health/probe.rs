@@ -213,7 +213,8 @@ fn pass_on(to: RawFd, mut bytes: &[u8]) {
 }
 
 fn set_nonblocking(pipe: &OwnedFd) {
-    // Fails only for a flag that does not exist. The pipe's other end is another open file and stays as it is.
+    // Fails only for a flag that does not exist. The pipe's other end is another open file and stays as it
+    // is.
     let _ = fcntl(pipe.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK));
     debug_assert!(pipe.as_raw_fd() > 2);
 }

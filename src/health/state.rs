@@ -1,8 +1,8 @@
 //! What one health check leaves to the next: a small file in `/dev/shm`.
 //!
-//! It holds how it has gone lately, who the container is, and the last sample of the statistics. Its name has the mount
-//! namespace, since `/dev/shm` may be shared by the containers of a task, and what is in it counts only for the PID 1 that
-//! was there when it was written. A file that is not as we write it is written anew.
+//! It holds how it has gone lately, who the container is, and the last sample of the statistics. Its name has
+//! the mount namespace, since `/dev/shm` may be shared by the containers of a task, and what is in it counts
+//! only for the PID 1 that was there when it was written. A file that is not as we write it is written anew.
 
 use super::due::{Outcome, Streak};
 use crate::forensics::Sample;
@@ -48,8 +48,8 @@ impl StateFile {
     /// Opens and locks it, without waiting.
     ///
     /// # Errors
-    /// Those of open(2), and of flock(2) when another health check is at it; `PermissionDenied` where the file is not
-    /// such that only we can have written it.
+    /// Those of open(2), and of flock(2) when another health check is at it; `PermissionDenied` where the
+    /// file is not such that only we can have written it.
     pub(super) fn open(path: &Path) -> io::Result<StateFile> {
         let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
         let file = OpenOptions::new()

@@ -68,8 +68,8 @@ pub struct Heard {
 /// Asks the version 4 or 3 endpoint at `base` for this container, then for its task: two requests when all is
 /// well, and none past `deadline`.
 ///
-/// `id` is the container's ID as another source knows it. It finds the container in the task's answer where the
-/// endpoint does not tell the container's own.
+/// `id` is the container's ID as another source knows it. It finds the container in the task's answer where
+/// the endpoint does not tell the container's own.
 pub fn task_metadata(
     client: &Client,
     base: &BaseUrl,
@@ -81,7 +81,8 @@ pub fn task_metadata(
     match patiently(client, &base.join(""), deadline, &|body| metadata::container(body, source)) {
         Ok(findings) => heard.add(findings),
         Err(trouble) => {
-            // Version 4 answers with 404 to an unknown endpoint ID alone, and knows it no better in another document.
+            // Version 4 answers with 404 to an unknown endpoint ID alone, and knows it no better in another
+            // document.
             let is_final = trouble.is_unreachable() || (source == Source::MetadataV4 && trouble.is_unknown());
             heard.trouble = Some(trouble);
             if is_final {
@@ -92,8 +93,8 @@ pub fn task_metadata(
     let known = |heard: &Heard, field| heard.findings.identity.get(field).map(str::to_owned);
     let id = known(&heard, Field::ContainerId).or_else(|| id.map(str::to_owned));
     let parse = |body: &[u8]| metadata::task(body, id.as_deref(), source);
-    // The program waits for this. Once it is known who the container is, what else the task tells is worth one
-    // request and no repetition.
+    // The program waits for this. Once it is known who the container is, what else the task tells is worth
+    // one request and no repetition.
     let is_sufficient = id.is_some() && known(&heard, Field::TaskArn).is_some();
     let ask = if is_sufficient { once } else { patiently };
     match ask(client, &base.join("/task"), deadline, &parse) {
@@ -106,9 +107,9 @@ pub fn task_metadata(
     heard
 }
 
-/// Asks the version 2 endpoint at `base`, which knows a task by the address that the request comes from. That is also
-/// the address of whoever shares the network with a container of ECS, so the answer counts only if the task holds the
-/// container `id`.
+/// Asks the version 2 endpoint at `base`, which knows a task by the address that the request comes from. That
+/// is also the address of whoever shares the network with a container of ECS, so the answer counts only if
+/// the task holds the container `id`.
 ///
 /// # Errors
 /// [`Trouble`], also where the answer names no task or another one.

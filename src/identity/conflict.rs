@@ -1,16 +1,17 @@
 //! Two who name different containers: whom to believe.
 //!
-//! The metadata endpoint answers by a URL, and a URL can be copied: into an image, a compose file, a nested container.
-//! What the kernel writes into `/proc/self/cpuset` and `/proc/self/cgroup` nobody can copy. So:
+//! The metadata endpoint answers by a URL, and a URL can be copied: into an image, a compose file, a nested
+//! container. What the kernel writes into `/proc/self/cpuset` and `/proc/self/cgroup` nobody can copy. So:
 //!
 //! 1. The kernel shows an ID, and the endpoint (or the metadata file) tells the same: all is well.
-//! 2. The endpoint tells an ID that stands further up in the kernel's path: this is a container within a container of
-//!    the task. The endpoint is right about the task and the outer container; the container ID is the kernel's.
-//! 3. The endpoint tells another ID, or none and a task that the kernel's path contradicts: it speaks of another
-//!    container. Nothing of it is taken, and what it said is kept as a [`Conflict`].
-//! 4. The kernel shows no ID (a private cgroup namespace): the endpoint is believed. Its word has one witness left, the
-//!    mounts, which name the owner of the network. That is this container or another one of the same task; where it is
-//!    neither, somebody is wrong, and what the mounts say is kept as a [`Conflict`].
+//! 2. The endpoint tells an ID that stands further up in the kernel's path: this is a container within a
+//!    container of the task. The endpoint is right about the task and the outer container; the container ID
+//!    is the kernel's.
+//! 3. The endpoint tells another ID, or none and a task that the kernel's path contradicts: it speaks of
+//!    another container. Nothing of it is taken, and what it said is kept as a [`Conflict`].
+//! 4. The kernel shows no ID (a private cgroup namespace): the endpoint is believed. Its word has one witness
+//!    left, the mounts, which name the owner of the network. That is this container or another one of the
+//!    same task; where it is neither, somebody is wrong, and what the mounts say is kept as a [`Conflict`].
 
 use super::{Field, Identity, Source};
 
@@ -70,8 +71,8 @@ impl Kernel {
     }
 }
 
-/// Rule 4: what the mounts say, when they name neither `told`, which the endpoint says we are, nor any other of the
-/// containers of its task.
+/// Rule 4: what the mounts say, when they name neither `told`, which the endpoint says we are, nor any other
+/// of the containers of its task.
 pub(super) fn with_mounts(before: &Identity, told: &Identity, containers: &[String]) -> Option<Conflict> {
     let source = before.source(Field::ContainerId)?;
     let owner = before.get(Field::ContainerId)?;

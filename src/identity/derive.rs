@@ -1,7 +1,8 @@
 //! What follows from values that are known: parts of ARNs.
 //!
 //! Format: "Amazon Resource Names (ARNs)" in the AWS General Reference, and "Resource types defined by Amazon
-//! Elastic Container Service" in the Service Authorization Reference: `task/CLUSTER/ID`, and `task/ID` of old.
+//! Elastic Container Service" in the Service Authorization Reference: `task/CLUSTER/ID`, and `task/ID` of
+//! old.
 
 use super::{Contradiction, Field, Identity, Source};
 

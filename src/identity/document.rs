@@ -1,18 +1,21 @@
 //! Picks what is wanted from a JSON document, and passes over the rest while it reads.
 //!
-//! A [`Want`] is a table of what a document may hold. A value of another type than the wanted one loses itself and
-//! nothing else. No tree of the document is built, and what is kept is bounded, since a hostile answer
-//! chooses what it holds. One table-driven reader is also a third of the code of a type for each object.
+//! A [`Want`] is a table of what a document may hold. A value of another type than the wanted one loses
+//! itself and nothing else. No tree of the document is built, and what is kept is bounded, since a hostile
+//! answer chooses what it holds. One table-driven reader is also a third of the code of a type for each
+//! object.
 
 use super::Field;
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 
-/// Values that are kept of one document. The metadata of a task of 32 containers have some 600, its statistics some 3,000.
+/// Values that are kept of one document. The metadata of a task of 32 containers have some 600, its
+/// statistics some 3,000.
 const MOST_VALUES: usize = 4096;
 
-/// Elements of an array, or members of a map, that are looked at. ECS allows 10 containers in a task definition, and adds few.
+/// Elements of an array, or members of a map, that are looked at. ECS allows 10 containers in a task
+/// definition, and adds few.
 const MOST_ELEMENTS: usize = 32;
 
 /// Bytes that are kept of a string: more than any field takes, so that one which is too long is seen to be.
@@ -30,7 +33,8 @@ pub(crate) enum Want {
     First(&'static Want),
     /// every element of an array, up to [`MOST_ELEMENTS`], numbered from 1; within an element see [`nested`]
     Each(&'static Want),
-    /// every member of an object whose names are data, numbered as of [`Want::Each`]; the name is a [`Key::Name`]
+    /// every member of an object whose names are data, numbered as of [`Want::Each`]; the name is a
+    /// [`Key::Name`]
     Map(&'static Want),
     /// a number that may have a fraction, in thousandths
     Milli(Key),

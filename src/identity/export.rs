@@ -81,10 +81,11 @@ impl ExportList {
         self
     }
 
-    /// Every variable for the program, by name and value, each name once: first the standard ones, then those of
-    /// the list in its order. What is not known is not there.
+    /// Every variable for the program, by name and value, each name once: first the standard ones, then those
+    /// of the list in its order. What is not known is not there.
     ///
-    /// `resource_attributes` is what the environment holds as `OTEL_RESOURCE_ATTRIBUTES`; empty when it is not set.
+    /// `resource_attributes` is what the environment holds as `OTEL_RESOURCE_ATTRIBUTES`; empty when it is
+    /// not set.
     pub fn variables(&self, identity: &Identity, resource_attributes: &str) -> Vec<(String, String)> {
         let mut variables: Vec<(String, String)> = Vec::new();
         let mut set = |name: &str, value: Option<&str>| {

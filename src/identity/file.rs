@@ -1,7 +1,7 @@
 //! The container metadata file of ECS on EC2 (`ECS_CONTAINER_METADATA_FILE`).
 //!
-//! Format: "Amazon ECS container metadata file" in the Amazon ECS Developer Guide. The agent writes it before it
-//! creates the container, with what it knows of the task, and replaces it by a rename some time after the
+//! Format: "Amazon ECS container metadata file" in the Amazon ECS Developer Guide. The agent writes it before
+//! it creates the container, with what it knows of the task, and replaces it by a rename some time after the
 //! container's start, with the container's ID and the status `READY`; or never, when it fails.
 
 use super::document::{Key, NotMetadata, Want, field, read as pick};
@@ -94,8 +94,8 @@ pub fn read(path: &Path) -> Result<Reading, Unreadable> {
     parse(&bytes_of(path).map_err(Unreadable::Io)?).map_err(Unreadable::Nonsense)
 }
 
-/// Reads the file again whenever it was replaced or written, until it is complete or `deadline` has passed, which
-/// is `None`: the agent may never complete it.
+/// Reads the file again whenever it was replaced or written, until it is complete or `deadline` has passed,
+/// which is `None`: the agent may never complete it.
 pub fn wait_until_ready(path: &Path, deadline: Deadline) -> Option<Findings> {
     let mut before = None;
     loop {

@@ -1,7 +1,7 @@
 //! GET over plain HTTP to an address literal, with everything bounded.
 //!
-//! [`Client`] is `ureq` without what a container's start cannot afford: no name resolution (its default starts a
-//! thread and links the name service of the C library), no proxy (the environment's is meant for the
+//! [`Client`] is `ureq` without what a container's start cannot afford: no name resolution (its default
+//! starts a thread and links the name service of the C library), no proxy (the environment's is meant for the
 //! program, and must not see link-local requests), no redirect, no thread, no timer.
 
 use super::Deadline;
@@ -18,8 +18,8 @@ const LONGEST_BODY: u64 = 256 * 1024;
 /// All headers of an answer, in bytes.
 const LONGEST_HEADER: usize = 8 * 1024;
 
-/// Bytes of the buffer for an answer. Larger than a header may be, or ureq takes a full buffer for the end of the
-/// connection before it finds the header too long.
+/// Bytes of the buffer for an answer. Larger than a header may be, or ureq takes a full buffer for the end of
+/// the connection before it finds the header too long.
 const ANSWER_BUFFER: usize = 2 * LONGEST_HEADER;
 
 /// Bytes of the request's buffer; a base URL has at most [`LONGEST_URL`].
@@ -171,7 +171,8 @@ impl Client {
     /// The body of the answer to a GET of `url`, at most 256 KiB.
     ///
     /// # Errors
-    /// [`Failure`], `deadline` having passed at the latest. A deadline that has passed already opens no socket.
+    /// [`Failure`], `deadline` having passed at the latest. A deadline that has passed already opens no
+    /// socket.
     pub fn get(&self, url: &str, deadline: Deadline) -> Result<Vec<u8>, Failure> {
         let left = deadline.left();
         if left.is_zero() {

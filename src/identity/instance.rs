@@ -6,8 +6,8 @@ use super::resolve::{INTROSPECTION, LONGEST_GUESS, Search};
 use super::{Deadline, Field, Source, introspection};
 use std::time::Duration;
 
-/// How long the instance's ARN may take, beside all else that is known already. An agent that can be reached answers
-/// within a millisecond; a firewall in between never does.
+/// How long the instance's ARN may take, beside all else that is known already. An agent that can be reached
+/// answers within a millisecond; a firewall in between never does.
 const AT_ONCE: Duration = Duration::from_millis(15);
 
 impl Search<'_> {
@@ -74,8 +74,8 @@ impl Search<'_> {
             || self.outcome.identity.get(Field::LaunchType) == Some("FARGATE")
     }
 
-    /// Asks for the ARN of the container instance, which the metadata endpoint does not tell: one request, where the
-    /// agent can be reached, and if it answers at once. That nobody does is no news.
+    /// Asks for the ARN of the container instance, which the metadata endpoint does not tell: one request,
+    /// where the agent can be reached, and if it answers at once. That nobody does is no news.
     pub fn instance(&mut self) {
         let is_known = self.outcome.identity.get(Field::InstanceArn).is_some();
         if is_known || !self.heard_endpoint || !self.is_sufficient() || self.is_on_fargate() {

@@ -1,4 +1,5 @@
-//! What this machine alone tells: the kernel's files, the environment and the metadata file, without a socket.
+//! What this machine alone tells: the kernel's files, the environment and the metadata file, without a
+//! socket.
 
 use super::conflict::{Judgement, Kernel};
 use super::metadata::Findings;
@@ -88,8 +89,8 @@ impl Local {
         }
     }
 
-    /// The host name is usually the first 12 digits of the ID of whoever owns the network, which is no ID; where
-    /// somebody made it a whole one it is taken for that, and for no more than the weakest source.
+    /// The host name is usually the first 12 digits of the ID of whoever owns the network, which is no ID;
+    /// where somebody made it a whole one it is taken for that, and for no more than the weakest source.
     fn hear_host_name(&mut self, name: &str) {
         let _ = self.identity.offer(Field::Hostname, name, Source::Hostname);
         let _ = self.identity.offer(Field::ContainerId, name, Source::Hostname);
@@ -116,7 +117,8 @@ pub(super) fn take(identity: &mut Identity, kernel: &Kernel, findings: Findings,
     match kernel.judge(&told, source) {
         Judgement::Ours => {}
         Judgement::Outer => {
-            // The task is right, and all else is true of the container around this one. Its start is not ours.
+            // The task is right, and all else is true of the container around this one. Its start is not
+            // ours.
             for field in [Field::ContainerId, Field::CreatedAt, Field::StartedAt, Field::RestartCount] {
                 told.forget(field);
             }

@@ -1,7 +1,8 @@
 //! One more look at the endpoint, some time after the start.
 //!
-//! As the program starts, the agent does not know yet that its container has (Docker's start call has not returned), nor
-//! in bridge mode its address. [`Outcome::look_again`](super::Outcome::look_again) tells whether that was so.
+//! As the program starts, the agent does not know yet that its container has (Docker's start call has not
+//! returned), nor in bridge mode its address. [`Outcome::look_again`](super::Outcome::look_again) tells
+//! whether that was so.
 
 use super::conflict::with_mounts;
 use super::derive::derive;
@@ -12,10 +13,11 @@ use super::start::settle;
 use super::{Deadline, Field, Identity, Source, System};
 use super::{ask, local, metadata};
 
-/// Asks for the task once: one request, not repeated. `id` is the container's ID and `instance` the ARN of its instance
-/// as they are known, of which the latter no endpoint tells.
+/// Asks for the task once: one request, not repeated. `id` is the container's ID and `instance` the ARN of
+/// its instance as they are known, of which the latter no endpoint tells.
 ///
-/// Returns the whole identity, or nothing when the endpoint does not answer by `deadline`, or not for this container.
+/// Returns the whole identity, or nothing when the endpoint does not answer by `deadline`, or not for this
+/// container.
 pub fn look_again(system: &System, id: &str, instance: Option<&str>, deadline: Deadline) -> Option<Identity> {
     let (base, source) = endpoint(system)?;
     let found = local(system);

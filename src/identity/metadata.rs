@@ -1,7 +1,8 @@
-//! The answers of the ECS task metadata endpoint, versions 2, 3 and 4, which differ only in what they leave out.
+//! The answers of the ECS task metadata endpoint, versions 2, 3 and 4, which differ only in what they leave
+//! out.
 //!
-//! Format: "Amazon ECS task metadata endpoint version 4" in the Amazon ECS Developer Guide. Nothing is mandatory here:
-//! an agent leaves out what it does not know yet.
+//! Format: "Amazon ECS task metadata endpoint version 4" in the Amazon ECS Developer Guide. Nothing is
+//! mandatory here: an agent leaves out what it does not know yet.
 
 use super::document::{Found, Key, Want, field, read};
 use super::{Field, Identity, Rejected, Source};
@@ -11,8 +12,8 @@ pub use super::document::NotMetadata;
 /// The type that the agent gives a container which owns a network of the task.
 const PAUSE: &str = "CNI_PAUSE";
 
-/// The name of that container in awsvpc mode. With Service Connect in bridge mode each container has one of its own,
-/// whose name goes on with a hyphen and the name of that container.
+/// The name of that container in awsvpc mode. With Service Connect in bridge mode each container has one of
+/// its own, whose name goes on with a hyphen and the name of that container.
 const PAUSE_NAME: &str = "~internal~ecs~pause";
 
 const CONTAINER: Want = Want::Object(&[
@@ -129,7 +130,8 @@ pub(super) fn text_of(found: &[Found], element: usize, key: Key) -> Option<&str>
 /// [`NotMetadata`] when `body` is not a JSON object.
 pub fn container(body: &[u8], source: Source) -> Result<Findings, NotMetadata> {
     let found = read(body, &CONTAINER)?;
-    // Nobody's program runs in a pause container, so that is another container's answer. It is of the same task.
+    // Nobody's program runs in a pause container, so that is another container's answer. It is of the same
+    // task.
     let is_pause = text_of(&found, 0, Key::Kind) == Some(PAUSE);
     let mut findings = Findings::default();
     for one in found.iter().filter(|one| !is_pause || OF_TASK.contains(&one.key)) {
@@ -197,8 +199,8 @@ impl Findings {
     }
 }
 
-/// The element that holds the pause container whose network the container `own` is in. In bridge mode with Service
-/// Connect there are several, in no order; one that is another container's is none.
+/// The element that holds the pause container whose network the container `own` is in. In bridge mode with
+/// Service Connect there are several, in no order; one that is another container's is none.
 fn pause_of(found: &[Found], own: usize) -> Option<usize> {
     let name = |element| text_of(found, element, Key::Field(Field::ContainerName)).unwrap_or_default();
     let mut pauses =

@@ -1,12 +1,13 @@
 //! `/proc/self/mountinfo`: what a runtime has mounted here, from directories named after containers.
 //!
-//! Two kinds of mounts name a container. Some are made for each container alone: its own cgroups at `/sys/fs/cgroup`
-//! (version 1 and the host's cgroup namespace), and of Podman and CRI-O `/run/secrets` and `/run/.containerenv`, which
-//! come from the container's own directory even where it shares the network of another.
+//! Two kinds of mounts name a container. Some are made for each container alone: its own cgroups at
+//! `/sys/fs/cgroup` (version 1 and the host's cgroup namespace), and of Podman and CRI-O `/run/secrets` and
+//! `/run/.containerenv`, which come from the container's own directory even where it shares the network of
+//! another.
 //!
-//! The others are `/etc/hostname`, `/etc/hosts` and `/etc/resolv.conf`, which a runtime makes for the container that
-//! *owns the network*. Under `--network container:X`, in an awsvpc task and in a Kubernetes pod that is another
-//! container, so this source is a weak one.
+//! The others are `/etc/hostname`, `/etc/hosts` and `/etc/resolv.conf`, which a runtime makes for the
+//! container that *owns the network*. Under `--network container:X`, in an awsvpc task and in a Kubernetes
+//! pod that is another container, so this source is a weak one.
 
 use super::container_id::container_id;
 use super::value::is_container_id;
@@ -74,7 +75,8 @@ fn is_below_cgroup(mount_point: &str) -> bool {
 /// The owner of the network.
 ///
 /// Other mounts do not count: a log shipper has the directories of all containers. Where the files name
-/// different containers, or Kubernetes made one of them (they then name the pod's sandbox), there is no answer.
+/// different containers, or Kubernetes made one of them (they then name the pod's sandbox), there is no
+/// answer.
 fn owner_of_network(mountinfo: &str) -> Option<&str> {
     let mut owner = None;
     for (root, mount_point) in mountinfo.lines().filter_map(root_and_mount_point) {
@@ -188,7 +190,8 @@ mod tests {
         let docker = format!("/var/lib/docker/containers/{OTHER}/hostname");
         let mounts = [environment, (docker.as_str(), "/etc/hostname")];
         assert_eq!((own_of(&mounts), found(&mounts).as_deref()), (None, Some(OTHER)));
-        // The machine's cgroups, as an agent that watches all containers mounts them; a namespace's; a directory.
+        // The machine's cgroups, as an agent that watches all containers mounts them; a namespace's; a
+        // directory.
         for root in ["/", "/..", "/../..", "/system.slice", &format!("/docker/{ID}/init.scope")] {
             assert_eq!(own_of(&[(root, "/sys/fs/cgroup/memory")]), None, "{root}");
         }

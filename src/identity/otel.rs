@@ -1,8 +1,8 @@
 //! The identity as OpenTelemetry resource attributes.
 //!
-//! Keys: the resource semantic conventions for `container`, `cloud` and `aws.ecs`. Form of the variable: "Specifying
-//! resource information via an environment variable" in the OpenTelemetry resource SDK specification, which
-//! takes it from W3C Baggage without its properties.
+//! Keys: the resource semantic conventions for `container`, `cloud` and `aws.ecs`. Form of the variable:
+//! "Specifying resource information via an environment variable" in the OpenTelemetry resource SDK
+//! specification, which takes it from W3C Baggage without its properties.
 
 use super::{Field, Identity};
 use std::fmt::Write;
@@ -29,8 +29,8 @@ const KEYS: [(&str, Field); 13] = [
     ("cloud.resource_id", Field::ContainerArn),
 ];
 
-/// `before`, the value of the variable so far, with the attributes of `identity` whose keys it has not yet. What
-/// is there stays as it is, so that what the user set wins. `None` when there is nothing to add.
+/// `before`, the value of the variable so far, with the attributes of `identity` whose keys it has not yet.
+/// What is there stays as it is, so that what the user set wins. `None` when there is nothing to add.
 pub fn merged(identity: &Identity, before: &str) -> Option<String> {
     let mut merged = before.trim().trim_end_matches(',').to_owned();
     let mut present: Vec<String> = merged

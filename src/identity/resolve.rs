@@ -21,10 +21,11 @@ pub struct Outcome {
     pub complete: bool,
     /// whether another attempt, later, may tell more. `false` with `complete` also `false` means never
     pub try_again: bool,
-    /// whether the agent will know more in a moment, which it cannot know yet as the container starts. To be asked
-    /// for by [`look_again`](super::look_again()); of no use while `try_again` is set
+    /// whether the agent will know more in a moment, which it cannot know yet as the container starts. To be
+    /// asked for by [`look_again`](super::look_again()); of no use while `try_again` is set
     pub look_again: bool,
-    /// whether a task metadata endpoint has answered for this container, so that it is worth while to ask it again
+    /// whether a task metadata endpoint has answered for this container, so that it is worth while to ask it
+    /// again
     pub heard_endpoint: bool,
     /// what the user should know: each one line, with what happened, where, and what to do. At most a few
     pub warnings: Vec<String>,
@@ -41,11 +42,12 @@ impl Outcome {
 
 /// Asks who this container is, beyond what is known of `local`; at the latest at `deadline` it is done.
 ///
-/// Where ECS is not evident it asks nobody, unless the user named an introspection API. A deadline that has passed
-/// already asks nobody either and is no reason for a warning: the user chose not to wait.
+/// Where ECS is not evident it asks nobody, unless the user named an introspection API. A deadline that has
+/// passed already asks nobody either and is no reason for a warning: the user chose not to wait.
 ///
 /// Each call is one attempt with its own deadline and its own connection. For another one later, when
-/// [`Outcome::try_again`] allows for it, call [`local`](super::local()) again too: the metadata file may be complete by then.
+/// [`Outcome::try_again`] allows for it, call [`local`](super::local()) again too: the metadata file may be
+/// complete by then.
 pub fn resolve(system: &System, local: Local, deadline: Deadline) -> Outcome {
     let mut search = Search {
         system,
@@ -253,7 +255,8 @@ impl Search<'_> {
             // Somebody knew, so it does not matter who of the merely likely ones did not.
             self.troubles.retain(|failed| !failed.was_guess);
         }
-        // An endpoint of another container stays one, and then it is not worth it to wait for whom one only guesses.
+        // An endpoint of another container stays one, and then it is not worth it to wait for whom one only
+        // guesses.
         let counts = |failed: &&FailedSource| !(self.is_refused && failed.was_guess);
         let is_transient =
             self.may_change || self.troubles.iter().filter(counts).any(|failed| failed.is_transient);

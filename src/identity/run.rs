@@ -1,9 +1,10 @@
 //! Which run of the container this is.
 //!
-//! Every run of a container has the same ID, so runs in one log come apart only by something of the run itself: the
-//! time at which its first process began. The kernel knows it to 10 ms, in clock ticks since the machine's boot (field
-//! 22 of `/proc/PID/stat`, proc_pid_stat(5)); with four digits of the boot's ID (`/proc/sys/kernel/random/boot_id`,
-//! random(4)) before it, the runs on both sides of a reboot are apart too.
+//! Every run of a container has the same ID, so runs in one log come apart only by something of the run
+//! itself: the time at which its first process began. The kernel knows it to 10 ms, in clock ticks since the
+//! machine's boot (field 22 of `/proc/PID/stat`, proc_pid_stat(5)); with four digits of the boot's ID
+//! (`/proc/sys/kernel/random/boot_id`, random(4)) before it, the runs on both sides of a reboot are apart
+//! too.
 //!
 //! It is read once, before the first fork, and what is forked off has it.
 
@@ -27,12 +28,14 @@ pub struct Run {
 
 static RUN: OnceLock<Run> = OnceLock::new();
 
-/// Takes down when this process began, which every record of it then tells. To be called before the first fork.
+/// Takes down when this process began, which every record of it then tells. To be called before the first
+/// fork.
 pub fn begin() {
     RUN.get_or_init(|| Run::of("self", nix::unistd::getpid().as_raw() == 1));
 }
 
-/// Takes down when PID 1 began: for a process that is started in a container beside it, such as a health check.
+/// Takes down when PID 1 began: for a process that is started in a container beside it, such as a health
+/// check.
 pub fn begin_beside_pid_1() {
     RUN.get_or_init(|| Run::of("1", true));
 }
@@ -84,7 +87,8 @@ fn read<'a>(path: &str, buffer: &'a mut [u8]) -> &'a [u8] {
     buffer.get(..length).unwrap_or_default()
 }
 
-/// Field 22 of the text of `/proc/PID/stat`. The second one is the name in parentheses, which may hold any of these.
+/// Field 22 of the text of `/proc/PID/stat`. The second one is the name in parentheses, which may hold any of
+/// these.
 pub fn start_ticks(stat: &[u8]) -> Option<u64> {
     let end = stat.iter().rposition(|byte| *byte == b')')?;
     let rest = std::str::from_utf8(stat.get(end + 1..)?).ok()?;

@@ -1,8 +1,8 @@
 //! When this start of the container began, and how long its network took.
 //!
-//! The agent learns that a container has started only after Docker's start call has returned, and epitaph asks before
-//! that. So the kernel's word for PID 1 stands in until the agent's is known. After a restart by a restart policy the
-//! agent goes on telling the first start of all, and `RestartCount` rises.
+//! The agent learns that a container has started only after Docker's start call has returned, and epitaph
+//! asks before that. So the kernel's word for PID 1 stands in until the agent's is known. After a restart by
+//! a restart policy the agent goes on telling the first start of all, and `RestartCount` rises.
 
 use super::run;
 use super::{Field, Identity, Source};
@@ -29,8 +29,8 @@ impl OwnStart {
     }
 }
 
-/// Makes `started_at` that of this start, and computes `network_wait_ms`. Tells whether the agent will know a better
-/// `started_at` in a moment.
+/// Makes `started_at` that of this start, and computes `network_wait_ms`. Tells whether the agent will know a
+/// better `started_at` in a moment.
 pub fn settle(identity: &mut Identity, own: Option<OwnStart>) -> bool {
     let agents = identity.get(Field::StartedAt).and_then(|time| humantime::parse_rfc3339(time).ok());
     let restarts =

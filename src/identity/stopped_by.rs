@@ -1,7 +1,8 @@
 //! Who stopped this task: one look at the endpoint after a stop signal.
 //!
-//! ECS stops a container with the same SIGTERM whether somebody deployed, a health check failed or another container of
-//! the task ended. The endpoint tells what the task is wanted to be, and which of its containers have ended.
+//! ECS stops a container with the same SIGTERM whether somebody deployed, a health check failed or another
+//! container of the task ended. The endpoint tells what the task is wanted to be, and which of its containers
+//! have ended.
 
 use super::document::{Found, Key, Want, read};
 use super::http::Client;
@@ -54,12 +55,12 @@ const MOST_ENDED: usize = 5;
 /// The longest output of a health check that is kept, in bytes.
 const LONGEST_OUTPUT: usize = 256;
 
-/// How long before the stop signal another container's end can have been what it is about. ECS stops a task as soon as
-/// an essential container has ended; what ended earlier is one that the task goes on without.
+/// How long before the stop signal another container's end can have been what it is about. ECS stops a task
+/// as soon as an essential container has ended; what ended earlier is one that the task goes on without.
 const RECENT: Duration = Duration::from_secs(60);
 
-/// Exit codes that follow a stop signal. Where a task is stopped in the order of its dependencies, the container that
-/// ends first with one of these was itself told to.
+/// Exit codes that follow a stop signal. Where a task is stopped in the order of its dependencies, the
+/// container that ends first with one of these was itself told to.
 const CODES_OF_A_STOP: [u64; 6] = [0, 129, 130, 131, 137, 143];
 
 /// Who stopped the task, where it is certain.
@@ -129,8 +130,8 @@ pub struct StopLook {
     pub why: String,
 }
 
-/// Asks for the task once: one request, not repeated. `id` is this container's ID, `stopped` when the first stop signal
-/// came.
+/// Asks for the task once: one request, not repeated. `id` is this container's ID, `stopped` when the first
+/// stop signal came.
 ///
 /// Returns nothing when there is no endpoint, or no answer of a task that holds this container by `deadline`.
 pub fn stopped_by(system: &System, id: &str, stopped: SystemTime, deadline: Deadline) -> Option<StopLook> {

@@ -46,11 +46,11 @@ impl System {
         System::with(PathBuf::from("/"), Environment::OfProcess)
     }
 
-    /// The same, but the environment is that of PID 1, where a process was started without what the container was
-    /// given (an ssh session, a cron job): what ECS has set is asked of `/proc/1/environ`.
+    /// The same, but the environment is that of PID 1, where a process was started without what the container
+    /// was given (an ssh session, a cron job): what ECS has set is asked of `/proc/1/environ`.
     ///
-    /// `None` where that cannot be read, or where PID 1 has other mounts than this process, and so is not of this
-    /// container (a shared PID namespace).
+    /// `None` where that cannot be read, or where PID 1 has other mounts than this process, and so is not of
+    /// this container (a shared PID namespace).
     pub fn of_pid_1() -> Option<System> {
         let namespace = |process: &str| std::fs::read_link(format!("/proc/{process}/ns/mnt")).ok();
         if namespace("1")? != namespace("self")? {
@@ -86,8 +86,8 @@ impl System {
         }
     }
 
-    /// Asks other addresses than those of ECS where no variable names one: the base of version 2 of the metadata
-    /// endpoint, and base URLs of the introspection API in the order in which they are tried.
+    /// Asks other addresses than those of ECS where no variable names one: the base of version 2 of the
+    /// metadata endpoint, and base URLs of the introspection API in the order in which they are tried.
     pub fn asking(mut self, metadata_v2: &str, introspection: &[&str]) -> System {
         metadata_v2.clone_into(&mut self.metadata_v2);
         self.introspection = Some(introspection.iter().map(|&url| url.to_owned()).collect());
@@ -98,8 +98,8 @@ impl System {
         &self.metadata_v2
     }
 
-    /// Where the agent's introspection API may be: Docker's gateway, the default gateway (both the instance in
-    /// bridge mode), and this host (the instance in host mode).
+    /// Where the agent's introspection API may be: Docker's gateway, the default gateway (both the instance
+    /// in bridge mode), and this host (the instance in host mode).
     pub(super) fn introspection_addresses(&self) -> Vec<BaseUrl> {
         let parsed = |url: &String| BaseUrl::parse(url).ok();
         if let Some(given) = &self.introspection {
@@ -118,8 +118,8 @@ impl System {
 
     /// Where the agent's introspection API is for a task of this network mode, if it can be reached at all.
     ///
-    /// As a container starts, the agent does not tell the mode yet, but for `awsvpc`. Then it is the instance's own
-    /// network where that has Docker's bridge, and bridge mode where the gateway is Docker's.
+    /// As a container starts, the agent does not tell the mode yet, but for `awsvpc`. Then it is the
+    /// instance's own network where that has Docker's bridge, and bridge mode where the gateway is Docker's.
     pub(super) fn introspection_address(&self, network_mode: Option<&str>) -> Option<BaseUrl> {
         if !matches!(network_mode, None | Some("bridge" | "host")) {
             return None;
@@ -153,8 +153,8 @@ impl System {
         self
     }
 
-    /// The host name of this process; in a given tree, the content of `/proc/sys/kernel/hostname`. Empty when it
-    /// cannot be told.
+    /// The host name of this process; in a given tree, the content of `/proc/sys/kernel/hostname`. Empty when
+    /// it cannot be told.
     pub(super) fn host_name(&self) -> String {
         match &self.environment {
             Environment::OfProcess | Environment::OfPid1(_) => {
@@ -164,8 +164,8 @@ impl System {
         }
     }
 
-    /// Whether mountinfo can name a container: an engine mounts files of its own over at least one of these. Asking
-    /// for that is cheaper than having the kernel write out its mounts, which can be hundreds.
+    /// Whether mountinfo can name a container: an engine mounts files of its own over at least one of these.
+    /// Asking for that is cheaper than having the kernel write out its mounts, which can be hundreds.
     pub(super) fn may_have_container_mounts(&self) -> bool {
         match &self.environment {
             Environment::OfProcess | Environment::OfPid1(_) => {
@@ -191,9 +191,11 @@ impl System {
         self.root.join(path.strip_prefix("/").unwrap_or(path))
     }
 
-    /// `/proc/self/cgroup` as it was when it was first asked for, at most 256 KiB of it; empty when it cannot be read.
+    /// `/proc/self/cgroup` as it was when it was first asked for, at most 256 KiB of it; empty when it cannot
+    /// be read.
     ///
-    /// Kept, since who looks for the container's ID is not the only one to want it: its memory cgroup is found by it.
+    /// Kept, since who looks for the container's ID is not the only one to want it: its memory cgroup is
+    /// found by it.
     pub fn cgroup(&self) -> &[u8] {
         self.cgroup.get_or_init(|| self.read_bytes("/proc/self/cgroup"))
     }
@@ -215,8 +217,8 @@ impl System {
 
     fn try_to_read(&self, path: &str) -> std::io::Result<Vec<u8>> {
         let mut file = File::open(self.place(Path::new(path)))?;
-        // The size of a file in /proc is not known beforehand; most are short. What PID 1 has of them is on the heap, no
-        // larger than it is.
+        // The size of a file in /proc is not known beforehand; most are short. What PID 1 has of them is on
+        // the heap, no larger than it is.
         let mut start = [0; 1024];
         let length = file.read(&mut start)?;
         let mut bytes = start.get(..length).unwrap_or_default().to_vec();
@@ -225,8 +227,8 @@ impl System {
     }
 }
 
-/// The value of the variable `name` in the content of `/proc/PID/environ` (proc_pid_environ(5)), the first if there are
-/// more, and none where that is not UTF-8.
+/// The value of the variable `name` in the content of `/proc/PID/environ` (proc_pid_environ(5)), the first if
+/// there are more, and none where that is not UTF-8.
 fn value_in<'a>(environment: &'a [u8], name: &str) -> Option<&'a str> {
     let mut entries = environment.split(|byte| *byte == 0);
     let value = entries.find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;

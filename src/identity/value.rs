@@ -4,12 +4,13 @@ use super::{Field, Source};
 use crate::shown::Shown;
 use std::fmt;
 
-/// The longest value that is taken, in bytes. The longest real ones are the name that the agent gives a container at
-/// its runtime, made of a family and a container name of up to 255 characters each and some 60 more, and a log stream
-/// of up to 512.
+/// The longest value that is taken, in bytes. The longest real ones are the name that the agent gives a
+/// container at its runtime, made of a family and a container name of up to 255 characters each and some 60
+/// more, and a log stream of up to 512.
 const LONGEST: usize = 1024;
 
-/// The same of an ARN and of all else. (An ARN has at most 2,048 by its specification, but those of ECS stay below 450.)
+/// The same of an ARN and of all else. (An ARN has at most 2,048 by its specification, but those of ECS stay
+/// below 450.)
 const LONGEST_OTHER: usize = 512;
 
 /// A value that was told but not taken.

@@ -28,11 +28,12 @@ impl Format {
     }
 }
 
-/// What is known, as text that ends in a line break; empty when nothing is known and the format allows for it.
+/// What is known, as text that ends in a line break; empty when nothing is known and the format allows for
+/// it.
 ///
 /// `exports` and `resource_attributes` tell for [`Format::Env`] which variables there are; see
-/// [`ExportList::variables`]. `is_of_pid_1`: whether what ECS has set was found in PID 1's environment alone, which is
-/// said of the values that were asked for by it.
+/// [`ExportList::variables`]. `is_of_pid_1`: whether what ECS has set was found in PID 1's environment alone,
+/// which is said of the values that were asked for by it.
 pub fn render(
     identity: &Identity,
     format: Format,
@@ -91,8 +92,8 @@ fn remark(identity: &Identity, field: Field, is_of_pid_1: bool) -> &'static str 
     }
 }
 
-/// A word of the POSIX shell that means the value and nothing else: everything within single quotes is literal
-/// ("Quoting", POSIX.1-2024, 2.2.2).
+/// A word of the POSIX shell that means the value and nothing else: everything within single quotes is
+/// literal ("Quoting", POSIX.1-2024, 2.2.2).
 fn quoted(value: &str) -> String {
     format!("'{}'", value.replace('\'', r"'\''"))
 }

@@ -21,8 +21,8 @@ input. Without one: the standard input if it is no terminal, else the current di
 Exit codes: 0 found; 1 nothing fits; 2 wrong command line; 3 WHO is the beginning of several IDs;
 4 something could not be read; 130 interrupted.";
 
-/// What became of a container: finds the records of epitaph in whatever logs are left, and tells who it was, when it
-/// died and why.
+/// What became of a container: finds the records of epitaph in whatever logs are left, and tells who it was,
+/// when it died and why.
 #[derive(Debug, Parser)]
 #[command(name = "inquest", version, after_help = EXAMPLES, subcommand_precedence_over_arg = true)]
 pub struct Cli {
@@ -106,7 +106,8 @@ pub struct Stats {
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
 
-    /// Groups of lives by these: service, family, revision, container, verdict, cluster, az, host, image_id, program, hour, day
+    /// Groups of lives by these: service, family, revision, container, verdict, cluster, az, host, image_id,
+    /// program, hour, day
     #[arg(long, value_name = "KEYS", default_value = "service,family,revision,verdict")]
     pub by: String,
 }
@@ -163,7 +164,8 @@ pub enum When {
 /// The options of all commands.
 #[derive(Debug, Args)]
 pub struct Common {
-    /// Only lives that ended, or were last seen, at this time or later: 2026-11-23, 17:00, 2h (ago), RFC 3339, @seconds
+    /// Only lives that ended, or were last seen, at this time or later: 2026-11-23, 17:00, 2h (ago), RFC
+    /// 3339, @seconds
     #[arg(global = true, long, value_name = "TIME", help_heading = "Which lives")]
     pub since: Option<String>,
 
@@ -199,7 +201,8 @@ pub struct Common {
     #[arg(global = true, long, value_name = "I", help_heading = "Which lives")]
     pub image: Vec<String>,
 
-    /// Verdicts with commas between them; also none (no exit record), oom (all of them), bad (all but ok, stopped and expired)
+    /// Verdicts with commas between them; also none (no exit record), oom (all of them), bad (all but ok,
+    /// stopped and expired)
     #[arg(global = true, long, value_name = "V,…", help_heading = "Which lives")]
     pub verdict: Vec<String>,
 
@@ -215,7 +218,8 @@ pub struct Common {
     #[arg(global = true, long, value_enum, default_value = "text", help_heading = "How it is shown")]
     pub format: Format,
 
-    /// The time zone of what is shown, and of times that are given without one: UTC, local, or such as Europe/Berlin
+    /// The time zone of what is shown, and of times that are given without one: UTC, local, or such as
+    /// Europe/Berlin
     #[arg(global = true, long, value_name = "ZONE", default_value = "UTC", help_heading = "How it is shown")]
     pub tz: String,
 

@@ -1,4 +1,5 @@
-//! What the place of a record tells about it: the path of its file, and what a log driver or a store wrote around it.
+//! What the place of a record tells about it: the path of its file, and what a log driver or a store wrote
+//! around it.
 //!
 //! It fills in what the record does not know, and it never replaces what the record says.
 
@@ -19,7 +20,8 @@ pub struct Wrapper {
     pub time: Option<i64>,
     /// when the store had it, where it says so
     pub stored: Option<i64>,
-    /// who wrote the line, where many write into one log: a hash of the tag of syslog, or of the container's ID
+    /// who wrote the line, where many write into one log: a hash of the tag of syslog, or of the container's
+    /// ID
     pub writer: Option<u64>,
 }
 

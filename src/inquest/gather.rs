@@ -1,7 +1,7 @@
 //! Reads the heap on all processors, and takes what is found in it.
 //!
-//! One thread a file, the largest first; what they find is put in order at the end, so that the outcome does not depend
-//! on how many there are.
+//! One thread a file, the largest first; what they find is put in order at the end, so that the outcome does
+//! not depend on how many there are.
 
 use super::carve::{Carver, Found, Needles};
 use super::case::{Event, Interner, Kind, Place, Said, Sighting, Stream};
@@ -220,8 +220,8 @@ impl Reading<'_> {
                 .problems
                 .push(Problem::new(path, format!("{} {s} cut off, and the rest is not there", told.broken)));
         }
-        // Records that stand bare are what epitaph wrote on its stderr, so the rest may be of its program; or several files
-        // were put together to one, and the rest is what it says.
+        // Records that stand bare are what epitaph wrote on its stderr, so the rest may be of its program; or
+        // several files were put together to one, and the rest is what it says.
         if sightings.iter().any(|sighting| sighting.bare) {
             said.iter_mut().for_each(|said| said.unconfirmed = true);
         }

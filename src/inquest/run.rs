@@ -69,7 +69,8 @@ pub fn run(cli: Cli) -> ExitCode {
     }
 }
 
-/// Whether somebody has given a path in place of WHO: no ID and no name is an existing path with a slash in it.
+/// Whether somebody has given a path in place of WHO: no ID and no name is an existing path with a slash in
+/// it.
 fn is_path(who: &str) -> bool {
     (who.contains('/') || who == "." || who == "..") && std::path::Path::new(who).exists()
 }
@@ -112,8 +113,8 @@ impl<'a> Session<'a> {
 
     fn go(&self, cli: &Cli) -> u8 {
         let stop = self.state.stop.clone();
-        // The first one ends the reading, a second one the program: a file system may hang. Where they cannot be set, an
-        // interrupt ends the program at once, as it would anyway.
+        // The first one ends the reading, a second one the program: a file system may hang. Where they cannot
+        // be set, an interrupt ends the program at once, as it would anyway.
         let interrupt = signal_hook::consts::SIGINT;
         let _ = signal_hook::flag::register_conditional_default(interrupt, stop.clone());
         let _ = signal_hook::flag::register(interrupt, stop);
@@ -285,7 +286,8 @@ impl<'a> Session<'a> {
         Out::new(io::stdout(), color)
     }
 
-    /// How wide the table may be: as the terminal, as COLUMNS says, or whatever it needs where neither is there.
+    /// How wide the table may be: as the terminal, as COLUMNS says, or whatever it needs where neither is
+    /// there.
     pub fn columns(&self) -> Columns {
         if self.common.wide {
             return Columns::All;

@@ -15,8 +15,8 @@ pub fn rfc3339(text: &str) -> Option<i64> {
     text.parse::<Timestamp>().ok().map(|time| time.as_millisecond())
 }
 
-/// A time that a person asks for: RFC 3339, a date, a time of today, `2h` (ago), `@1795453330`; what has no zone is
-/// in `zone`. In milliseconds since 1970.
+/// A time that a person asks for: RFC 3339, a date, a time of today, `2h` (ago), `@1795453330`; what has no
+/// zone is in `zone`. In milliseconds since 1970.
 ///
 /// # Errors
 /// A sentence that tells the forms.
@@ -151,7 +151,8 @@ impl Clock {
         self.format(milliseconds, "%Y-%m-%d %Hh")
     }
 
-    /// A mark of an axis whose marks are so many milliseconds apart: `11-23`, `17:02`, `17:02:10`, `17:02:10.691`.
+    /// A mark of an axis whose marks are so many milliseconds apart: `11-23`, `17:02`, `17:02:10`,
+    /// `17:02:10.691`.
     pub fn tick(&self, milliseconds: i64, apart: i64) -> String {
         let format = match apart {
             86_400_000.. => "%m-%d",

@@ -40,8 +40,8 @@ impl Who {
         if text.is_empty() || text.chars().any(char::is_control) {
             return Err(wrong());
         }
-        // ARNs, links to the console and log streams have the ID in one of their parts; a container's own in an ARN of
-        // a container is the last but one.
+        // ARNs, links to the console and log streams have the ID in one of their parts; a container's own in
+        // an ARN of a container is the last but one.
         let parts: Vec<&str> =
             text.split(['/', '?', '#', '&', '=']).filter(|part| !part.is_empty()).collect();
         if parts.len() > 1 {

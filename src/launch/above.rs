@@ -1,4 +1,5 @@
-//! Whether another epitaph is the init of this one already: that of the engine (`docker run --init`) around that of an image.
+//! Whether another epitaph is the init of this one already: that of the engine (`docker run --init`) around
+//! that of an image.
 
 use nix::unistd::{getpid, getppid};
 use std::fs::File;
@@ -12,8 +13,8 @@ const PAGE: u64 = 4096;
 
 /// Whether our parent is an epitaph, so that we are the program of that one.
 ///
-/// PID 1 has no parent here and need not look. Where /proc is not there or the parent belongs to another user, nobody
-/// knows, and the answer is no.
+/// PID 1 has no parent here and need not look. Where /proc is not there or the parent belongs to another
+/// user, nobody knows, and the answer is no.
 pub fn has_init_above() -> bool {
     if getpid().as_raw() == 1 {
         return false;

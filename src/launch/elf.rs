@@ -51,8 +51,8 @@ impl Elf {
         name.split(|byte| *byte == 0).next().filter(|name| !name.is_empty())
     }
 
-    /// Whether a kernel whose uname(2) says `machine` runs such files of its own; `None` where `machine` is not one of
-    /// those known here.
+    /// Whether a kernel whose uname(2) says `machine` runs such files of its own; `None` where `machine` is
+    /// not one of those known here.
     pub fn is_for(&self, machine: &str) -> Option<bool> {
         let mut known = NAMES.iter().filter(|(_, _, names)| names.contains(&machine)).peekable();
         known.peek()?;
@@ -98,7 +98,8 @@ impl Elf {
     }
 }
 
-/// `e_machine` (elf.h), whether the file is of 64 bits, and the names that uname(2) has for machines that run it.
+/// `e_machine` (elf.h), whether the file is of 64 bits, and the names that uname(2) has for machines that run
+/// it.
 const NAMES: [(u16, bool, &[&str]); 9] = [
     (62, true, &["x86_64"]),
     (3, false, &["i386", "i486", "i586", "i686"]),

@@ -46,8 +46,9 @@ pub(super) fn environment(variables: &[(String, String)], forked: bool) -> Envir
     environment
 }
 
-/// The standard variables that were there already and that nothing is known to confirm: an image may have brought them
-/// along from elsewhere. They stay, since they may be somebody's own choice, and one warning names them.
+/// The standard variables that were there already and that nothing is known to confirm: an image may have
+/// brought them along from elsewhere. They stay, since they may be somebody's own choice, and one warning
+/// names them.
 pub(super) fn unverified(identity: &Identity) -> Vec<&'static str> {
     let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let names: Vec<&str> = STANDARD

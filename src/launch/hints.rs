@@ -1,6 +1,7 @@
 //! Why an exec failed, told by looking: at the file, at its first bytes, at the way to it.
 //!
-//! execve(2) has one errno for many mistakes. What is written here was seen; where nothing was seen, nothing is said.
+//! execve(2) has one errno for many mistakes. What is written here was seen; where nothing was seen, nothing
+//! is said.
 
 use super::elf::Elf;
 use crate::shown::Shown;
@@ -17,11 +18,12 @@ use std::path::Path;
 /// The longest foreign word in a hint, in bytes.
 pub(super) const LONGEST_WORD: usize = 80;
 
-/// How much of a file is read: the kernel itself looks at 256 bytes for `#!`, and the headers of an ELF file and the name
-/// of its interpreter stand near its start.
+/// How much of a file is read: the kernel itself looks at 256 bytes for `#!`, and the headers of an ELF file
+/// and the name of its interpreter stand near its start.
 const START: usize = 4096;
 
-/// What is wrong with the program at `path`, which execve(2) refused with `errno`; `None` where nothing is to be seen.
+/// What is wrong with the program at `path`, which execve(2) refused with `errno`; `None` where nothing is to
+/// be seen.
 pub(super) fn look(path: &Path, errno: i32) -> Option<String> {
     match errno {
         libc::ENOENT => missing(path),
@@ -170,8 +172,8 @@ fn owner(found: &Metadata) -> String {
     format!("of {}:{}", found.uid(), Gid::from_raw(found.gid()))
 }
 
-/// EPERM: a file with capabilities of which the bounding set lacks some is refused where they are to be effective at once
-/// (capabilities(7), "Safety checking for capability-dumb binaries").
+/// EPERM: a file with capabilities of which the bounding set lacks some is refused where they are to be
+/// effective at once (capabilities(7), "Safety checking for capability-dumb binaries").
 fn capabilities(path: &Path) -> Option<String> {
     let path = CString::new(path.as_os_str().as_bytes()).ok()?;
     let wanted = file_capabilities(&path)?;
@@ -187,7 +189,8 @@ fn capabilities(path: &Path) -> Option<String> {
     })
 }
 
-/// The permitted set of a file whose capabilities are to be effective: `struct vfs_cap_data` in linux/capability.h.
+/// The permitted set of a file whose capabilities are to be effective: `struct vfs_cap_data` in
+/// linux/capability.h.
 fn file_capabilities(path: &CStr) -> Option<u64> {
     let mut buffer = [0; 32];
     let data = sys::attribute(path, c"security.capability", &mut buffer)?;

@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 /// How long one look may take.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Asks once for what the agent could not know as the program was started. Returns the frames of the identity, which is
-/// `before` and more; nothing when there is no answer, or no container ID to ask for.
+/// Asks once for what the agent could not know as the program was started. Returns the frames of the
+/// identity, which is `before` and more; nothing when there is no answer, or no container ID to ask for.
 pub fn look_again(system: &System, before: &RenderedIdentity, formats: Formats) -> Option<Vec<u8>> {
     let instance = before.plain(Field::InstanceArn);
     let identity = identity::look_again(system, before.container_id()?, instance, Deadline::after(LOOK))?;
@@ -24,7 +24,8 @@ pub struct StopRecord {
     pub stopped_by: Option<StoppedBy>,
 }
 
-/// Asks once who stopped the task, after a stop signal that came at `stopped`. Nothing when there is no answer.
+/// Asks once who stopped the task, after a stop signal that came at `stopped`. Nothing when there is no
+/// answer.
 pub fn look_at_stop(system: &System, identity: &RenderedIdentity, stopped: SystemTime) -> Option<StopRecord> {
     let look = identity::stopped_by(system, identity.container_id()?, stopped, Deadline::after(LOOK))?;
     Some(StopRecord { fields: fields(&look), stopped_by: look.stopped_by })

@@ -72,9 +72,9 @@ impl Inherited {
         sys::swap_signal_mask(self.mask);
     }
 
-    /// Lets signals through, but for those that our own writing could bring upon us, which must neither end nor stop us
-    /// before the program has begun: a reader of stderr or of the pipe may be gone, a log file may be as large as it may
-    /// become, and a terminal may stop who writes to it from the background.
+    /// Lets signals through, but for those that our own writing could bring upon us, which must neither end
+    /// nor stop us before the program has begun: a reader of stderr or of the pipe may be gone, a log file
+    /// may be as large as it may become, and a terminal may stop who writes to it from the background.
     fn unblock_for_writing(&self) {
         for number in [libc::SIGPIPE, libc::SIGXFSZ] {
             sys::set_ignored(number, true);
@@ -131,8 +131,8 @@ impl Report {
 
 /// Becomes the program. Returns only when that failed, with the exit code.
 ///
-/// The order is a promise, see `docs/design.md`: signals through, local identity, endpoint, identity to PID 1,
-/// environment, start record, dispositions, exec.
+/// The order is a promise, see `docs/design.md`: signals through, local identity, endpoint, identity to PID
+/// 1, environment, start record, dispositions, exec.
 #[inline(never)]
 pub fn launch(
     options: &Options,

@@ -1,7 +1,8 @@
 //! Variables that name the process which they are for.
 //!
-//! systemd starts one process, which is epitaph, and tells it by its process ID that the sockets and the watchdog are its
-//! own. They are the program's, so the variables have to name that: sd_listen_fds(3), sd_watchdog_enabled(3).
+//! systemd starts one process, which is epitaph, and tells it by its process ID that the sockets and the
+//! watchdog are its own. They are the program's, so the variables have to name that: sd_listen_fds(3),
+//! sd_watchdog_enabled(3).
 
 use crate::sys::{self, Environment};
 
@@ -11,8 +12,8 @@ const NAMES: [&str; 2] = ["LISTEN_PID", "WATCHDOG_PID"];
 /// The process by its pidfd's inode number, beside LISTEN_PID.
 const LISTEN_PIDFDID: &str = "LISTEN_PIDFDID";
 
-/// Where a variable names `init`, epitaph's process, has it name this one, which becomes the program. `look` tells what
-/// epitaph was given.
+/// Where a variable names `init`, epitaph's process, has it name this one, which becomes the program. `look`
+/// tells what epitaph was given.
 pub(super) fn set(environment: &mut Environment, init: i32, look: impl Fn(&str) -> Option<String>) {
     let own = std::process::id().to_string();
     // As sd_listen_fds(3) reads it: a number, and nothing around it.

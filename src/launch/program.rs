@@ -23,8 +23,8 @@ pub struct NotStarted {
 const LONGEST_WHY: usize = 300;
 
 impl NotStarted {
-    /// Why execve(2) refused the program: `errno`, and what is to be seen at `path`, the file that was tried last; `None`
-    /// where no directory of PATH has one.
+    /// Why execve(2) refused the program: `errno`, and what is to be seen at `path`, the file that was tried
+    /// last; `None` where no directory of PATH has one.
     pub fn exec(program: &OsStr, path: Option<&Path>, errno: Option<i32>) -> NotStarted {
         let code = match errno {
             Some(libc::ENOENT | libc::ENOTDIR) => 127,
@@ -74,8 +74,9 @@ impl NotStarted {
 
 /// The program's name as it may be told: the first word of the command line, at most 256 bytes of it.
 ///
-/// A whole command line may have come as that one word, by mistake, with secrets in it (`'mysql -u root -psecret'`,
-/// `'PASSWORD=secret server'`). So the name ends at the first blank or `=`, unless there is a file of the whole name.
+/// A whole command line may have come as that one word, by mistake, with secrets in it (`'mysql -u root
+/// -psecret'`, `'PASSWORD=secret server'`). So the name ends at the first blank or `=`, unless there is a
+/// file of the whole name.
 pub fn name(program: &OsStr) -> String {
     let mut name = first_word(program).unwrap_or_else(|| program.to_string_lossy().into_owned());
     cut_with_mark(&mut name, LONGEST);
@@ -100,8 +101,8 @@ fn is_there(program: &OsStr) -> bool {
     std::env::split_paths(&search_path()).any(|directory| directory.join(program).metadata().is_ok())
 }
 
-/// Where a program without a slash in its name is looked for; where PATH is not set, as the C library of the other inits
-/// does.
+/// Where a program without a slash in its name is looked for; where PATH is not set, as the C library of the
+/// other inits does.
 pub(crate) fn search_path() -> OsString {
     std::env::var_os("PATH").unwrap_or_else(|| "/bin:/usr/bin".into())
 }
@@ -183,7 +184,8 @@ fn exec_file(path: &[u8], args: &[CString], environment: &Environment) -> ExecEr
     let file = Some(PathBuf::from(OsStr::from_bytes(path)));
     let Ok(path) = CString::new(path) else { return ExecError::new(libc::EINVAL) };
     let error = sys::execve(&path, args, environment);
-    // A script without `#!` is one of the shell. A program for another machine is not, and a shell would try to read it.
+    // A script without `#!` is one of the shell. A program for another machine is not, and a shell would try
+    // to read it.
     if error.raw_os_error() != Some(libc::ENOEXEC) || file.as_deref().is_some_and(hints::is_elf) {
         return ExecError { error, path: file };
     }

@@ -29,7 +29,8 @@ fn refuse(persona: Persona, option: &str, error: &lexopt::Error) -> Command {
     Command::Print { text, to_stderr: true, code: 1 }
 }
 
-/// A message with a word in it that somebody wrote on the command line, and perhaps with a list of what could stand there.
+/// A message with a word in it that somebody wrote on the command line, and perhaps with a list of what could
+/// stand there.
 fn message(text: &str) -> String {
     let mut line = shown::line(text);
     cut_with_mark(&mut line, 4 * LONGEST);
@@ -192,8 +193,8 @@ fn read(
     Ok(Command::Run(Box::new(options)))
 }
 
-/// The whole name of a long option of dumb-init or catatonit, which may be cut short as long as it is clear, as their
-/// getopt_long(3) has it.
+/// The whole name of a long option of dumb-init or catatonit, which may be cut short as long as it is clear,
+/// as their getopt_long(3) has it.
 fn unabbreviated(persona: Persona, name: &str) -> &str {
     let long: &[&str] = match persona {
         Persona::DumbInit => &["help", "version", "verbose", "single-child", "rewrite"],

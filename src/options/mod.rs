@@ -70,8 +70,8 @@ pub struct Options {
     pub stuck_after: Option<Duration>,
     /// `EPITAPH_OOM_POLL`: how often cgroup v1 is looked at; `None` is at reaps alone
     pub oom_poll: Option<Duration>,
-    /// `EPITAPH_LATE_LOOK`: how long after the start the endpoint is asked once more for what it could not know by then;
-    /// `None` is never
+    /// `EPITAPH_LATE_LOOK`: how long after the start the endpoint is asked once more for what it could not
+    /// know by then; `None` is never
     pub late_look: Option<Duration>,
     /// `EPITAPH_STOP_LOOK`: whether the endpoint is asked who stopped the task
     pub stop_look: bool,
@@ -87,7 +87,8 @@ pub struct Options {
     pub records: Option<RecordFormat>,
     /// `EPITAPH_PROTECT`: nobody without CAP_SYS_PTRACE may trace epitaph or open what it has open
     pub protect: bool,
-    /// `--close-fds`: after the fork epitaph keeps nothing open that it was given but 0, 1 and 2; catatonit by itself
+    /// `--close-fds`: after the fork epitaph keeps nothing open that it was given but 0, 1 and 2; catatonit
+    /// by itself
     pub close_fds: bool,
     /// what was wrong in the environment, a line each
     pub warnings: Vec<String>,
@@ -106,7 +107,8 @@ pub enum Mode {
     WhoAmI(whoami::Format),
     /// `--health`: runs it as a health check
     Health,
-    /// `--task-stats`: there is none; writes the statistics of the whole task this often, or once where it is zero
+    /// `--task-stats`: there is none; writes the statistics of the whole task this often, or once where it is
+    /// zero
     TaskStats(Duration),
 }
 
@@ -224,8 +226,8 @@ impl Options {
         self.subreaper && self.persona != Persona::Catatonit
     }
 
-    /// What was asked of an init that will not be there; not what comes from a variable that `is_set` knows, where another
-    /// init has read it.
+    /// What was asked of an init that will not be there; not what comes from a variable that `is_set` knows,
+    /// where another init has read it.
     pub fn without_effect(&self, is_set: &dyn Fn(&str) -> bool) -> Vec<&'static str> {
         let asked = [
             (self.asks_for_subreaper(), "-s", "TINI_SUBREAPER"),

@@ -17,8 +17,9 @@ impl Signal {
     /// Suspends the program, which cannot prevent it.
     pub const STOP: Signal = Signal(libc::SIGSTOP);
 
-    /// The number of SIGRTMIN. glibc's, and so that of Docker, systemd, kill(1) and whoever writes `STOPSIGNAL
-    /// SIGRTMIN+3`; not `libc::SIGRTMIN()`, which is 35 with musl, that keeps one more for itself.
+    /// The number of SIGRTMIN. glibc's, and so that of Docker, systemd, kill(1) and whoever writes
+    /// `STOPSIGNAL SIGRTMIN+3`; not `libc::SIGRTMIN()`, which is 35 with musl, that keeps one more for
+    /// itself.
     const RTMIN: i32 = 34;
     /// The number of SIGRTMAX: the kernel's last on x86-64 and 64-bit Arm (signal(7)).
     const RTMAX: i32 = 64;
@@ -65,7 +66,8 @@ impl Signal {
         (Signal::RTMIN..=Signal::RTMAX).contains(&number).then_some(Signal(number))
     }
 
-    /// Reads a list of signals with commas between them; `None` where it is empty or one of them is no signal.
+    /// Reads a list of signals with commas between them; `None` where it is empty or one of them is no
+    /// signal.
     pub fn parse_list(text: &str) -> Option<Vec<Signal>> {
         text.split(',').map(|name| Signal::parse(name.trim())).collect()
     }

@@ -24,7 +24,8 @@ pub struct Stats {
     pub format: StatsFormat,
     /// `EPITAPH_EMF_NAMESPACE`
     pub namespace: String,
-    /// `EPITAPH_EMF_DIMENSIONS`: sets of fields of the identity; empty for the default, which hangs on what is known
+    /// `EPITAPH_EMF_DIMENSIONS`: sets of fields of the identity; empty for the default, which hangs on what
+    /// is known
     pub dimensions: Vec<Vec<Field>>,
     /// `--timeout`: how long a health check may take, longer than zero
     pub health_timeout: Duration,
@@ -179,7 +180,8 @@ mod tests {
             let begin = 6 * hour + quarter * hour / 4;
             assert!(drawn.iter().any(|age| (begin..begin + hour / 4).contains(age)), "{quarter}: {drawn:?}");
         }
-        // The same of numbers that are no more random than a counter: nothing hangs on the source's high bits.
+        // The same of numbers that are no more random than a counter: nothing hangs on the source's high
+        // bits.
         let of = |number| lifetime.drawn(number);
         assert_eq!((of(0), of(3_600_000), of(3_600_001)), (6 * hour, 7 * hour, 6 * hour));
     }

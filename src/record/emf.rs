@@ -1,14 +1,16 @@
 //! CloudWatch's embedded metric format: a record that is metrics too.
 //!
-//! Format: "Specification: Embedded metric format" in the Amazon CloudWatch User Guide. `_aws` names which members of the
-//! record are metrics and which are their dimensions; those are members of the root, and texts.
+//! Format: "Specification: Embedded metric format" in the Amazon CloudWatch User Guide. `_aws` names which
+//! members of the record are metrics and which are their dimensions; those are members of the root, and
+//! texts.
 
 use super::{LONGEST, Record, RenderedIdentity, Value, value};
 use crate::identity::{Field, Identity};
 use crate::options::RecordFormat;
 use std::time::SystemTime;
 
-/// The metrics of a `stats` record, and their units. The network is none of a container's: it may be the task's.
+/// The metrics of a `stats` record, and their units. The network is none of a container's: it may be the
+/// task's.
 const OF_STATS: [(&str, &str); 8] = [
     ("cpu_percent", "Percent"),
     ("cpu_milli", "None"),
@@ -39,10 +41,10 @@ pub struct Dimensions {
 }
 
 impl Dimensions {
-    /// Those of `wanted` that are known. A value that CloudWatch does not take (not ASCII, blank) drops out of its set, and
-    /// a set that has lost all is left out. An empty `wanted` is the cluster, the service (the family where there is none)
-    /// and the container. `leaves_out` is what no set shall have, and `told` what the record has by itself, beside the common
-    /// keys: no name may be there twice.
+    /// Those of `wanted` that are known. A value that CloudWatch does not take (not ASCII, blank) drops out
+    /// of its set, and a set that has lost all is left out. An empty `wanted` is the cluster, the service
+    /// (the family where there is none) and the container. `leaves_out` is what no set shall have, and `told`
+    /// what the record has by itself, beside the common keys: no name may be there twice.
     pub fn of(
         identity: &Identity,
         wanted: &[Vec<Field>],
@@ -102,8 +104,8 @@ impl Dimensions {
 }
 
 impl Record {
-    /// The record as JSON in `format`, with the dimensions and `_aws` at its end; a plain record where there are none, or none of the
-    /// metrics. What has no room is left out as ever, but never those.
+    /// The record as JSON in `format`, with the dimensions and `_aws` at its end; a plain record where there
+    /// are none, or none of the metrics. What has no room is left out as ever, but never those.
     pub fn render_emf(
         &self,
         format: RecordFormat,

@@ -8,7 +8,8 @@ use crate::shown::is_forbidden;
 /// How deep objects and lists may lie in one another. Records have four levels.
 const DEPTH: u8 = 8;
 
-/// `"key":value` pairs of an identity with commas between them, without blanks, each key one that is known and there once.
+/// `"key":value` pairs of an identity with commas between them, without blanks, each key one that is known
+/// and there once.
 pub(super) fn is_json_pairs(text: &str) -> bool {
     let mut scan = Scan::new(text);
     text.is_empty() || (scan.pairs(DEPTH, Some(is_known)).is_some() && scan.is_at_end())
@@ -73,7 +74,8 @@ fn text_pairs(text: &str, is_known: fn(&str) -> bool) -> bool {
     }
 }
 
-/// What is left to look through. Each method goes past what it finds, or returns `None` where it is not there.
+/// What is left to look through. Each method goes past what it finds, or returns `None` where it is not
+/// there.
 struct Scan<'a> {
     rest: &'a str,
 }

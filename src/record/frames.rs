@@ -1,8 +1,9 @@
 //! The frames that come up a pipe to PID 1: from the child that becomes the program, and from helpers.
 //!
-//! A kind, a length and that many bytes. PID 1 puts what it gets into its records unseen; but who may trace PID 1, the
-//! program above all, can open such a pipe through /proc and write to it. So each frame is checked for its form before it
-//! is taken: it can be made to lie then, and not to break a line or to lead to another file.
+//! A kind, a length and that many bytes. PID 1 puts what it gets into its records unseen; but who may trace
+//! PID 1, the program above all, can open such a pipe through /proc and write to it. So each frame is checked
+//! for its form before it is taken: it can be made to lie then, and not to break a line or to lead to another
+//! file.
 
 use super::LONGEST;
 use super::form::{is_dimensions, is_json_line, is_json_pairs, is_text_line, is_text_pairs};
@@ -10,10 +11,12 @@ use super::identity::LONGEST_REST;
 use crate::identity::StoppedBy;
 use arrayvec::ArrayVec;
 
-/// The most that the common keys may take: a container ID of 64 bytes at most, and an ARN and a task ID of 512.
+/// The most that the common keys may take: a container ID of 64 bytes at most, and an ARN and a task ID of
+/// 512.
 const LONGEST_COMMON: usize = 1280;
 
-/// The longest sentence that tells why a program was not started: what the schema of the records allows, and the code.
+/// The longest sentence that tells why a program was not started: what the schema of the records allows, and
+/// the code.
 const LONGEST_NOT_STARTED: usize = 301;
 
 /// What a frame carries.
@@ -105,7 +108,8 @@ impl Frame {
     }
 }
 
-/// Frames out of a stream that comes in pieces. PID 1 lives long, so each is allocated once, as large as it is.
+/// Frames out of a stream that comes in pieces. PID 1 lives long, so each is allocated once, as large as it
+/// is.
 #[derive(Debug, Default)]
 pub struct Frames {
     /// of the kind and the length, what has come

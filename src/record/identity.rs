@@ -103,7 +103,8 @@ impl RenderedIdentity {
         (parts.join(separator), &part.rest)
     }
 
-    /// The value of `field` as it was rendered, if it is known and one that no format escapes, such as an ARN.
+    /// The value of `field` as it was rendered, if it is known and one that no format escapes, such as an
+    /// ARN.
     ///
     /// For a process that begins with nothing but this, and adds to it.
     pub fn plain(&self, field: Field) -> Option<&str> {
@@ -235,8 +236,9 @@ fn value_of(field: Field, text: &str) -> Value {
     }
 }
 
-/// `source`, which most of the values came from (of two that told as many the more trusted one), and `sources` for the
-/// others. What was computed from a value of a source has none of its own, nor has the host name.
+/// `source`, which most of the values came from (of two that told as many the more trusted one), and
+/// `sources` for the others. What was computed from a value of a source has none of its own, nor has the host
+/// name.
 fn sources(identity: &Identity, fields: &[Field]) -> Vec<(&'static str, Value)> {
     let source_of = |field: Field| {
         let has_one = field != Field::Hostname

@@ -13,8 +13,8 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// The file of a container below `directory`: `YYYY-MM-DD/NAME.jsonl`, the day being the one in UTC on which the
-/// container was started, so that all of its records are in one file.
+/// The file of a container below `directory`: `YYYY-MM-DD/NAME.jsonl`, the day being the one in UTC on which
+/// the container was started, so that all of its records are in one file.
 pub fn path(directory: &Path, started: SystemTime, container_id: Option<&str>, host: &str) -> PathBuf {
     let time = humantime::format_rfc3339_seconds(started).to_string();
     let (day, _) = time.split_once('T').unwrap_or((&time, ""));
@@ -26,17 +26,17 @@ pub fn path(directory: &Path, started: SystemTime, container_id: Option<&str>, h
     directory.join(day).join(name)
 }
 
-/// Appends whole lines to the file at `path`, which [`path`] has made. What is missing of it is made: the file with mode
-/// 0640, the journal's directory with 0750, and the day's as that is, so that whoever may write there may write here.
-/// A line that finds no room is not there in part either.
-/// With `sync` returns only when they are on the disk.
+/// Appends whole lines to the file at `path`, which [`path`] has made. What is missing of it is made: the
+/// file with mode 0640, the journal's directory with 0750, and the day's as that is, so that whoever may
+/// write there may write here. A line that finds no room is not there in part either. With `sync` returns
+/// only when they are on the disk.
 ///
-/// Others may write to the same volume: what is not a plain file of ours is refused, see `journal/open.rs`. The umask is
-/// set meanwhile, so this is for a process with one thread.
+/// Others may write to the same volume: what is not a plain file of ours is refused, see `journal/open.rs`.
+/// The umask is set meanwhile, so this is for a process with one thread.
 ///
 /// # Errors
-/// Those of mkdir(2), openat2(2), write(2) and fdatasync(2), and one in words where something else stands in the file's
-/// place. All of this can wait for a network volume without end.
+/// Those of mkdir(2), openat2(2), write(2) and fdatasync(2), and one in words where something else stands in
+/// the file's place. All of this can wait for a network volume without end.
 pub fn append(path: &Path, lines: &[u8], sync: bool) -> io::Result<()> {
     let name = |path: &Path| path.file_name().and_then(OsStr::to_str).map(str::to_owned);
     let day = path.parent().unwrap_or(path);
@@ -63,8 +63,8 @@ pub fn append(path: &Path, lines: &[u8], sync: bool) -> io::Result<()> {
     if sync { file.sync_data() } else { Ok(()) }
 }
 
-/// The disk is full: what had still room of a line would be glued to the next one. `written` is what we appended
-/// last. Nothing is done where that is not the end of the file any more.
+/// The disk is full: what had still room of a line would be glued to the next one. `written` is what we
+/// appended last. Nothing is done where that is not the end of the file any more.
 fn take_back_half_a_line(file: &mut File, written: &[u8]) {
     let half = written.iter().rev().take_while(|byte| **byte != b'\n').count();
     let end = file.stream_position().ok();
@@ -78,8 +78,8 @@ fn take_back_half_a_line(file: &mut File, written: &[u8]) {
 /// How long [`append_bounded`] waits.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Appends from a child of ours, and waits for it for at most a second: for `--exec`, which has no PID 1 to leave
-/// it to. `warn` has the child say why where it could not do it.
+/// Appends from a child of ours, and waits for it for at most a second: for `--exec`, which has no PID 1 to
+/// leave it to. `warn` has the child say why where it could not do it.
 ///
 /// # Errors
 /// TimedOut when it took longer, WriteZero when the child could not do it, and those of fork(2).

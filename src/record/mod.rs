@@ -22,9 +22,9 @@ pub use value::Value;
 use crate::options::RecordFormat;
 use std::time::SystemTime;
 
-/// The longest record in bytes, its line ends included. Up to PIPE_BUF, 4,096 bytes on Linux, a write to a pipe is not
-/// mixed with others (pipe(7)); and `journalctl -o json` shows a message of 4,088 bytes and more as `null`
-/// (`JSON_THRESHOLD` in systemd's src/shared/logs-show.c, which counts the name of the field too).
+/// The longest record in bytes, its line ends included. Up to PIPE_BUF, 4,096 bytes on Linux, a write to a
+/// pipe is not mixed with others (pipe(7)); and `journalctl -o json` shows a message of 4,088 bytes and more
+/// as `null` (`JSON_THRESHOLD` in systemd's src/shared/logs-show.c, which counts the name of the field too).
 pub const LONGEST: usize = 4088;
 
 /// What happened: the value of the key `epitaph`.
@@ -95,8 +95,9 @@ pub struct Record {
 }
 
 impl Record {
-    /// The line in `format`, at most [`LONGEST`] bytes with its line end, and with one before it in the formats that begin
-    /// their own line. A `start` record has none: it stands before all that the program writes.
+    /// The line in `format`, at most [`LONGEST`] bytes with its line end, and with one before it in the
+    /// formats that begin their own line. A `start` record has none: it stands before all that the program
+    /// writes.
     ///
     /// What does not fit is left out: first the last entries of lists, then the ends of long texts, then the
     /// identity beyond what identifies the container, then the last fields.
@@ -130,8 +131,8 @@ impl Record {
         }
     }
 
-    /// The frames that carry the record from a helper to PID 1, which writes it: in `format` to stderr, and to the journal
-    /// if there is one.
+    /// The frames that carry the record from a helper to PID 1, which writes it: in `format` to stderr, and
+    /// to the journal if there is one.
     pub fn frames(&self, format: RecordFormat, has_journal: bool, identity: &RenderedIdentity) -> Vec<u8> {
         let mut frames = Vec::new();
         if format != RecordFormat::Off {

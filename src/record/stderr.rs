@@ -1,15 +1,15 @@
 //! stderr, written to without ever waiting for long.
 //!
-//! stderr is shared with the program and may be a pipe that nobody empties. A write there can block for
-//! ever, and the flag that would prevent it, O_NONBLOCK, belongs to the open file and so to the program as
-//! well. So a line is written with RWF_NOWAIT where the kernel knows it on such a file; where not, only when poll(2)
+//! stderr is shared with the program and may be a pipe that nobody empties. A write there can block for ever,
+//! and the flag that would prevent it, O_NONBLOCK, belongs to the open file and so to the program as well. So
+//! a line is written with RWF_NOWAIT where the kernel knows it on such a file; where not, only when poll(2)
 //! sees room, and through an open file of our own, which /proc gives.
 //!
 //! PID 1 queues what has no room and writes it when there is some. All others wait a moment and give up.
 //!
-//! A file on a disk or a server has no room to ask for: a write there takes as long as it takes, for ever where the file
-//! system is frozen or its server away, and no signal ends it. So PID 1 does not write to one: another process does, which
-//! gets the lines through a pipe, see [`super::writer`].
+//! A file on a disk or a server has no room to ask for: a write there takes as long as it takes, for ever
+//! where the file system is frozen or its server away, and no signal ends it. So PID 1 does not write to one:
+//! another process does, which gets the lines through a pipe, see [`super::writer`].
 
 use crate::sys;
 use nix::fcntl::OFlag;
@@ -76,15 +76,15 @@ impl Stderr {
         self.drain(PATIENCE);
     }
 
-    /// Lines that wait go into `pipe`, at whose other end [`super::writer::run`] writes them; it is closed behind the last
-    /// one. It must not block (O_NONBLOCK), and not pass an exec. For PID 1.
+    /// Lines that wait go into `pipe`, at whose other end [`super::writer::run`] writes them; it is closed
+    /// behind the last one. It must not block (O_NONBLOCK), and not pass an exec. For PID 1.
     pub fn write_through(&mut self, pipe: OwnedFd) {
         self.writer = Some(pipe);
         self.flush();
     }
 
-    /// The writer has ended, or will not be waited for any more. Where it has not written all, none of its records counts
-    /// as written: the number may be too large, and never too small.
+    /// The writer has ended, or will not be waited for any more. Where it has not written all, none of its
+    /// records counts as written: the number may be too large, and never too small.
     pub fn writer_ended(&mut self, has_written_all: bool) {
         let records = std::mem::take(&mut self.in_flight);
         self.lost += if has_written_all { 0 } else { records };
@@ -105,7 +105,8 @@ impl Stderr {
         self.is_file = is_file();
     }
 
-    /// From now on lines that find no room are waited for, and what is queued is another's to write. For helpers.
+    /// From now on lines that find no room are waited for, and what is queued is another's to write. For
+    /// helpers.
     pub fn wait_for_room(&mut self) {
         self.queue = None;
         (self.is_file, self.writer, self.in_flight) = (false, None, 0);
@@ -184,8 +185,8 @@ impl Stderr {
     }
 }
 
-/// Whether one more line may wait. A record takes the place of diagnostics, of which there can be any number; of
-/// records the newest is left out: what came first explains what came later.
+/// Whether one more line may wait. A record takes the place of diagnostics, of which there can be any number;
+/// of records the newest is left out: what came first explains what came later.
 fn make_room(queue: &mut VecDeque<Pending>, is_record: bool) -> bool {
     if queue.len() < QUEUE {
         return true;
@@ -235,8 +236,8 @@ impl Pending {
     }
 }
 
-/// Waits for room up to the deadline. After it there is none, whatever poll(2) says: a file may have room that it does not
-/// give.
+/// Waits for room up to the deadline. After it there is none, whatever poll(2) says: a file may have room
+/// that it does not give.
 fn has_room_before(descriptor: BorrowedFd, deadline: Instant) -> bool {
     deadline
         .checked_duration_since(Instant::now())
@@ -271,8 +272,8 @@ fn write_if_room(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
         _ if nix::unistd::isatty(sys::stderr_descriptor()) == Ok(true) => {
             sys::write(fd, bytes.get(..1).unwrap_or(bytes))
         }
-        // A file, which the second opening would write from its start; no /proc; or a socket: what poll(2) said
-        // must do.
+        // A file, which the second opening would write from its start; no /proc; or a socket: what poll(2)
+        // said must do.
         _ => sys::write(fd, bytes),
     }
 }

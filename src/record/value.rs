@@ -127,8 +127,8 @@ fn json(line: &mut Vec<u8>, value: impl Serialize) {
     let _ = value.serialize(&mut serde_json::Serializer::with_formatter(line, Escaping));
 }
 
-/// JSON in which everything that [`is_forbidden`] is escaped, not only the control characters below U+0020, as JSON asks
-/// (RFC 8259, 7): a record is also a line on a terminal.
+/// JSON in which everything that [`is_forbidden`] is escaped, not only the control characters below U+0020,
+/// as JSON asks (RFC 8259, 7): a record is also a line on a terminal.
 struct Escaping;
 
 impl Formatter for Escaping {

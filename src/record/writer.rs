@@ -1,8 +1,8 @@
 //! The process that writes to a stderr that is a file, so that PID 1 need not enter the file system.
 //!
-//! It is begun when there are lines and ends behind the last one, as a helper for the journal does; one at a time, so the
-//! lines keep their order. Where the file system holds it fast, lines wait in the queue of PID 1, and what has no room there
-//! is counted.
+//! It is begun when there are lines and ends behind the last one, as a helper for the journal does; one at a
+//! time, so the lines keep their order. Where the file system holds it fast, lines wait in the queue of PID
+//! 1, and what has no room there is counted.
 
 use crate::sys;
 use std::fs::File;
@@ -11,8 +11,8 @@ use std::io::{self, ErrorKind, Read};
 /// How much is taken out of the pipe at once, in bytes: what the writer is at.
 const PIECE: usize = 4096;
 
-/// Writes what comes through `pipe` to stderr, until the other end is closed. Returns the exit code of the process: 1 when
-/// something could not be written.
+/// Writes what comes through `pipe` to stderr, until the other end is closed. Returns the exit code of the
+/// process: 1 when something could not be written.
 pub fn run(pipe: File) -> u8 {
     u8::from(copy(pipe, |bytes| sys::write(libc::STDERR_FILENO, bytes)).is_err())
 }

@@ -20,7 +20,8 @@ use nix::unistd::{Pid, getpid};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
-/// How many processes a record of memory pressure names, and one of a stuck program that no helper could make.
+/// How many processes a record of memory pressure names, and one of a stuck program that no helper could
+/// make.
 const LARGEST: usize = 5;
 
 /// How long a helper may look at the process table, and how long it may take in all.
@@ -161,8 +162,8 @@ impl Hands {
         }
     }
 
-    /// Sends a signal. `None` without a program: it has been reaped, and its ID may be another process's by now. Else
-    /// the errno, if the kernel refused it.
+    /// Sends a signal. `None` without a program: it has been reaped, and its ID may be another process's by
+    /// now. Else the errno, if the kernel refused it.
     fn send(&self, signal: Signal, target: Target) -> Option<Option<i32>> {
         let program = self.program?;
         let group = Pid::from_raw(-program.as_raw());
@@ -185,8 +186,9 @@ impl Hands {
         })
     }
 
-    /// Sends a signal to all that are left: as PID 1 to the whole PID namespace, those included that left the program's
-    /// session or came in from outside; else to our descendants. Helpers of ours have all signals blocked.
+    /// Sends a signal to all that are left: as PID 1 to the whole PID namespace, those included that left the
+    /// program's session or came in from outside; else to our descendants. Helpers of ours have all signals
+    /// blocked.
     pub fn send_to_all(&self, signal: Signal, core: &Core) {
         let own = table::own_pid();
         if own == 1 {

@@ -8,8 +8,8 @@ use crate::options::Signal;
 use crate::sys;
 use std::time::Instant;
 
-/// What an end is judged by of the kernel's kills, as it was before anybody was waited for: a worker that is killed
-/// afterwards is no cause of the program's end.
+/// What an end is judged by of the kernel's kills, as it was before anybody was waited for: a worker that is
+/// killed afterwards is no cause of the program's end.
 #[derive(Debug)]
 pub(super) struct Evidence {
     /// the memory cgroup
@@ -32,7 +32,8 @@ impl Evidence {
     }
 }
 
-/// Sends SIGTERM to all that are left, and waits for our own children, all orphans among them. SIGCHLD wakes us.
+/// Sends SIGTERM to all that are left, and waits for our own children, all orphans among them. SIGCHLD wakes
+/// us.
 pub(super) fn drain(supervisor: &mut Supervisor) {
     let time = supervisor.drain;
     if time.is_zero() || !supervisor.setup.adopts || !has_rest(supervisor) {

@@ -56,7 +56,8 @@ pub(super) fn end(supervisor: &mut Supervisor) -> u8 {
         Over::Ended(child) => Some(child),
         Over::KillRefused { .. } => None,
     };
-    // What was under way, and can explain the end. A helper that the OOM killer took has to be reaped before we kill it.
+    // What was under way, and can explain the end. A helper that the OOM killer took has to be reaped before
+    // we kill it.
     supervisor.reap(None, at);
     end_helpers(supervisor, Purpose::Identity);
     end_helpers(supervisor, Purpose::Look);
@@ -142,8 +143,8 @@ fn look_at_pending_signals(supervisor: &mut Supervisor) {
 
 fn release_session(supervisor: &Supervisor, program: i32) {
     if supervisor.terminates_rest
-        // Nobody waits for them: this is a request to those that will outlive us. It is rewritten as one to the program
-        // would have been.
+        // Nobody waits for them: this is a request to those that will outlive us. It is rewritten as one to
+        // the program would have been.
         && let Some(signal) = supervisor.core.rewritten(Signal::TERM)
     {
         let _ = sys::kill(Pid::from_raw(-program), signal.number());
@@ -183,8 +184,8 @@ fn read_memory(supervisor: &mut Supervisor, at: Instant) -> Option<Memory> {
     Some(memory)
 }
 
-/// Lines that wait for a helper get one, now that the program's own processes have made room. What still waits after
-/// that is lost, and the exit record has to say so.
+/// Lines that wait for a helper get one, now that the program's own processes have made room. What still
+/// waits after that is lost, and the exit record has to say so.
 fn try_journal(supervisor: &mut Supervisor) {
     if !supervisor.core.journal.is_stalled() {
         return;
@@ -204,7 +205,8 @@ fn drain(supervisor: &mut Supervisor) {
     let has_ended = |supervisor: &Supervisor| !supervisor.core.helpers.any(Purpose::Writer);
     supervisor.go_on_until(deadline, TRY_EVERY, has_ended);
     supervisor.write_to_file();
-    // Where none can be started: tried again, as the program's own processes make room, and then done by PID 1 itself.
+    // Where none can be started: tried again, as the program's own processes make room, and then done by PID
+    // 1 itself.
     let is_missing = |supervisor: &Supervisor| stderr().wants_writer() && has_ended(supervisor);
     while is_missing(supervisor) && Instant::now() < deadline {
         let next = deadline.min(Instant::now() + TRY_EVERY);
@@ -308,8 +310,8 @@ fn exit_fields(
 
 /// Who is still there.
 ///
-/// Where nobody is left the process table need not be read. As PID 1 that is who ends with us, those too that came into
-/// the namespace from outside; as a subreaper our children, among whom all orphans are by now.
+/// Where nobody is left the process table need not be read. As PID 1 that is who ends with us, those too that
+/// came into the namespace from outside; as a subreaper our children, among whom all orphans are by now.
 fn look_around(supervisor: &Supervisor) -> Left {
     let own = table::own_pid();
     let is_anybody = if own == 1 { sys::is_anybody_else_here() } else { sys::has_children() };

@@ -1,7 +1,7 @@
 //! Short-lived processes for what PID 1 must not do itself: what is slow, large or may hang.
 //!
-//! A helper is a fork of PID 1. It dies with PID 1, is killed when its time is up, and is not the program's child nor
-//! counted among the orphans. What it has to say comes up a pipe, as the child's words do.
+//! A helper is a fork of PID 1. It dies with PID 1, is killed when its time is up, and is not the program's
+//! child nor counted among the orphans. What it has to say comes up a pipe, as the child's words do.
 
 use super::core::Event;
 use super::core::helpers::Purpose;
@@ -30,8 +30,8 @@ pub struct Uplink {
 #[derive(Debug, Default)]
 pub struct Uplinks(pub Vec<Uplink>);
 
-/// Known where nobody is killed when the cgroup is full. Then no helper is started while somebody waits for memory: PID 1
-/// would be the next one, since each page that it writes to after a fork has to be copied.
+/// Known where nobody is killed when the cgroup is full. Then no helper is started while somebody waits for
+/// memory: PID 1 would be the next one, since each page that it writes to after a fork has to be copied.
 static WAITING: OnceLock<Waiting> = OnceLock::new();
 
 /// The cgroup of this container is one without an OOM killer.

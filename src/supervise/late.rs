@@ -20,8 +20,8 @@ const ATTEMPT: Duration = Duration::from_secs(5);
 /// How long the last try at the program's end may take.
 pub const LAST_TRY: Duration = Duration::from_millis(300);
 
-/// What the helper does: asks until all is known or nothing more can be, and sends it up `pipe`. `pause_first`
-/// when somebody has just asked in vain.
+/// What the helper does: asks until all is known or nothing more can be, and sends it up `pipe`.
+/// `pause_first` when somebody has just asked in vain.
 pub fn search(mut pipe: File, formats: Formats, mut pause_first: bool) -> u8 {
     let end = Deadline::after(PATIENCE);
     let mut pause = PAUSE.0;

@@ -15,7 +15,8 @@ use std::time::Duration;
 /// How long PID 1 itself may look for the largest processes.
 const LARGEST_TIME: Duration = Duration::from_millis(20);
 
-/// In how many cgroups below the container's own it looks for processes: those of containers within the container.
+/// In how many cgroups below the container's own it looks for processes: those of containers within the
+/// container.
 const MOST_BELOW: usize = 32;
 
 /// The memory cgroup, and the state in it before the program.
@@ -34,11 +35,11 @@ pub struct MemoryReader {
 }
 
 impl MemoryReader {
-    /// Finds the memory cgroup by the content of `/proc/self/cgroup`, and reads the state before the program. `None`
-    /// where there is none to be seen.
+    /// Finds the memory cgroup by the content of `/proc/self/cgroup`, and reads the state before the program.
+    /// `None` where there is none to be seen.
     ///
-    /// The program's start waits for this. So where the cgroup is as good as certain the last doubt is left to
-    /// [`confirm`](Self::confirm), and so is all but the kills.
+    /// The program's start waits for this. So where the cgroup is as good as certain the last doubt is left
+    /// to [`confirm`](Self::confirm), and so is all but the kills.
     pub fn gather(root: &Path, membership: &[u8]) -> Option<MemoryReader> {
         if let Some((cgroup, before)) = MemoryCgroup::presume(root, membership) {
             return Some(MemoryReader::of(root, cgroup, before));
@@ -74,8 +75,8 @@ impl MemoryReader {
     /// Makes sure of the cgroup, when nobody waits for us any more. `false` where it is another's: then only
     /// [`search`](Self::search) can tell. Called again it does nothing.
     ///
-    /// Takes down the rest of the state, which is that of the program's first moment, and opens what will be read at
-    /// the end.
+    /// Takes down the rest of the state, which is that of the program's first moment, and opens what will be
+    /// read at the end.
     pub fn confirm(&mut self) -> bool {
         if self.is_certain {
             return true;

@@ -1,8 +1,8 @@
 //! PID 1: starts the program, and looks after it and all orphans until it ends.
 //!
-//! [`run`] is the sequence. What is done about an event is decided in [`core`]; `wait` tells what has happened, `act`
-//! carries out, and `end` is all that comes after the program's end. Nothing here parses what a network told, waits
-//! without a bound, or gives up once the program is started.
+//! [`run`] is the sequence. What is done about an event is decided in [`core`]; `wait` tells what has
+//! happened, `act` carries out, and `end` is all that comes after the program's end. Nothing here parses what
+//! a network told, waits without a bound, or gives up once the program is started.
 
 pub mod core;
 
@@ -134,7 +134,8 @@ impl Supervisor {
         }
     }
 
-    /// Sets the end of the life time, which counts from the start of PID 1, or of epitaph where that is another.
+    /// Sets the end of the life time, which counts from the start of PID 1, or of epitaph where that is
+    /// another.
     fn begin_lifetime(&mut self, options: &Options) {
         let Some(lifetime) = options.max_lifetime.map(|lifetime| lifetime.base) else { return };
         if options.mode == Mode::Pause {
@@ -157,7 +158,8 @@ impl Supervisor {
         }
     }
 
-    /// One round: waits, and decides and acts on what has happened. Returns whether more children wait to be reaped.
+    /// One round: waits, and decides and acts on what has happened. Returns whether more children wait to be
+    /// reaped.
     fn round(&mut self, more_to_reap: bool, deadline: Option<Instant>) -> bool {
         let heard = self.wait(more_to_reap, deadline);
         let now = heard.signals.at;
@@ -182,8 +184,8 @@ impl Supervisor {
         let deadline = [self.core.next_deadline(), deadline, now].into_iter().flatten().min();
         let memory = self.hands.memory.as_ref().and_then(MemoryReader::watch);
         let mut sources = Sources { memory, ..Sources::default() };
-        // Of the child's pipe the end is waited for: the exec. What the child has sent by then fits into the pipe, and to
-        // wake up for it would be to take the CPU from the child, which is about to go on.
+        // Of the child's pipe the end is waited for: the exec. What the child has sent by then fits into the
+        // pipe, and to wake up for it would be to take the CPU from the child, which is about to go on.
         let report = self.report.pipe.as_ref().map(|pipe| (pipe.as_fd(), self.report.is_roomy));
         let uplinks = self.hands.uplinks.0.iter();
         let uplinks = uplinks.filter_map(|uplink| Some((uplink.pipe.as_ref()?.as_fd(), false)));
@@ -215,8 +217,8 @@ impl Supervisor {
         }
     }
 
-    /// Reaps those that have ended, but no more than a storm lets us and still see signals in time. `killed` is one
-    /// that SIGKILL has ended, and that can still be looked at before. Returns whether more may wait.
+    /// Reaps those that have ended, but no more than a storm lets us and still see signals in time. `killed`
+    /// is one that SIGKILL has ended, and that can still be looked at before. Returns whether more may wait.
     fn reap(&mut self, killed: Option<Pid>, now: Instant) -> bool {
         // Once it is reaped it has no name any more.
         let named = killed.and_then(|pid| Some((pid, self.hands.memory.as_ref()?.name_of(pid.as_raw())?)));
@@ -224,8 +226,8 @@ impl Supervisor {
             self.hands.has_waited = has_waited(Path::new("/"), program.as_raw());
         }
         let mut reaped = 0;
-        // What a process has used is worth knowing of the program alone, and costs time with each of a storm of
-        // orphans. Should the program end in the middle of one, its usage is not known.
+        // What a process has used is worth knowing of the program alone, and costs time with each of a storm
+        // of orphans. Should the program end in the middle of one, its usage is not known.
         while let Some(ended) = if reaped < STORM { sys::reap_with_usage() } else { sys::reap() } {
             let name = named.as_ref().filter(|(pid, _)| *pid == ended.pid).map(|(_, name)| *name);
             let child = Child { pid: ended.pid.as_raw(), ending: ending(&ended), name };
@@ -365,8 +367,8 @@ fn ending(ended: &Ended) -> Ending {
     }
 }
 
-/// Reads a piece of what there is, and returns the frames that are complete by it. `None` when there is no more for now;
-/// at its end the pipe is closed.
+/// Reads a piece of what there is, and returns the frames that are complete by it. `None` when there is no
+/// more for now; at its end the pipe is closed.
 fn read_frames(pipe: &mut Option<File>, frames: &mut Frames) -> Option<Vec<(Frame, Vec<u8>)>> {
     let mut buffer = [0; 1024];
     loop {

@@ -1,5 +1,5 @@
-//! The signals that arrive at epitaph: taken by sigtimedwait(2), or read from a signalfd where other things are waited
-//! for too.
+//! The signals that arrive at epitaph: taken by sigtimedwait(2), or read from a signalfd where other things
+//! are waited for too.
 //!
 //! All signals are blocked for good, so each waits in the kernel until it is taken, real-time signals with
 //! their queue. No handler runs, and none can run at a bad moment.
@@ -66,8 +66,8 @@ impl Batch {
     }
 }
 
-/// Who sent it. Only with these codes does the kernel fill the sender in itself (kernel/signal.c); with any other, a
-/// process inside of the namespace can have chosen it.
+/// Who sent it. Only with these codes does the kernel fill the sender in itself (kernel/signal.c); with any
+/// other, a process inside of the namespace can have chosen it.
 fn sender(taken: &Taken) -> Sender {
     match (taken.code, taken.pid) {
         (SI_USER | SI_TKILL, 0) => Sender::Outside,
@@ -82,8 +82,9 @@ fn sender(taken: &Taken) -> Sender {
 pub struct Signals(Option<OwnedFd>);
 
 impl Signals {
-    /// Opens the signalfd for every signal. Where the kernel refuses one, as without a descriptor left, signals are
-    /// taken without, and PID 1 looks for them where it waits for other things. `warns` where nothing was said yet.
+    /// Opens the signalfd for every signal. Where the kernel refuses one, as without a descriptor left,
+    /// signals are taken without, and PID 1 looks for them where it waits for other things. `warns` where
+    /// nothing was said yet.
     pub fn open(warns: bool) -> Signals {
         match sys::signal_descriptor(ALL_SIGNALS) {
             Ok(descriptor) => Signals(Some(descriptor)),
@@ -95,8 +96,8 @@ impl Signals {
         }
     }
 
-    /// Takes what has arrived, up to 8 signals. Does not wait: what poll(2) has seen can be gone again, as a SIGCONT is
-    /// when SIGSTOP follows.
+    /// Takes what has arrived, up to 8 signals. Does not wait: what poll(2) has seen can be gone again, as a
+    /// SIGCONT is when SIGSTOP follows.
     pub fn read(&self) -> Batch {
         let Some(descriptor) = &self.0 else {
             return self.wait(Some(Duration::ZERO)).unwrap_or(Batch::empty());
@@ -118,8 +119,8 @@ impl Signals {
 
     /// Waits for a signal, for at most `time` where that is given, and takes it.
     ///
-    /// For when there is nothing else to wait for: the kernel wakes who waits for a signal itself faster than who waits
-    /// for a descriptor to become readable.
+    /// For when there is nothing else to wait for: the kernel wakes who waits for a signal itself faster than
+    /// who waits for a descriptor to become readable.
     ///
     /// # Errors
     /// Where a seccomp profile refuses sigtimedwait(2).
@@ -132,8 +133,8 @@ impl Signals {
         Ok(batch.with_news_of_children())
     }
 
-    /// What has arrived after a pause, for where nothing can be waited for: takes what it can, and has children looked
-    /// for in any case.
+    /// What has arrived after a pause, for where nothing can be waited for: takes what it can, and has
+    /// children looked for in any case.
     pub fn look(&self, pause: Duration) -> Batch {
         let batch = self.wait(Some(pause)).unwrap_or_else(|_| {
             std::thread::sleep(pause);

@@ -12,8 +12,9 @@ use nix::unistd::getpid;
 use std::fs::File;
 use std::path::Path;
 
-/// A pipe of this size, in bytes, holds all that a child sends: two identities of some 10 KB at most, and two records.
-/// It is the usual size; a user who has very many pipes gets smaller ones (pipe(7), pipe-user-pages-soft).
+/// A pipe of this size, in bytes, holds all that a child sends: two identities of some 10 KB at most, and two
+/// records. It is the usual size; a user who has very many pipes gets smaller ones (pipe(7),
+/// pipe-user-pages-soft).
 const ROOMY: i32 = 1 << 16;
 
 /// What epitaph itself is.
@@ -27,9 +28,9 @@ pub(super) struct Setup {
 
 /// Forks. The child finds out who it is and becomes the program.
 ///
-/// What PID 1 needs of the time before the program is taken down first: so every kill that is counted later is one
-/// since the start. What it needs besides is made first as well, since after the fork each page that one side writes
-/// to has to be copied for it.
+/// What PID 1 needs of the time before the program is taken down first: so every kill that is counted later
+/// is one since the start. What it needs besides is made first as well, since after the fork each page that
+/// one side writes to has to be copied for it.
 ///
 /// Not inlined: the stack that it needs would be PID 1's for life.
 #[inline(never)]
@@ -81,11 +82,13 @@ pub(super) fn start(
                 supervisor.handle(now, Event::MemoryFound(baseline));
             }
             if supervisor.report.pipe.is_none() {
-                // Nobody will tell, and most programs can be executed. A helper could not tell of an identity either.
+                // Nobody will tell, and most programs can be executed. A helper could not tell of an identity
+                // either.
                 supervisor.handle(now, Event::Executing);
                 supervisor.handle(now, Event::Resolved);
             }
-            // A thousand bytes. To give them back is to write to their page, which would have to be copied for that.
+            // A thousand bytes. To give them back is to write to their page, which would have to be copied
+            // for that.
             std::mem::forget(system);
             log::info!("started {} as process {child}", supervisor.hands.program_name);
             Ok(())

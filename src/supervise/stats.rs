@@ -19,7 +19,8 @@ pub struct Statistics {
 }
 
 impl Statistics {
-    /// Takes the first sample: nothing was used before it. `None` where nothing is to be seen, with one warning.
+    /// Takes the first sample: nothing was used before it. `None` where nothing is to be seen, with one
+    /// warning.
     pub fn begin(settings: &Stats, membership: &[u8], started: Instant, now: Instant) -> Option<Statistics> {
         let resources = Resources::open(Path::new("/"), membership);
         if !resources.is_known() {
@@ -49,7 +50,8 @@ impl Statistics {
         window
     }
 
-    /// The last window was that of a tick. The one that is told at the program's end is none: its memory is free again.
+    /// The last window was that of a tick. The one that is told at the program's end is none: its memory is
+    /// free again.
     pub fn note_tick(&mut self) {
         self.trend.push(&self.last.0);
     }

@@ -21,8 +21,8 @@ pub struct Table {
 
 /// The processes of the container but `exclude`, looked at for no longer than `time`.
 ///
-/// In a PID namespace of our own these are all that can be seen, those that somebody else put in too; elsewhere
-/// they are our descendants, to whom every orphan belongs when we are a subreaper.
+/// In a PID namespace of our own these are all that can be seen, those that somebody else put in too;
+/// elsewhere they are our descendants, to whom every orphan belongs when we are a subreaper.
 pub fn of_container(root: &Path, init: i32, exclude: &[i32], time: Duration, closely: bool) -> Table {
     let Snapshot { processes: mut table, truncated, unreadable } =
         snapshot(root, Limits { processes: MOST, time, exclude, closely });
@@ -72,8 +72,8 @@ impl Left {
         }
     }
 
-    /// How many of the living the program can have left behind, and the largest of them: not those whose parent is outside
-    /// of the PID namespace, which came by `docker exec` or for a health check.
+    /// How many of the living the program can have left behind, and the largest of them: not those whose
+    /// parent is outside of the PID namespace, which came by `docker exec` or for a health check.
     pub fn behind(&self) -> Option<(usize, &Process)> {
         let living = || self.processes.iter().filter(|process| process.is_alive());
         let largest = living().find(|process| process.ppid != 0)?;

@@ -1,4 +1,5 @@
-//! Waits for what happens: signals, the memory cgroup, the pipes from the child and from helpers, room on stderr.
+//! Waits for what happens: signals, the memory cgroup, the pipes from the child and from helpers, room on
+//! stderr.
 
 use super::signals::{Batch, Signals};
 use crate::record::stderr;

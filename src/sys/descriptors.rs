@@ -8,8 +8,9 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 /// How far to look where there is no /proc: the usual soft limit of descriptors, getrlimit(2).
 const WITHOUT_PROC: RawFd = 1024;
 
-/// Closes what the process was given open beyond 0, 1 and 2, and nothing that it has opened itself: that is all
-/// close-on-exec, and what came through an exec is not. For the process that is not the program's, after the fork.
+/// Closes what the process was given open beyond 0, 1 and 2, and nothing that it has opened itself: that is
+/// all close-on-exec, and what came through an exec is not. For the process that is not the program's, after
+/// the fork.
 pub fn close_inherited_descriptors() {
     let mut open: Vec<RawFd> = match std::fs::read_dir("/proc/self/fd") {
         Ok(entries) => {
@@ -39,8 +40,8 @@ fn is_inherited(fd: RawFd) -> bool {
     flags >= 0 && flags & libc::FD_CLOEXEC == 0
 }
 
-/// The inode number of this process's pidfd, by which systemd names a process that cannot be mistaken for another
-/// (`LISTEN_PIDFDID` in sd_listen_fds(3)): pidfd_open(2), unique since Linux 6.9.
+/// The inode number of this process's pidfd, by which systemd names a process that cannot be mistaken for
+/// another (`LISTEN_PIDFDID` in sd_listen_fds(3)): pidfd_open(2), unique since Linux 6.9.
 ///
 /// # Errors
 /// ENOSYS before Linux 5.3, EMFILE.
@@ -53,9 +54,9 @@ pub fn own_pidfd_inode() -> io::Result<u64> {
     Ok(fstat(fd.as_fd())?.st_ino)
 }
 
-/// Keeps others of the same user from tracing this process and from opening what it has open, through /proc/PID/fd and
-/// /proc/PID/mem, unless they have CAP_SYS_PTRACE: PR_SET_DUMPABLE, prctl(2). There are no core dumps of it then. It
-/// passes a fork, and ends with an exec.
+/// Keeps others of the same user from tracing this process and from opening what it has open, through
+/// /proc/PID/fd and /proc/PID/mem, unless they have CAP_SYS_PTRACE: PR_SET_DUMPABLE, prctl(2). There are no
+/// core dumps of it then. It passes a fork, and ends with an exec.
 ///
 /// # Errors
 /// Where the call itself is refused, as by a seccomp profile.

@@ -1,4 +1,5 @@
-//! What is in a directory, without the C library, whose opendir(3) allocates: where memory is short that can be a sleep.
+//! What is in a directory, without the C library, whose opendir(3) allocates: where memory is short that can
+//! be a sleep.
 
 use super::check;
 use std::ffi::{CString, OsString};

@@ -82,8 +82,8 @@ pub fn stderr_descriptor() -> BorrowedFd<'static> {
     unsafe { BorrowedFd::borrow_raw(libc::STDERR_FILENO) }
 }
 
-/// Whether something is mounted at `path`: statx(2). `None` before Linux 5.8, which cannot tell; a file that is not
-/// there is no mount.
+/// Whether something is mounted at `path`: statx(2). `None` before Linux 5.8, which cannot tell; a file that
+/// is not there is no mount.
 pub fn is_mount_root(path: &CStr) -> Option<bool> {
     let mut file = std::mem::MaybeUninit::<libc::statx>::zeroed();
     // SAFETY: the path is a string and `file` is valid for the call, and when all zeros.

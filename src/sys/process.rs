@@ -38,8 +38,8 @@ impl Environment {
             static environ: *const *const libc::c_char;
         }
         let mut entries = Vec::new();
-        // SAFETY: `environ` is null or an array of strings that ends with a null pointer (environ(7)); nothing
-        // in this program changes it.
+        // SAFETY: `environ` is null or an array of strings that ends with a null pointer (environ(7));
+        // nothing in this program changes it.
         unsafe {
             let mut entry = environ;
             while !entry.is_null() && !(*entry).is_null() {
@@ -108,17 +108,18 @@ thread_local! {
     static FIRST_OF_LIST: Dropped = const { Dropped };
 }
 
-/// Keeps all pages that the process has now in memory, and gives it those that it has not written to yet: mlockall(2). It
-/// does not pass a fork.
+/// Keeps all pages that the process has now in memory, and gives it those that it has not written to yet:
+/// mlockall(2). It does not pass a fork.
 ///
 /// # Errors
 /// EPERM or ENOMEM where RLIMIT_MEMLOCK is smaller than that, and without CAP_IPC_LOCK.
 pub fn stay_in_memory() -> io::Result<()> {
-    // The first thread-local value that wants to be dropped makes a list of such values, with std's allocator for itself and
-    // not with ours, and a failure is an abort. The logger has one. A list has room for four.
+    // The first thread-local value that wants to be dropped makes a list of such values, with std's allocator
+    // for itself and not with ours, and a failure is an abort. The logger has one. A list has room for four.
     FIRST_OF_LIST.with(|_| ());
     crate::sys_heap::prefer_own();
-    // For what the C library itself allocates: the piece goes back to its heap, not to the kernel, in glibc at least.
+    // For what the C library itself allocates: the piece goes back to its heap, not to the kernel, in glibc
+    // at least.
     drop(std::hint::black_box(Vec::<u8>::with_capacity(64 << 10)));
     // SAFETY: a number.
     check(unsafe { libc::mlockall(libc::MCL_CURRENT) }).map(drop)
@@ -190,7 +191,8 @@ fn wait4(usage: *mut libc::rusage) -> Option<Ended> {
     (pid > 0).then(|| Ended { pid: Pid::from_raw(pid), status: ExitStatus::from_raw(status), usage: None })
 }
 
-/// Whether there is any other process in the PID namespace that PID 1 of it, which asks, could send a signal to or not.
+/// Whether there is any other process in the PID namespace that PID 1 of it, which asks, could send a signal
+/// to or not.
 pub fn is_anybody_else_here() -> bool {
     !matches!(kill(Pid::from_raw(-1), 0), Err(error) if error.raw_os_error() == Some(libc::ESRCH))
 }

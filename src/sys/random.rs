@@ -1,7 +1,8 @@
 //! A number that nobody can foresee.
 
-/// 64 random bits: getrandom(2), which does not wait here. Where the kernel has it not (before 3.17) or refuses, they are
-/// made of the time since boot and our process ID: enough for containers not to do the same thing at the same time.
+/// 64 random bits: getrandom(2), which does not wait here. Where the kernel has it not (before 3.17) or
+/// refuses, they are made of the time since boot and our process ID: enough for containers not to do the same
+/// thing at the same time.
 pub fn random() -> u64 {
     let mut bytes = [0_u8; 8];
     // SAFETY: the buffer is valid for its length.

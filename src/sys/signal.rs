@@ -15,11 +15,11 @@ pub fn kill(pid: Pid, signal: i32) -> io::Result<()> {
     check(unsafe { libc::kill(pid.as_raw(), signal) }).map(drop)
 }
 
-/// Every signal, in the form that the kernel has sets in: bit n-1 for signal n. 32 and 33 are left out, which belong to
-/// the C library.
+/// Every signal, in the form that the kernel has sets in: bit n-1 for signal n. 32 and 33 are left out, which
+/// belong to the C library.
 ///
-/// The system calls are made here without the C library: musl's functions leave out 34 as well, which is SIGRTMIN to a
-/// program with glibc, and wait anew with the whole time after an interruption.
+/// The system calls are made here without the C library: musl's functions leave out 34 as well, which is
+/// SIGRTMIN to a program with glibc, and wait anew with the whole time after an interruption.
 pub const ALL_SIGNALS: u64 = !(0b11 << 31);
 
 /// The size that the kernel wants to know of such a set.
@@ -65,8 +65,8 @@ pub struct Taken {
     pub status: i32,
 }
 
-/// Waits for a signal of `set`, all of which must be blocked, and takes it: rt_sigtimedwait(2). `None` when `time`, if
-/// there is one, was over before or a stop interrupted the waiting.
+/// Waits for a signal of `set`, all of which must be blocked, and takes it: rt_sigtimedwait(2). `None` when
+/// `time`, if there is one, was over before or a stop interrupted the waiting.
 ///
 /// # Errors
 /// Where the call itself is refused, as by a seccomp profile.
@@ -79,8 +79,9 @@ pub fn wait_for_signal(set: u64, time: Option<Duration>) -> io::Result<Option<Ta
         [seconds, libc::c_long::from(time.subsec_nanos().cast_signed())]
     });
     let time = time.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-    // SAFETY: the pointers are valid for the call, or null for no time limit; a siginfo_t of all zeros is a valid one,
-    // and si_pid and si_status may be read whatever the signal: what another kind of signal has there is a number too.
+    // SAFETY: the pointers are valid for the call, or null for no time limit; a siginfo_t of all zeros is a
+    // valid one, and si_pid and si_status may be read whatever the signal: what another kind of signal has
+    // there is a number too.
     unsafe {
         if libc::syscall(libc::SYS_rt_sigtimedwait, &raw const set, info.as_mut_ptr(), time, SET_SIZE) < 0 {
             return match io::Error::last_os_error() {
@@ -111,8 +112,8 @@ pub fn set_ignored(signal: i32, ignored: bool) {
     unsafe { libc::signal(signal, disposition) };
 }
 
-/// Has the kernel send `signal` when the parent dies: PR_SET_PDEATHSIG, prctl(2). Real-time signals too, which
-/// `nix` cannot name.
+/// Has the kernel send `signal` when the parent dies: PR_SET_PDEATHSIG, prctl(2). Real-time signals too,
+/// which `nix` cannot name.
 ///
 /// # Errors
 /// EINVAL for a number that is no signal.

@@ -6,8 +6,8 @@ use std::io;
 /// Gives up the controlling terminal on stdin, if there is one, as the leader of the session: TIOCNOTTY,
 /// ioctl_tty(2).
 ///
-/// The kernel sends SIGHUP and SIGCONT to the foreground for that. Nobody has sent them, so they are taken back,
-/// unless one was pending before. All signals must be blocked.
+/// The kernel sends SIGHUP and SIGCONT to the foreground for that. Nobody has sent them, so they are taken
+/// back, unless one was pending before. All signals must be blocked.
 pub fn give_up_terminal() {
     let mut before = std::mem::MaybeUninit::<libc::sigset_t>::zeroed();
     // SAFETY: the sets are valid for all calls, and of all zeros a valid set; the argument of the ioctl is a

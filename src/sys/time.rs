@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-/// The time since the machine's boot, time in suspend included: CLOCK_BOOTTIME, clock_gettime(2). It is the clock of
-/// the start times in `/proc/PID/stat`, in a time namespace too. Zero where the kernel has no such clock.
+/// The time since the machine's boot, time in suspend included: CLOCK_BOOTTIME, clock_gettime(2). It is the
+/// clock of the start times in `/proc/PID/stat`, in a time namespace too. Zero where the kernel has no such
+/// clock.
 pub fn time_since_boot() -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the pointer is to a timespec that lives through the call.

@@ -1,9 +1,9 @@
 //! The endpoint's answers to `/task` and `/task/stats`, as what is made of them.
 //!
-//! Formats: "Amazon ECS task metadata endpoint version 4" in the Amazon ECS Developer Guide, and Docker's "Get container
-//! stats based on resource usage" in its Engine API, whose object it is. Nothing is mandatory there: a container without
-//! statistics is `null` or `{}`, one that has ended has times of the year 1, and a limit that is none is the machine's
-//! memory or a number near 2^63.
+//! Formats: "Amazon ECS task metadata endpoint version 4" in the Amazon ECS Developer Guide, and Docker's
+//! "Get container stats based on resource usage" in its Engine API, whose object it is. Nothing is mandatory
+//! there: a container without statistics is `null` or `{}`, one that has ended has times of the year 1, and a
+//! limit that is none is the machine's memory or a number near 2^63.
 
 use crate::forensics::Sample;
 use crate::identity::document::{Found, Key, NotMetadata, Want, outer, read};

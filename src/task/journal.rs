@@ -22,8 +22,8 @@ impl Journal {
         Journal { path: journal::path(directory, started, container_id, host), failing: false }
     }
 
-    /// Appends the lines of a tick, in a process that has a second for it: a volume that is away holds up no tick.
-    /// Returns whether they are there. The first failure of several in a row is a warning.
+    /// Appends the lines of a tick, in a process that has a second for it: a volume that is away holds up no
+    /// tick. Returns whether they are there. The first failure of several in a row is a warning.
     pub(super) fn append(&mut self, lines: &[u8]) -> bool {
         let appended = journal::append_bounded(&self.path, lines, !self.failing);
         if let Err(error) = &appended

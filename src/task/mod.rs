@@ -1,7 +1,8 @@
 //! `--task-stats`: the statistics of all containers of the ECS task, from its metadata endpoint.
 //!
-//! The collector is the *program* of the container that it runs in: PID 1 starts it as any other, and parses nothing of
-//! what it hears. `answer` reads the endpoint's answers, `tick` makes records of them, and here is what asks and writes.
+//! The collector is the *program* of the container that it runs in: PID 1 starts it as any other, and parses
+//! nothing of what it hears. `answer` reads the endpoint's answers, `tick` makes records of them, and here is
+//! what asks and writes.
 
 mod answer;
 mod journal;
@@ -123,7 +124,8 @@ impl Version {
     }
 }
 
-/// Asks every so often and writes records, until a stop signal. Returns only where there is no endpoint, with the exit code.
+/// Asks every so often and writes records, until a stop signal. Returns only where there is no endpoint, with
+/// the exit code.
 #[inline(never)]
 pub fn collect(
     options: &Options,
@@ -207,7 +209,8 @@ pub fn once(options: &Options) -> (String, u8) {
     }
 }
 
-/// The records that two answers of version 4 come to, the bodies of `/task` and `/task/stats`, one after the other as lines.
+/// The records that two answers of version 4 come to, the bodies of `/task` and `/task/stats`, one after the
+/// other as lines.
 ///
 /// # Errors
 /// One line: which of them is not what it should be.
@@ -259,7 +262,8 @@ impl Collector<'_> {
         {
             lost += told.len() as u64;
         }
-        // What was lost before stands in the `task` record of this tick, if there is one that was not lost as well.
+        // What was lost before stands in the `task` record of this tick, if there is one that was not lost as
+        // well.
         let is_told = lost == 0 && told.iter().any(|told| told.kind == Kind::Task);
         self.tracker.lost = if is_told { 0 } else { self.tracker.lost + lost };
         Ok(())

@@ -9,7 +9,8 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-/// The cgroup that another process is in, found as if by itself: its own /proc files, and this machine's /sys.
+/// The cgroup that another process is in, found as if by itself: its own /proc files, and this machine's
+/// /sys.
 pub fn found_by(pid: u32) -> (Tree, Option<MemoryCgroup>) {
     let own = |name| fs::read(format!("/proc/{pid}/{name}")).unwrap();
     let tree = Tree::new()
@@ -147,8 +148,8 @@ fn a_real_limit_below_is_named_and_its_kill_counted() {
     assert_eq!((found.oom_kills(), found.limit_below(before)), (Some(1), of_one_gone));
 }
 
-/// What the kernel writes into /proc for a private cgroup namespace, with a mount from inside it (as Docker has it)
-/// and with the mounts from outside that a container mostly does not have.
+/// What the kernel writes into /proc for a private cgroup namespace, with a mount from inside it (as Docker
+/// has it) and with the mounts from outside that a container mostly does not have.
 #[test]
 fn a_real_private_namespace() {
     let Some(cgroup) = require("a memory cgroup", RealCgroup::with_limit(24 * MIB)) else { return };
@@ -184,7 +185,8 @@ fn a_real_private_namespace() {
     assert!(MemoryCgroup::find(tree.path(), &tree.membership()).is_none());
 }
 
-/// The container's own cgroup bound to the usual place, in the host's cgroup namespace: Docker's way on version 1.
+/// The container's own cgroup bound to the usual place, in the host's cgroup namespace: Docker's way on
+/// version 1.
 #[test]
 fn a_real_bind_mount() {
     let Some(cgroup) = require("a memory cgroup", RealCgroup::with_limit(24 * MIB)) else { return };

@@ -1,7 +1,7 @@
 //! One run of an init: how it is called, and what came of it.
 //!
-//! What it prints goes to files rather than pipes, so that nothing has to be read while it runs, and a process
-//! that is left over keeps nobody waiting.
+//! What it prints goes to files rather than pipes, so that nothing has to be read while it runs, and a
+//! process that is left over keeps nobody waiting.
 
 use crate::probe;
 pub use crate::running::{BOUND, Done, HANG, Running, describe, kill, within};

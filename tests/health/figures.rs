@@ -67,12 +67,14 @@ fn cpu_and_throttling_are_the_kernels() {
     assert!(number(&second, "periods") <= window / 100 + 2, "{second}");
 }
 
-/// `docker stats`' formula (calculateCPUPercentUnix in the source of its command line): growth of the container's counter
-/// over growth of the machine's, times the CPUs. The windows are the same but for how long it takes to see a record.
+/// `docker stats`' formula (calculateCPUPercentUnix in the source of its command line): growth of the
+/// container's counter over growth of the machine's, times the CPUs. The windows are the same but for how
+/// long it takes to see a record.
 #[test]
 fn cpu_is_what_docker_stats_shows() {
     let Some(engine) = engine() else { return };
-    // A load that goes up and down: a share that hangs on nothing but the quota would be the same in any window.
+    // A load that goes up and down: a share that hangs on nothing but the quota would be the same in any
+    // window.
     let load = "while :; do i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; sleep 0.1; done";
     let options = ["--cpus=0.5", "--memory=64m", "--entrypoint=/epitaph"];
     let container = engine.run(IMAGE, &options, &["--stats", "5s", "--", "sh", "-c", load]);

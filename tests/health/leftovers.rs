@@ -80,7 +80,8 @@ fn who_forks_without_end_is_ended_too() {
     let Some(engine) = engine() else { return };
     let container = engine.run(IMAGE, &["--pids-limit=60"], &["/bin/sleep", "infinity"]);
     let before = processes(&container);
-    // Each one leaves two others, in sessions of their own, and the limit of processes stops them from being too many.
+    // Each one leaves two others, in sessions of their own, and the limit of processes stops them from being
+    // too many.
     let bomb = "b() { setsid sh -c \"$B\" & }; B='(sleep 0.05; eval \"$C\") & sleep 0.05; eval \"$C\"'; \
                 C='setsid sh -c \"$B\" 2>/dev/null'; export B C; b; sleep 0.5";
     let (code, _) = exec(engine, &container, &[], &["--timeout", "400ms", "--", "sh", "-c", bomb]);

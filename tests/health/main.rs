@@ -1,5 +1,5 @@
-//! `--health` as the health check of real containers: what the engine shows, what the container's log holds, and what is
-//! left behind.
+//! `--health` as the health check of real containers: what the engine shows, what the container's log holds,
+//! and what is left behind.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 

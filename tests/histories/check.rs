@@ -4,7 +4,8 @@ use crate::life::{End, Life};
 use crate::world::{Cause, KILL, PROGRAM, Process, State};
 use epitaph::forensics::Verdict;
 
-/// How long epitaph may take to notice something, in milliseconds: its latency in the simulation, and a round.
+/// How long epitaph may take to notice something, in milliseconds: its latency in the simulation, and a
+/// round.
 const SLACK: u64 = 100;
 
 pub fn check(life: &Life) -> Result<(), String> {
@@ -97,8 +98,8 @@ fn others_kills(life: &Life, end: u64) -> impl Iterator<Item = u64> + '_ {
         .map(move |one| end - one.struck_at)
 }
 
-/// Another process was taken, by the time at which the program was killed nobody could have seen that it had been
-/// spared, and epitaph could not know whose kill it was.
+/// Another process was taken, by the time at which the program was killed nobody could have seen that it had
+/// been spared, and epitaph could not know whose kill it was.
 fn was_indistinguishable(life: &Life, end: &End) -> bool {
     let program = life.world.get(PROGRAM);
     let told = end.kills.and_then(|kills| kills.earliest).map_or(0, |earliest| earliest.as_millis() as u64);
@@ -115,8 +116,8 @@ fn was_indistinguishable(life: &Life, end: &End) -> bool {
     })
 }
 
-/// A helper was taken, and nobody could see that it was the one: it had not ended when the program did, or somebody killed
-/// another process in the same moment.
+/// A helper was taken, and nobody could see that it was the one: it had not ended when the program did, or
+/// somebody killed another process in the same moment.
 fn is_a_helper_dying(life: &Life, end: u64) -> bool {
     let all = &life.world.processes;
     let taken =
@@ -129,7 +130,8 @@ fn is_a_helper_dying(life: &Life, end: u64) -> bool {
     taken.into_iter().any(|one| one.reaped_at.is_none_or(|at| at >= end) || killed(one.struck_at))
 }
 
-/// Somebody killed a process in the moment in which the OOM killer took another: either may have been the victim.
+/// Somebody killed a process in the moment in which the OOM killer took another: either may have been the
+/// victim.
 fn is_confused(life: &Life) -> bool {
     let all = &life.world.processes;
     let taken =

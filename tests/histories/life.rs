@@ -1,4 +1,5 @@
-//! One life: the script is played in the simulated kernel, and epitaph's core is driven as the shell drives it.
+//! One life: the script is played in the simulated kernel, and epitaph's core is driven as the shell drives
+//! it.
 
 use crate::random::Random;
 use crate::script::{Act, Habit, Script, Whom, script};

@@ -1,10 +1,12 @@
 //! Random lives, played against what decides in PID 1.
 //!
-//! A simulated kernel has processes with parents and parent-death signals, merged SIGCHLDs, the kill counter of cgroup v1
-//! (seen at looks alone) or v2, an OOM killer, kills by others, refused signals, forks that fail, and freezes. It knows
-//! who was killed by whom. After each life the story that was told is held against that truth; see `check.rs`.
+//! A simulated kernel has processes with parents and parent-death signals, merged SIGCHLDs, the kill counter
+//! of cgroup v1 (seen at looks alone) or v2, an OOM killer, kills by others, refused signals, forks that
+//! fail, and freezes. It knows who was killed by whom. After each life the story that was told is held
+//! against that truth; see `check.rs`.
 //!
-//! `EPITAPH_TEST_HISTORIES=N` plays N lives, `EPITAPH_TEST_SEED=S` the one with that seed, and tells it step by step.
+//! `EPITAPH_TEST_HISTORIES=N` plays N lives, `EPITAPH_TEST_SEED=S` the one with that seed, and tells it step
+//! by step.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::panic, missing_docs)]
 

@@ -39,7 +39,8 @@ fn a_record_is_a_line_of_its_own_in_the_engines_logs() {
     }
 }
 
-/// In the file itself each entry is one line of the container: what a collector reads that does not join them again.
+/// In the file itself each entry is one line of the container: what a collector reads that does not join them
+/// again.
 #[test]
 fn a_record_is_one_entry_of_the_json_file() {
     let Some(engine) = engine() else { return };

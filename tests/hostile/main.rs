@@ -1,4 +1,5 @@
-//! Containers that share something with others who mean harm, or that write what nobody expects, on a real engine.
+//! Containers that share something with others who mean harm, or that write what nobody expects, on a real
+//! engine.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 

@@ -114,8 +114,8 @@ fn users_of_one_group_share_a_directory_of_that_group() {
     }
 }
 
-/// What a co-writer can put in the place of a file whose name he knows before: it costs one warning that says what it
-/// is, no time, and nothing of what the link leads to.
+/// What a co-writer can put in the place of a file whose name he knows before: it costs one warning that says
+/// what it is, no time, and nothing of what the link leads to.
 #[test]
 fn what_is_put_in_a_files_place_is_told_and_left_alone() {
     let Some(engine) = engine() else { return };

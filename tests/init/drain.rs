@@ -1,5 +1,5 @@
-//! `--drain` around real programs: what a shell leaves behind when it is stopped comes to its own end, with the request that
-//! it is at.
+//! `--drain` around real programs: what a shell leaves behind when it is stopped comes to its own end, with
+//! the request that it is at.
 
 use crate::init::{Form, Launch, has_namespaces};
 use crate::records;
@@ -17,7 +17,8 @@ in_both_forms! {
     jobs_of_a_shell_save_their_work
 }
 
-/// A shell that starts a program in the background, as many entry points do, and does not pass its stop signal on.
+/// A shell that starts a program in the background, as many entry points do, and does not pass its stop
+/// signal on.
 fn behind_a_shell(command: &str, signal: &str) -> [String; 3] {
     ["sh".into(), "-c".into(), format!("trap 'exit 0' {signal}; {command} & wait")]
 }
@@ -39,8 +40,8 @@ fn ask(address: SocketAddr, request: &[u8]) -> String {
     ask().map(|answer| String::from_utf8_lossy(&answer).into_owned()).unwrap_or_default()
 }
 
-/// Stops a server while it is at a request that takes a second, which makes the file `begun` first. Returns the answer,
-/// and how it ended.
+/// Stops a server while it is at a request that takes a second, which makes the file `begun` first. Returns
+/// the answer, and how it ended.
 fn stopped_at_a_request(
     running: Running,
     address: SocketAddr,

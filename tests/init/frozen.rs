@@ -1,4 +1,5 @@
-//! A stderr that is a file, on a file system that stops: a frozen one, and a file server that does not answer.
+//! A stderr that is a file, on a file system that stops: a frozen one, and a file server that does not
+//! answer.
 
 use crate::fuse::Server;
 use crate::init::{Form, Launch};
@@ -91,7 +92,8 @@ fn forwards_signals(running: &Running) {
     assert!(!state.starts_with('D'), "process 1 is held by the file system: {state}");
 }
 
-/// The end of PID 1 is the kernel's to wait for: no process of its namespace may be left, and the writer is held.
+/// The end of PID 1 is the kernel's to wait for: no process of its namespace may be left, and the writer is
+/// held.
 fn ends(running: &Running, form: Form) {
     let epitaph = running.pid();
     let began = Instant::now();

@@ -1,4 +1,5 @@
-//! A memory cgroup that is full and has no OOM killer: whoever touches a new page sleeps until others give memory back.
+//! A memory cgroup that is full and has no OOM killer: whoever touches a new page sleeps until others give
+//! memory back.
 
 use crate::init::{Form, Launch};
 use crate::probe::receiver;

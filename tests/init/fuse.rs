@@ -1,6 +1,7 @@
 //! A file server that stops answering: a FUSE file system of one file, served by a thread of the test.
 //!
-//! Format: struct fuse_in_header and what follows it in `include/uapi/linux/fuse.h` of the kernel, version 7.23 or newer.
+//! Format: struct fuse_in_header and what follows it in `include/uapi/linux/fuse.h` of the kernel, version
+//! 7.23 or newer.
 #![allow(unsafe_code)]
 
 use std::ffi::CString;

@@ -1,4 +1,5 @@
-//! Why a program was not started, told by looking: each mistake made for real, with the kernel's own answer to it.
+//! Why a program was not started, told by looking: each mistake made for real, with the kernel's own answer
+//! to it.
 
 use crate::init::{Form, Launch};
 use crate::records;
@@ -20,8 +21,8 @@ in_both_forms! {
     a_command_line_as_one_word_tells_no_secret
 }
 
-/// Writes a file that is to be executed in a process of its own: another test that forks just now would have it open for
-/// writing for a moment, and the kernel would not execute it (ETXTBSY).
+/// Writes a file that is to be executed in a process of its own: another test that forks just now would have
+/// it open for writing for a moment, and the kernel would not execute it (ETXTBSY).
 fn write_apart(path: &Path, content: &[u8]) {
     let mut command = Command::new("sh");
     command.args(["-c", "cat >\"$0\""]).arg(path).stdin(Stdio::piped());
@@ -97,7 +98,8 @@ fn what_is_wrong_with_a_file_is_said(form: Form) {
         &format!("; it is an ELF file for {name}, and this machine is {}", machine.trim_end()),
     );
 
-    // A file with another dynamic linker of the same length: of this test, where that has one, or of the shell.
+    // A file with another dynamic linker of the same length: of this test, where that has one, or of the
+    // shell.
     let with_linker = ["/proc/self/exe", "/bin/dash", "/bin/bash"].into_iter().find_map(|path| {
         let elf = fs::read(path).ok()?;
         // The name stands behind the headers.

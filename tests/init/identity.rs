@@ -85,7 +85,8 @@ fn both_variables_and_both_records_hold_it(form: Form) {
             assert_eq!(record["account"].as_str(), task.arn.split(':').nth(4));
             assert_eq!(record["log_group"], "/ecs/shop");
             assert_eq!(record["source"], "metadata-v4");
-            // The agent tells of a start in January: as PID 1 epitaph knows better, else it may have begun later.
+            // The agent tells of a start in January: as PID 1 epitaph knows better, else it may have begun
+            // later.
             let started = record["sources"].get("started_at").and_then(|source| source.as_str());
             assert_eq!(started, (form == Form::PidOne).then_some("computed"), "{record}");
             assert_eq!(record["sources"].get("container_id"), None, "as most of the others");

@@ -1,6 +1,6 @@
-//! The main cases on kernels that know none of the newer system calls: 3.10, the oldest one that containers ran on, and 4.14,
-//! that of Amazon Linux 2. A filter answers ENOSYS as they do. (What they do differently in a call that they have, it cannot
-//! show.)
+//! The main cases on kernels that know none of the newer system calls: 3.10, the oldest one that containers
+//! ran on, and 4.14, that of Amazon Linux 2. A filter answers ENOSYS as they do. (What they do differently in
+//! a call that they have, it cannot show.)
 
 use crate::endpoint::{Endpoint, Task};
 use crate::identity::{TELL, VARIABLE, assert_told};

@@ -1,8 +1,8 @@
 //! The program that epitaph runs in these tests, and the one that starts epitaph in a known state.
 //!
-//! Both are this test binary, called with `--probe`: a function that runs before `main`, so that neither Rust's
-//! start-up (which ignores SIGPIPE and opens closed descriptors) nor the threads of the test harness are there.
-//! What the program is given can thus be looked at exactly as it arrived.
+//! Both are this test binary, called with `--probe`: a function that runs before `main`, so that neither
+//! Rust's start-up (which ignores SIGPIPE and opens closed descriptors) nor the threads of the test harness
+//! are there. What the program is given can thus be looked at exactly as it arrived.
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString, OsString, c_char, c_int};
@@ -97,8 +97,8 @@ fn pause() -> ! {
     }
 }
 
-/// Has the kernel answer ENOSYS to system calls of higher numbers than `last`, as one does that is older than they are:
-/// seccomp(2). What is executed from here on inherits it.
+/// Has the kernel answer ENOSYS to system calls of higher numbers than `last`, as one does that is older than
+/// they are: seccomp(2). What is executed from here on inherits it.
 fn know_no_call_above(last: c_int) -> c_int {
     const LOAD_WORD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
     const JUMP_IF_GREATER: u16 = (libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K) as u16;
@@ -181,8 +181,8 @@ fn with(args: &[CString]) {
     fail(&format!("{:?}: {}", command[0], std::io::Error::last_os_error()));
 }
 
-/// Makes pipes, which the command inherits, and takes it the privilege to make as many as it likes: from some number on
-/// the kernel gives smaller ones to others (pipe(7), pipe-user-pages-soft).
+/// Makes pipes, which the command inherits, and takes it the privilege to make as many as it likes: from some
+/// number on the kernel gives smaller ones to others (pipe(7), pipe-user-pages-soft).
 fn crowd_with_pipes(count: c_int) {
     const CAP_SYS_ADMIN: c_int = 21;
     const CAP_SYS_RESOURCE: c_int = 24;
@@ -311,8 +311,8 @@ fn orphans(count: c_int) {
     }
 }
 
-/// `storm N`: has N children that leave ended children of their own behind as fast as they can, for five seconds at most;
-/// ends with 5 at SIGTERM.
+/// `storm N`: has N children that leave ended children of their own behind as fast as they can, for five
+/// seconds at most; ends with 5 at SIGTERM.
 fn storm(children: c_int) {
     let end = std::time::Instant::now() + std::time::Duration::from_secs(5);
     for _ in 0..children {

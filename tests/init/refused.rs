@@ -1,5 +1,5 @@
-//! What a machine may refuse: room in a file, in the environment, or a system call. The program starts and is looked after
-//! all the same.
+//! What a machine may refuse: room in a file, in the environment, or a system call. The program starts and is
+//! looked after all the same.
 
 use crate::init::{Form, Launch};
 use crate::probe::receiver;
@@ -62,8 +62,8 @@ fn block_size() -> u64 {
     file.path().metadata().unwrap().len()
 }
 
-/// The variables for the program must not be what makes the exec fail: the limit of arguments and environment together is
-/// a quarter of the stack's, and 128 KiB at least.
+/// The variables for the program must not be what makes the exec fail: the limit of arguments and environment
+/// together is a quarter of the stack's, and 128 KiB at least.
 fn no_room_in_the_environment_is_a_warning(form: Form) {
     let directory = tempfile::tempdir().unwrap();
     let metadata = directory.path().join("metadata");
@@ -77,7 +77,8 @@ fn no_room_in_the_environment_is_a_warning(form: Form) {
         // One string may have 128 KiB, so there are two.
         launch.env("FILLER", "x".repeat(60_000)).env("MORE", "x".repeat(filler)).run()
     };
-    // The most with which it starts where nothing is known and so nothing is added. The paths are equally long.
+    // The most with which it starts where nothing is known and so nothing is added. The paths are equally
+    // long.
     let unknown = directory.path().join("no-where");
     assert_eq!(unknown.as_os_str().len(), metadata.as_os_str().len());
     let (mut fits, mut too_many) = (50_000, 80_000);

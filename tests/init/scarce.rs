@@ -56,7 +56,8 @@ fn a_process_limit_of_one_is_an_exit_record_on_stderr_and_in_the_journal() {
     assert_eq!(records::kinds(&journal(place.path())), ["exit"]);
 }
 
-/// epitaph and the program are all that the user may have: no helper can be started until the program has ended.
+/// epitaph and the program are all that the user may have: no helper can be started until the program has
+/// ended.
 #[test]
 fn where_no_helper_can_be_started_nothing_is_lost() {
     let script = "trap 'exit 9' USR2; trap '' TERM; echo ready; while :; do read -r line; done";
@@ -115,7 +116,8 @@ fn with_five_descriptors_the_program_starts(form: Form) {
     assert!(told.len() == 1 && told[0].contains("no pipe from the program's start"), "{told:?}");
 }
 
-/// Orphans end faster than one that reaps only could reap them, and a signal, or the program's end, is seen all the same.
+/// Orphans end faster than one that reaps only could reap them, and a signal, or the program's end, is seen
+/// all the same.
 fn a_storm_of_orphans_hides_no_signal_and_no_end(form: Form) {
     let running = Launch::new(form, probe(&["storm", "8"])).options(["-w"]).start().ready();
     running.stderr.wait_for("reaped process ");

@@ -81,8 +81,8 @@ fn a_program_that_stood_still_is_looked_at_before_it_is_killed(form: Form) {
     assert_eq!(exit["exit"]["verdict"], "kill_after");
 }
 
-/// A group signal (^C with `-c`, systemd's control-group kill, supervisord's `stopasgroup`): whoever runs first, the end
-/// is a stop. `EPITAPH_TEST_STORIES=N` plays it N times.
+/// A group signal (^C with `-c`, systemd's control-group kill, supervisord's `stopasgroup`): whoever runs
+/// first, the end is a stop. `EPITAPH_TEST_STORIES=N` plays it N times.
 #[test]
 fn a_stop_that_reaches_both_is_a_stop_whoever_runs_first() {
     let rounds = std::env::var("EPITAPH_TEST_STORIES").ok().and_then(|rounds| rounds.parse().ok());

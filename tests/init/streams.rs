@@ -66,7 +66,8 @@ fn a_full_stderr_hangs_nobody(form: Form) {
 
 fn records_outlast_a_full_stderr_and_a_storm_of_diagnostics(form: Form) {
     let (read, write, filled) = full_pipe();
-    // With -w each orphan is a line: more than are kept for a stderr that has no room. Records take their place.
+    // With -w each orphan is a line: more than are kept for a stderr that has no room. Records take their
+    // place.
     let launch = Launch::new(form, probe(&["orphans-receive", "50", &libc::SIGUSR2.to_string(), "42"]))
         .options(["-w"])
         .stderr(write);

@@ -135,7 +135,8 @@ fn what_a_stuck_program_waits_for(form: Form) {
     let processes = stuck["processes"].as_array().unwrap();
     assert_eq!(processes.len(), 1, "neither epitaph nor its helper: {stuck}");
     assert_eq!((&processes[0]["pid"], &processes[0]["state"]), (&stuck["pid"], &"S".into()));
-    // As long as it waits for a signal by sigwaitinfo(2) the kernel shows that as not blocked: that is no "default".
+    // As long as it waits for a signal by sigwaitinfo(2) the kernel shows that as not blocked: that is no
+    // "default".
     assert_eq!(processes[0].get("sigterm"), None, "{stuck}");
     let exit = exit_of(&ended, 42, "stopped");
     assert!(exit["stop_ms"].as_u64().unwrap() >= 100, "{exit}");

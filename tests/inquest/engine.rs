@@ -109,8 +109,8 @@ fn the_start_was_rotated_away() {
         "--log-opt=max-file=3",
         "--log-opt=compress=true",
     ];
-    // On stderr, as the records are: the engine reads the two streams apart, and the last lines of the one may come after
-    // the exit record on the other.
+    // On stderr, as the records are: the engine reads the two streams apart, and the last lines of the one
+    // may come after the exit record on the other.
     let program =
         "i=0; while [ $i -lt 2000 ]; do echo a line of the program, number $i >&2; i=$((i+1)); done; exit 3";
     let container = engine.run(IMAGE, &options, &["sh", "-c", program]);

@@ -56,7 +56,8 @@ fn zstd_is_read() {
     assert_eq!(ran.stdout.lines().count(), 3);
 }
 
-/// The largest resident set of a run, in KiB: `VmHWM` of proc_pid_status(5), asked for while it waits for its input.
+/// The largest resident set of a run, in KiB: `VmHWM` of proc_pid_status(5), asked for while it waits for its
+/// input.
 #[test]
 fn memory_does_not_grow_with_what_is_read() {
     use std::io::Write;

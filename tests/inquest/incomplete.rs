@@ -1,4 +1,5 @@
-//! Stories without an end: what is concluded from what, and how sure it is. The table of docs/inquest.md, line by line.
+//! Stories without an end: what is concluded from what, and how sure it is. The table of docs/inquest.md,
+//! line by line.
 
 use crate::support::{ID, TASK, docker_log, fixture, inquest, lives, record, time};
 use serde_json::{Value, json};

@@ -1,5 +1,5 @@
-//! Ends that need a whole machine: a kernel that takes all of a container, and a host that is gone. The virtual machine has cgroup
-//! v2; what its containers and its kernel have written is all that inquest gets.
+//! Ends that need a whole machine: a kernel that takes all of a container, and a host that is gone. The
+//! virtual machine has cgroup v2; what its containers and its kernel have written is all that inquest gets.
 
 use crate::parts::qemu::Machine;
 use crate::parts::require::require;
@@ -10,8 +10,9 @@ use serde_json::Value;
 const ID: &str = "408255f9fa131dde2d875eadf17b8100a0dbe4ca6647b14830aa00318be492c6";
 const OTHER: &str = "b21d5ec4aa6bba732d619abf46f31a294fd0f07aab27410f00293d91660e8452";
 
-/// Runs `script` in a machine where `start ID LIMIT PROGRAM` starts a container below /docker with a limit of memory, and returns the
-/// files that the script has shown by `cat`, by their names: each between lines that `show` prints.
+/// Runs `script` in a machine where `start ID LIMIT PROGRAM` starts a container below /docker with a limit of
+/// memory, and returns the files that the script has shown by `cat`, by their names: each between lines that
+/// `show` prints.
 fn left_by(script: &str) -> Option<tempfile::TempDir> {
     let machine = require("qemu", Machine::new())?;
     let epitaph = require("static binary", static_binary())?;
@@ -33,7 +34,8 @@ fn left_by(script: &str) -> Option<tempfile::TempDir> {
     Some(folder)
 }
 
-/// `memory.oom.group`, as ECS and Kubernetes set it: the kernel takes PID 1 with the rest, and there is no exit record.
+/// `memory.oom.group`, as ECS and Kubernetes set it: the kernel takes PID 1 with the rest, and there is no
+/// exit record.
 #[test]
 fn the_kernel_takes_all_of_the_group() {
     let script = format!(

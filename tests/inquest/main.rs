@@ -1,5 +1,5 @@
-//! `inquest` as a person runs it, over logs of many shapes: those that real engines wrote, those that were shaped after
-//! them, damaged and hostile ones. tests/fixtures/inquest/README.md tells where they are from.
+//! `inquest` as a person runs it, over logs of many shapes: those that real engines wrote, those that were
+//! shaped after them, damaged and hostile ones. tests/fixtures/inquest/README.md tells where they are from.
 
 #![allow(missing_docs, clippy::panic)]
 

@@ -72,7 +72,8 @@ fn told(life: &Value) -> Vec<(String, bool)> {
     told
 }
 
-/// What a log driver has wrapped cannot be taken for the kernel's, so all are believed, in whatever order they come.
+/// What a log driver has wrapped cannot be taken for the kernel's, so all are believed, in whatever order
+/// they come.
 #[test]
 fn every_witness_is_heard_in_any_order() {
     let app = docker_log(&[(0, start()), (50, "INFO still here".to_owned())]);
@@ -90,8 +91,8 @@ fn every_witness_is_heard_in_any_order() {
     }
 }
 
-/// Where the program's own lines stand bare in the same input, it may have written what looks like the kernel's: it is told, and
-/// not believed as the kernel's word.
+/// Where the program's own lines stand bare in the same input, it may have written what looks like the
+/// kernel's: it is told, and not believed as the kernel's word.
 #[test]
 fn among_bare_lines_it_is_told_and_not_taken_for_certain() {
     let app = start() + "\nINFO still here\n";

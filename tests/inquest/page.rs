@@ -43,7 +43,8 @@ fn drawn(folder: &Path, format: &str) -> String {
     ran.stdout
 }
 
-/// Each tag that is opened is closed, in order: all that XML asks for of a document without entities of its own.
+/// Each tag that is opened is closed, in order: all that XML asks for of a document without entities of its
+/// own.
 fn is_well_formed(text: &str) -> Result<(), String> {
     let mut open: Vec<&str> = Vec::new();
     let mut rest = text.strip_prefix("<!DOCTYPE html>").unwrap_or(text);
@@ -134,7 +135,8 @@ fn what_a_life_used_and_what_happened_in_it() {
     assert!(text.contains('█') && text.contains('¶') && text.contains("word on the task"), "{text}");
 }
 
-/// 5,000 lives are a page of less than 2 MB in less than 2 s of a processor; a debug build takes longer, and is not timed.
+/// 5,000 lives are a page of less than 2 MB in less than 2 s of a processor; a debug build takes longer, and
+/// is not timed.
 #[test]
 fn five_thousand_lives_are_a_page() {
     let folder = tempfile::tempdir().expect("a directory");

@@ -104,7 +104,8 @@ proptest! {
 
     #[test]
     fn split_by_docker_at_any_byte(record in a_record(), before in 0_usize..200, limit in 64_usize..400) {
-        // Docker cuts the bytes of the line, and a cut amid a character leaves U+FFFD: then nothing can bring it back.
+        // Docker cuts the bytes of the line, and a cut amid a character leaves U+FFFD: then nothing can bring
+        // it back.
         let line = format!("{}{record}", "y".repeat(before));
         let mut parts = Vec::new();
         let mut rest = line.as_str();

@@ -4,8 +4,8 @@ use crate::support::{ID, TASK, fixture, inquest, lives, records};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Files of the example in README.md: a start, an OOM kill and an exit, and how many of these three records the shape
-/// still holds.
+/// Files of the example in README.md: a start, an OOM kill and an exit, and how many of these three records
+/// the shape still holds.
 const SHAPED: [(&str, usize); 28] = [
     ("aws-logs-tail/detailed.log", 3),
     ("aws-logs-tail/short.log", 3),

@@ -1,5 +1,5 @@
-//! Docker cuts a line after 16 KiB, and so cuts a record behind a line that the program left open: real engines, and what
-//! they have left.
+//! Docker cuts a line after 16 KiB, and so cuts a record behind a line that the program left open: real
+//! engines, and what they have left.
 
 use crate::engine::{IMAGE, SOON, engine, left_by};
 use crate::parts::docker::{Container, Engine};
@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 /// A record as epitaph wrote it before its records began with a line end of their own.
 const RECORD: &str = r#"{"epitaph":"exit","schema":1,"time":"2026-11-23T17:02:10.691Z","pid":6,"exit":{"code":137,"signal":"SIGKILL","verdict":"oom_killed","why":"The kernel's OOM killer took the program.","runtime_ms":78},"program":"serve","container_name":"server","family":"shop-web","revision":"26","hostname":"ip-10-0-2-100"}"#;
 
-/// What the program leaves on an open line, in bytes: the cut is early in the record, amid it, and near its end.
+/// What the program leaves on an open line, in bytes: the cut is early in the record, amid it, and near its
+/// end.
 const OPEN: [usize; 4] = [16_384 - 30, 16_384 - 70, 16_384 - 190, 16_384 - 290];
 
 fn run<'a>(engine: &'a Engine, driver: &str) -> Vec<Container<'a>> {

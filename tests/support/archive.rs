@@ -1,4 +1,5 @@
-//! A tree of files as the two archives that the real parts take: tar for a Docker image, cpio for an initramfs.
+//! A tree of files as the two archives that the real parts take: tar for a Docker image, cpio for an
+//! initramfs.
 //!
 //! The trees are written here, not by `tar` and `cpio` from a directory, so that ownership, modes and device
 //! nodes are right for a user who is not root.
@@ -81,8 +82,8 @@ impl Tree {
         Ok(self.applets()?.file("bin/busybox", EXECUTABLE, read(&busybox)?))
     }
 
-    /// The links to `bin/busybox` alone, where that is one for another processor. It must have the applets of this
-    /// machine's.
+    /// The links to `bin/busybox` alone, where that is one for another processor. It must have the applets of
+    /// this machine's.
     ///
     /// # Errors
     ///
@@ -242,9 +243,9 @@ fn shared_libraries(program: &Path) -> Result<Vec<PathBuf>, String> {
     Ok(listed.split_whitespace().filter(|word| word.starts_with('/')).map(PathBuf::from).collect())
 }
 
-/// Whether an ELF program asks for no dynamic loader and no shared library: it has no `PT_INTERP` program header, and
-/// `DT_NEEDED` is not in its dynamic section, if it has one (elf(5)). A static program that can be loaded anywhere has
-/// one, for its relocations.
+/// Whether an ELF program asks for no dynamic loader and no shared library: it has no `PT_INTERP` program
+/// header, and `DT_NEEDED` is not in its dynamic section, if it has one (elf(5)). A static program that can
+/// be loaded anywhere has one, for its relocations.
 ///
 /// # Errors
 ///

@@ -5,8 +5,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-/// The variable that names the binary under test, a static one, for every suite: the file of a release, say. Without it
-/// each suite takes one that cargo has built from this tree.
+/// The variable that names the binary under test, a static one, for every suite: the file of a release, say.
+/// Without it each suite takes one that cargo has built from this tree.
 pub const BINARY: &str = "EPITAPH_TEST_BINARY";
 
 /// What [`BINARY`] names, if it is set.

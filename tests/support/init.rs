@@ -183,8 +183,8 @@ impl Launch {
         let line = self.command_line();
         let mut command = Command::new(&line[0]);
         command.args(&line[1..]).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        // The timer of cgroup v1 would be one more event in tests that count them, and the agent's introspection
-        // API is not on loopback.
+        // The timer of cgroup v1 would be one more event in tests that count them, and the agent's
+        // introspection API is not on loopback.
         command.env("EPITAPH_OOM_POLL", "0").env("EPITAPH_INTROSPECTION", "off").envs(self.environment);
         command.stdin(Stdio::piped());
         command.stdout(self.stdout.unwrap_or_else(Stdio::piped));
@@ -201,8 +201,8 @@ impl Launch {
     }
 }
 
-/// Whoever runs the tests may ignore signals (`nohup`, a job in the background of a shell without job control), and
-/// epitaph would inherit that.
+/// Whoever runs the tests may ignore signals (`nohup`, a job in the background of a shell without job
+/// control), and epitaph would inherit that.
 fn begin_afresh() -> std::io::Result<()> {
     for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT] {
         epitaph::sys::set_ignored(signal, false);

@@ -39,7 +39,8 @@ impl Podman {
         let program = process::find_program("podman", "podman")?;
         // Not the default, crun: it refuses a hierarchy of cgroup v1 that has v2 controllers beside it.
         let runtime = process::find_program("runc", "runc")?;
-        // Not below TMPDIR: a container's console socket has the path's length, and at most 107 bytes (unix(7)).
+        // Not below TMPDIR: a container's console socket has the path's length, and at most 107 bytes
+        // (unix(7)).
         let directory = tempfile::Builder::new().prefix("epitaph-podman-").tempdir_in("/tmp");
         let directory = directory.map_err(|error| format!("/tmp: {error}"))?;
         // Locks in shared memory have one name for all of root's Podmans (`lock_type` in containers.conf(5)).
@@ -62,8 +63,8 @@ impl Podman {
         command
     }
 
-    /// `podman run` without a network, and with limits that are no higher than anywhere: raising them, as Podman does
-    /// by itself, takes a capability (CAP_SYS_RESOURCE in capabilities(7)) that root may lack.
+    /// `podman run` without a network, and with limits that are no higher than anywhere: raising them, as
+    /// Podman does by itself, takes a capability (CAP_SYS_RESOURCE in capabilities(7)) that root may lack.
     pub fn run(&self, options: &[&str]) -> Command {
         let mut command = self.command();
         command.args(["run", "--network=none", "--log-driver=k8s-file"]);
@@ -88,7 +89,8 @@ impl Podman {
 
 impl Drop for Podman {
     fn drop(&mut self) {
-        // No panic: this also runs while a test unwinds. What is running would keep its mounts in the directory.
+        // No panic: this also runs while a test unwinds. What is running would keep its mounts in the
+        // directory.
         let remove = ["rm", "--all", "--force", "--time=0"];
         let _ = process::output(self.command().args(remove), CALL_BOUND);
     }

@@ -15,8 +15,8 @@ pub fn schema() -> &'static jsonschema::Validator {
     })
 }
 
-/// The records in `stderr`, in order. Other lines are diagnostics, which begin with `[`, and empty ones, since a record
-/// begins its line itself.
+/// The records in `stderr`, in order. Other lines are diagnostics, which begin with `[`, and empty ones,
+/// since a record begins its line itself.
 ///
 /// # Panics
 /// When a line is neither, is too long, or does not fit the schema.
@@ -45,8 +45,8 @@ pub fn kinds(stderr: &str) -> Vec<String> {
     records(stderr).iter().map(kind).collect()
 }
 
-/// The same without `signal` records: signals that tests send to have a program go on come from outside of the
-/// namespace of an init that is PID 1, and from inside of that of any other.
+/// The same without `signal` records: signals that tests send to have a program go on come from outside of
+/// the namespace of an init that is PID 1, and from inside of that of any other.
 pub fn story(stderr: &str) -> Vec<String> {
     kinds(stderr).into_iter().filter(|kind| kind != "signal").collect()
 }

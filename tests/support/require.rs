@@ -34,8 +34,8 @@ pub fn require<T, E: Display>(part: &str, found: Result<T, E>) -> Option<T> {
     None
 }
 
-/// Says a line on stderr, past the print macros, whose output the test harness keeps to itself while a test passes. One
-/// write, so that the lines of other tests do not come between.
+/// Says a line on stderr, past the print macros, whose output the test harness keeps to itself while a test
+/// passes. One write, so that the lines of other tests do not come between.
 pub fn say(line: &str) {
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }

@@ -201,7 +201,8 @@ pub fn send(pid: i32, signal: i32) {
 
 /// The children of a process, zombies too.
 ///
-/// Not from /proc/PID/task/TID/children, which may leave some out while others end: proc_pid_task_children(5).
+/// Not from /proc/PID/task/TID/children, which may leave some out while others end:
+/// proc_pid_task_children(5).
 pub fn children(pid: i32) -> Vec<i32> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").expect("/proc").flatten() {

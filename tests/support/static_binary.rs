@@ -10,9 +10,9 @@ use super::{archive, binary, process};
 /// A release build with fat LTO takes about a minute on two cores.
 const BUILD_BOUND: Duration = Duration::from_secs(600);
 
-/// The path of the static epitaph: the binary under test where [`binary::BINARY`] names one, else what the first call builds with the documented command into
-/// `target/static`. A further build is a look by cargo that nothing changed, and cargo's own lock keeps two test
-/// binaries from building at once.
+/// The path of the static epitaph: the binary under test where [`binary::BINARY`] names one, else what the
+/// first call builds with the documented command into `target/static`. A further build is a look by cargo
+/// that nothing changed, and cargo's own lock keeps two test binaries from building at once.
 ///
 /// # Errors
 ///
@@ -28,8 +28,9 @@ pub fn static_binary() -> Result<&'static Path, &'static str> {
 
 /// A copy of the binary as an image has it: written from the start to the end.
 ///
-/// A linker writes through a memory map, and so its file is in the page cache as single pages. Each start has to map them
-/// one by one, which makes it 5 to 10 % longer. The files that it is timed beside came out of packages.
+/// A linker writes through a memory map, and so its file is in the page cache as single pages. Each start has
+/// to map them one by one, which makes it 5 to 10 % longer. The files that it is timed beside came out of
+/// packages.
 ///
 /// # Errors
 /// Those of the copying.

@@ -7,8 +7,8 @@ const STAYED_AT_0: &str = "no OOM kill was counted: {counter} stayed at 0";
 const ROSE_TO_1: &str = "{counter} rose from 0 to 1";
 /// A program that only a signal ends.
 const SLEEP: &[&str] = &["sh", "-c", "echo ready; exec sleep 600"];
-/// Makes the cgroup `$jobs` with a limit of 8 MiB, and does what its argument says. On version 2 a cgroup with processes
-/// gives none of its controllers away, so they have to move first.
+/// Makes the cgroup `$jobs` with a limit of 8 MiB, and does what its argument says. On version 2 a cgroup
+/// with processes gives none of its controllers away, so they have to move first.
 pub const MAKES_JOBS: &str = r#"
     root=/sys/fs/cgroup
     if [ -e $root/cgroup.controllers ]; then

@@ -80,8 +80,8 @@ fn cell(case: &Case, found: &Found) -> String {
     cell
 }
 
-/// A sentence with … for times, sizes and process IDs, the units of times included. Counters and codes stay, and so
-/// does the limit: it is the same each time.
+/// A sentence with … for times, sizes and process IDs, the units of times included. Counters and codes stay,
+/// and so does the limit: it is the same each time.
 fn without_figures(sentence: &str) -> String {
     let letters = |word: &str| word.trim_matches(|letter: char| !letter.is_ascii_alphabetic()).to_owned();
     let mut kept: Vec<String> = Vec::new();

@@ -123,8 +123,8 @@ impl Above {
 
 impl Drop for Above {
     fn drop(&mut self) {
-        // The engine removes the container's cgroup a moment after its end. In the other hierarchies the engine
-        // itself has made the parent, and leaves it there.
+        // The engine removes the container's cgroup a moment after its end. In the other hierarchies the
+        // engine itself has made the parent, and leaves it there.
         let name = self.0.file_name().unwrap();
         let all = std::fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten();
         for hierarchy in all.map(|entry| entry.path()).chain(["/sys/fs/cgroup".into()]) {

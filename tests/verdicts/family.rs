@@ -1,4 +1,5 @@
-//! A program whose workers die with it (PR_SET_PDEATHSIG), taken by the OOM killer: what is reaped after it is no victim.
+//! A program whose workers die with it (PR_SET_PDEATHSIG), taken by the OOM killer: what is reaped after it
+//! is no victim.
 //!
 //! `EPITAPH_TEST_STORIES=N` plays it N times on each kernel.
 

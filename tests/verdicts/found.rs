@@ -20,12 +20,14 @@ pub struct Found {
     pub stdout: String,
     /// what it wrote on stderr: records, and other lines
     pub stderr: String,
-    /// how many kills the kernel has counted in the container's cgroup since the case began, where it can be asked
+    /// how many kills the kernel has counted in the container's cgroup since the case began, where it can be
+    /// asked
     pub kernel_kills: Option<u64>,
 }
 
 impl Found {
-    /// The records, each checked against the published schema. A shell too writes on stderr, such as `Killed`.
+    /// The records, each checked against the published schema. A shell too writes on stderr, such as
+    /// `Killed`.
     pub fn records(&self) -> Vec<Value> {
         let lines: String = self.stderr.split_inclusive('\n').filter(|line| line.starts_with('{')).collect();
         records::records(&lines)

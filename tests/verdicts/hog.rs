@@ -1,11 +1,12 @@
-//! A program that uses memory to order. It is no part of the tests' own program: they build it, statically, for
-//! containers and for the virtual machine.
+//! A program that uses memory to order. It is no part of the tests' own program: they build it, statically,
+//! for containers and for the virtual machine.
 //!
-//! - `hog fill PERCENT`: uses memory until the cgroup has PERCENT of its limit, and aborts, as a program does whose
-//!   allocation failed.
-//! - `hog reclaimable MIB`: uses so much memory that the kernel may take back (`MADV_FREE` in madvise(2)), so that
-//!   a limit is hit and nobody has to die.
-//! - `hog family COUNT`: has so many children that die with it (PR_SET_PDEATHSIG), and uses memory without end.
+//! - `hog fill PERCENT`: uses memory until the cgroup has PERCENT of its limit, and aborts, as a program does
+//!   whose allocation failed.
+//! - `hog reclaimable MIB`: uses so much memory that the kernel may take back (`MADV_FREE` in madvise(2)), so
+//!   that a limit is hit and nobody has to die.
+//! - `hog family COUNT`: has so many children that die with it (PR_SET_PDEATHSIG), and uses memory without
+//!   end.
 //! - `hog mark`: writes the time of the wall clock into the kernel's log, so that its lines can be dated.
 
 use std::alloc::{Layout, alloc};

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// How long the end may take at most, whatever the journal is on: the second that an append may take, and the rest.
+/// How long the end may take at most, whatever the journal is on: the second that an append may take, and the
+/// rest.
 const END: Duration = Duration::from_millis(1500);
 
 /// epitaph with a journal, as a subreaper in an environment of its own.
@@ -165,8 +166,8 @@ impl Ended {
 
 const RAN: &[&str] = &["sh", "-c", "echo ran; exit 3"];
 
-/// The same under unshare(1), with mounts of its own. Before, `script` makes the journal's directory, in which it is
-/// called, what it is to be; after the end the files of the journal come on stdout.
+/// The same under unshare(1), with mounts of its own. Before, `script` makes the journal's directory, in
+/// which it is called, what it is to be; after the end the files of the journal come on stdout.
 fn with_mounts(script: &str, journal: &Path, program: &[&str]) -> Option<Command> {
     let plain = epitaph(journal, program);
     let form = [&[][..], &["--user", "--map-root-user"]].into_iter().find(|form| {
@@ -242,7 +243,8 @@ fn a_directory_that_vanished_for_good_is_one_warning() {
     ended.is_one_warning("Not a directory");
 }
 
-/// A pipe without a reader in place of the file: open(2) waits there for ever, as on a network volume that is away.
+/// A pipe without a reader in place of the file: open(2) waits there for ever, as on a network volume that is
+/// away.
 fn a_file_that_blocks(directory: &Path) -> (PathBuf, PathBuf) {
     let (journal, id) = (directory.join("journal"), "7".repeat(64));
     let now = std::time::SystemTime::now();

@@ -1,5 +1,5 @@
-//! Each key of the records about an end, in a record of a real container: on cgroup v1 under Docker, and on v2 in the
-//! virtual machine. Against the schema, both ways.
+//! Each key of the records about an end, in a record of a real container: on cgroup v1 under Docker, and on
+//! v2 in the virtual machine. Against the schema, both ways.
 
 use crate::case::{BASE, Case, Step};
 use crate::found::Found;

@@ -239,9 +239,9 @@ fn read(boot: &Boot, count: usize) -> Run {
 
 /// The kills in the kernel's log, with the wall clock's time.
 ///
-/// The log counts from the boot: `[    3.123456] Memory cgroup out of memory: Killed process 88 (tail) …`. A line
-/// that `hog mark` wrote there holds the wall clock's time of just before, so what is dated by it is dated no later
-/// than it was.
+/// The log counts from the boot: `[    3.123456] Memory cgroup out of memory: Killed process 88 (tail) …`. A
+/// line that `hog mark` wrote there holds the wall clock's time of just before, so what is dated by it is
+/// dated no later than it was.
 fn dated(log: &[String]) -> Vec<u64> {
     let stamp = |line: &str| -> u64 {
         let stamp = line.trim_start_matches('[').split(']').next().unwrap().trim();

@@ -1,5 +1,5 @@
-//! Every way to die, on real kernels: cgroup v1 under a Docker engine, and v2 in a virtual machine with either kind
-//! of cgroup namespace. And the journal, with many that write to it and with nobody that can.
+//! Every way to die, on real kernels: cgroup v1 under a Docker engine, and v2 in a virtual machine with
+//! either kind of cgroup namespace. And the journal, with many that write to it and with nobody that can.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, clippy::panic, missing_docs)]
 

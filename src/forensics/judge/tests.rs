@@ -68,8 +68,8 @@ fn killed_after(seconds: u64) -> Option<KillAfter<'static>> {
     Some(KillAfter { after: Duration::from_secs(seconds), refused: None })
 }
 
-/// No readable counter; one that did not rise (with an old kill); rises of others' alone; a rise that may be the
-/// program's.
+/// No readable counter; one that did not rise (with an old kill); rises of others' alone; a rise that may be
+/// the program's.
 fn counters() -> [(&'static str, Option<Kills>); 4] {
     let kills = |after, others| {
         let last = (after > 1).then_some(Duration::from_millis(80));
@@ -98,7 +98,8 @@ fn outcomes() -> Vec<(&'static str, Facts<'static>)> {
     ]
 }
 
-/// All of them, with and without a stop signal, with each state of the counter. `a/b`: without and with a stop signal.
+/// All of them, with and without a stop signal, with each state of the counter. `a/b`: without and with a
+/// stop signal.
 const TABLE: &str = "
                 unreadable             same                 others                 rose
 exit 0          ok/stopped             ok/stopped           ok/stopped             ok/stopped

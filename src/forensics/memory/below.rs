@@ -1,4 +1,5 @@
-//! Cgroups below the container's own, with limits of their own: a runner's jobs, or containers within the container.
+//! Cgroups below the container's own, with limits of their own: a runner's jobs, or containers within the
+//! container.
 
 use super::super::figures::{LimitBelow, parse_keyed, parse_limit, parse_number};
 use super::super::files::{join, read_text};
@@ -8,8 +9,8 @@ use std::path::Path;
 /// How many of them are looked at.
 const MOST: usize = 32;
 
-/// How often a limit was met in vain: that of the cgroup itself or one below, and that of itself alone. Version 2, since
-/// Linux 5.2.
+/// How often a limit was met in vain: that of the cgroup itself or one below, and that of itself alone.
+/// Version 2, since Linux 5.2.
 pub type Ooms = Option<(u64, u64)>;
 
 /// The kills in the cgroups below of version 1, which count for themselves alone.
@@ -28,8 +29,8 @@ impl MemoryCgroup {
         Some((all, read_text(&self.directory.place(LOCAL_EVENTS), oom)?))
     }
 
-    /// Where the OOM killer took somebody since `before` was read: whether it was for the limit of a cgroup below, and
-    /// for which. Of version 1 only where the figures allow nothing else.
+    /// Where the OOM killer took somebody since `before` was read: whether it was for the limit of a cgroup
+    /// below, and for which. Of version 1 only where the figures allow nothing else.
     pub fn limit_below(&self, before: Ooms) -> LimitBelow {
         let below = || self.below(MOST);
         match self.hierarchy {
@@ -56,8 +57,8 @@ impl MemoryCgroup {
         }
     }
 
-    /// The kills that the counter of version 1 leaves out. It never falls, though a cgroup that is removed takes its
-    /// counter with it.
+    /// The kills that the counter of version 1 leaves out. It never falls, though a cgroup that is removed
+    /// takes its counter with it.
     pub(super) fn kills_below(&self) -> u64 {
         let now = self.below(MOST).iter().filter_map(|cgroup| kills(cgroup)).fold(0, u64::saturating_add);
         let KillsBelow { last, gone } = self.kills_below.get();

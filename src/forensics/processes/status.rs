@@ -1,4 +1,5 @@
-//! What `/proc/PID/status` tells beyond `stat`: what SIGTERM does to a process, and how much of it is swapped out.
+//! What `/proc/PID/status` tells beyond `stat`: what SIGTERM does to a process, and how much of it is swapped
+//! out.
 //!
 //! Format: proc_pid_status(5).
 

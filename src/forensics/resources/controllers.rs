@@ -1,7 +1,7 @@
 //! Where the cgroup of each controller is: `/proc/self/cgroup` and `/proc/self/mountinfo`.
 //!
-//! In version 1 each controller is in a hierarchy of its own or shares one (`cpu,cpuacct`), and the cgroup may be
-//! another in each. Formats: cgroups(7), proc_pid_mountinfo(5).
+//! In version 1 each controller is in a hierarchy of its own or shares one (`cpu,cpuacct`), and the cgroup
+//! may be another in each. Formats: cgroups(7), proc_pid_mountinfo(5).
 
 use crate::forensics::{files, locate};
 use std::ffi::OsStr;

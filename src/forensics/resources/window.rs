@@ -4,8 +4,8 @@ use crate::forensics::figures::{UNLIMITED, smallest};
 use arrayvec::ArrayVec;
 use std::time::Duration;
 
-/// What a container has used, at one moment. Counters are since the cgroup's beginning. What is not told is `None`,
-/// never zero.
+/// What a container has used, at one moment. Counters are since the cgroup's beginning. What is not told is
+/// `None`, never zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Sample {
     /// CPU time, in ns
@@ -98,11 +98,12 @@ pub struct Window {
 }
 
 impl Sample {
-    /// The memory in use as `docker stats` counts it, in bytes: usage without the page cache that the kernel would take
-    /// first. `None` where either is not told.
+    /// The memory in use as `docker stats` counts it, in bytes: usage without the page cache that the kernel
+    /// would take first. `None` where either is not told.
     pub fn memory_used(&self) -> Option<u64> {
         let (usage, inactive) = (self.memory_usage?, self.inactive_file?);
-        // The two are read one after the other; docker takes all of the usage where the second is not smaller.
+        // The two are read one after the other; docker takes all of the usage where the second is not
+        // smaller.
         Some(if inactive < usage { usage - inactive } else { usage })
     }
 
@@ -111,7 +112,8 @@ impl Sample {
         percent(self.memory_used()?, self.memory_limit?)
     }
 
-    /// The same with the limits of the whole task, which are not visible from inside: thousandths of a CPU, and bytes.
+    /// The same with the limits of the whole task, which are not visible from inside: thousandths of a CPU,
+    /// and bytes.
     pub fn limited_to(self, cpu_milli: Option<u64>, memory: Option<u64>) -> Sample {
         let cpu_milli = cpu_milli.filter(|limit| *limit > 0);
         let memory = memory.filter(|limit| (1..UNLIMITED).contains(limit));
@@ -124,13 +126,14 @@ impl Sample {
 
     /// What was used since `before`, `elapsed` earlier.
     ///
-    /// A counter below its last value belongs to a new cgroup, and a window of zero has no rate: neither gives a figure
-    /// for this window. Where `before` does not know a counter, neither does the window.
+    /// A counter below its last value belongs to a new cgroup, and a window of zero has no rate: neither
+    /// gives a figure for this window. Where `before` does not know a counter, neither does the window.
     pub fn window(&self, before: &Sample, elapsed: Duration) -> Window {
         let grown = |of: fn(&Sample) -> Option<u64>| {
             of(self)?.checked_sub(of(before)?).filter(|_| !elapsed.is_zero())
         };
-        // Without a quota of its own the kernel counts no periods: what the cgroups above throttle is not told here.
+        // Without a quota of its own the kernel counts no periods: what the cgroups above throttle is not
+        // told here.
         let has_quota = self.periods.is_some_and(|periods| periods > 0);
         let throttling = |of| grown(of).filter(|_| has_quota);
         Window {

@@ -52,7 +52,8 @@ fn lists(value: Value) -> Value {
     Value::Object(object.into_iter().map(|(key, value)| (key, lists(value))).collect())
 }
 
-/// The values with the paths to them; `26` and `"26"` are the same, since stores change the one into the other.
+/// The values with the paths to them; `26` and `"26"` are the same, since stores change the one into the
+/// other.
 pub fn flatten(path: &str, value: &Value, leaves: &mut Vec<(String, String)>) {
     let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
     match value {

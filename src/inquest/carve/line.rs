@@ -2,8 +2,8 @@
 
 use crate::inquest::context::{self, Wrapper};
 
-/// What the line around a record says, where that is no JSON: CRI's and the export of a log group have a time, the
-/// export of journald has its fields on lines beside it.
+/// What the line around a record says, where that is no JSON: CRI's and the export of a log group have a
+/// time, the export of journald has its fields on lines beside it.
 pub fn wrapper_of_line(bytes: &[u8], at: usize) -> Wrapper {
     let before = bytes.get(..at).unwrap_or_default();
     let begin = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);

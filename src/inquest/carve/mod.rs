@@ -1,8 +1,8 @@
-//! Finds records, and what other witnesses say, in any bytes: text or binary, whatever a log driver or a store has put
-//! around them.
+//! Finds records, and what other witnesses say, in any bytes: text or binary, whatever a log driver or a
+//! store has put around them.
 //!
-//! A record is found by its own name, `epitaph`, at any depth of escaping. Formats of logs are known only where they
-//! tell something about a record ([`Wrapper`]) or have cut one in parts.
+//! A record is found by its own name, `epitaph`, at any depth of escaping. Formats of logs are known only
+//! where they tell something about a record ([`Wrapper`]) or have cut one in parts.
 
 mod flat;
 mod keys;
@@ -53,7 +53,8 @@ pub struct Carver<'a> {
     done: u64,
     /// the same for documents of other witnesses
     witnessed: u64,
-    /// how much may still be unescaped in vain; grows with the stream, so that no stream costs more than its length
+    /// how much may still be unescaped in vain; grows with the stream, so that no stream costs more than its
+    /// length
     credit: usize,
     /// whether it is the output of one container: the kernel writes no line there
     of_container: bool,

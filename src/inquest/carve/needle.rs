@@ -69,7 +69,8 @@ impl Needles {
         self.longest
     }
 
-    /// The first needle in `bytes` that begins at `from` or later, and before `to`: which, and where it begins and ends.
+    /// The first needle in `bytes` that begins at `from` or later, and before `to`: which, and where it
+    /// begins and ends.
     pub fn find(&self, bytes: &[u8], from: usize, to: usize) -> Option<(Needle, usize, usize)> {
         let end = to.saturating_add(self.longest).min(bytes.len());
         let within = bytes.get(..end)?;

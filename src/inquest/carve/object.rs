@@ -42,8 +42,8 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Takes a byte of the text: `Some(true)` when the object is whole with it, `Some(false)` to go on, and none where
-    /// this is no object. A line end within a string is not taken: the line was cut.
+    /// Takes a byte of the text: `Some(true)` when the object is whole with it, `Some(false)` to go on, and
+    /// none where this is no object. A line end within a string is not taken: the line was cut.
     fn take(&mut self, byte: u8) -> Option<bool> {
         if self.text.len() >= LONGEST {
             return None;
@@ -120,8 +120,8 @@ pub struct Around {
     pub cut: Option<Cut>,
 }
 
-/// The objects around the place `at` of `bytes`, the innermost first, in the text behind `levels`. A cut one comes at
-/// the end, and only the one with the nearest brace.
+/// The objects around the place `at` of `bytes`, the innermost first, in the text behind `levels`. A cut one
+/// comes at the end, and only the one with the nearest brace.
 ///
 /// What is unescaped is taken off `effort`, in bytes; nothing comes when it is used up.
 pub fn around<'a>(

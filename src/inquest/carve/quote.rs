@@ -27,7 +27,8 @@ pub fn key(bytes: &[u8], begin: usize, end: usize) -> Option<Key> {
 
 /// What stands for a quotation mark at the end of `before`.
 fn quote_before(before: &[u8]) -> Option<&[u8]> {
-    // The text before the mark may end in marks and backslashes only where that is a brace, a comma or a blank.
+    // The text before the mark may end in marks and backslashes only where that is a brace, a comma or a
+    // blank.
     const LONGEST: usize = 1 << DEEPEST;
     let tail = before.get(before.len().saturating_sub(LONGEST)..)?;
     let mut rest = tail;
@@ -47,7 +48,8 @@ pub fn is_first(text: &[u8]) -> bool {
     text.strip_prefix(b"{").is_some_and(|rest| rest.trim_ascii_start().starts_with(b"\"epitaph\""))
 }
 
-/// Whether the object begins as a record does: with one of its kinds, and its schema. Others may use the name too.
+/// Whether the object begins as a record does: with one of its kinds, and its schema. Others may use the name
+/// too.
 pub fn names_kind(text: &[u8]) -> bool {
     let Some(value) = text.strip_prefix(b"{\"epitaph\":\"") else { return false };
     let word = value.iter().take_while(|byte| byte.is_ascii_lowercase() || **byte == b'_').count();

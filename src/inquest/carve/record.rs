@@ -22,7 +22,8 @@ pub struct Record {
     pub object: Map<String, Value>,
     /// of all keys and values
     pub hash: u64,
-    /// of what it is about: the verdict, the code, the program. Equal in copies from which a store has dropped keys
+    /// of what it is about: the verdict, the code, the program. Equal in copies from which a store has
+    /// dropped keys
     pub core: u64,
     /// whether it is as epitaph wrote it, so that nothing was added or dropped
     pub clean: bool,

@@ -30,7 +30,8 @@ impl Carver<'_> {
         let line = bytes.get(line_begin..line_end).unwrap_or_default();
         let place = start + line_begin as u64;
 
-        // A small file is one document, as `docker inspect` and `describe-tasks` print it; or begins with some.
+        // A small file is one document, as `docker inspect` and `describe-tasks` print it; or begins with
+        // some.
         let whole = window.last && window.offset == 0 && window.bytes.len() <= object::LONGEST * 4;
         if whole
             && self.witnessed == 0
@@ -109,7 +110,8 @@ impl Carver<'_> {
         }
     }
 
-    /// Whether the text begins with one or more JSON values that say something: where the last one of them ends.
+    /// Whether the text begins with one or more JSON values that say something: where the last one of them
+    /// ends.
     fn document(&mut self, text: &[u8], place: u64) -> Option<usize> {
         let first = text.trim_ascii_start().first()?;
         if !b"{[".contains(first) {

@@ -23,8 +23,9 @@ pub enum Next {
     Over,
 }
 
-/// The levels around a quotation mark of the text, from what stands for it in the raw bytes: `"` is none, `\"` one of
-/// JSON, `\\\"` two, `""` one of CSV, `\""` a JSON string within CSV. None where it is no such thing.
+/// The levels around a quotation mark of the text, from what stands for it in the raw bytes: `"` is none,
+/// `\"` one of JSON, `\\\"` two, `""` one of CSV, `\""` a JSON string within CSV. None where it is no such
+/// thing.
 ///
 /// The outermost comes first.
 pub fn levels(quote: &[u8]) -> Option<Vec<Level>> {

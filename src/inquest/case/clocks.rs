@@ -1,5 +1,6 @@
-//! Clocks that are proven to be ahead: a store had a line before it was written, by the clock of the machine that wrote it. That
-//! is all that can be proven: a clock that is behind looks like a line that was long under way. Nothing is moved by it.
+//! Clocks that are proven to be ahead: a store had a line before it was written, by the clock of the machine
+//! that wrote it. That is all that can be proven: a clock that is behind looks like a line that was long
+//! under way. Nothing is moved by it.
 
 use super::Life;
 use std::collections::BTreeMap;

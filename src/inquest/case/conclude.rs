@@ -1,4 +1,5 @@
-//! What is concluded about an end of which there is no exit record: the table of docs/inquest.md, from top to bottom.
+//! What is concluded about an end of which there is no exit record: the table of docs/inquest.md, from top to
+//! bottom.
 
 use super::event::Kind;
 use super::life::Life;
@@ -54,10 +55,12 @@ pub struct Conclusion {
 /// Whatever ends within this time of another on the same instance may have ended with it, in milliseconds.
 pub(super) const TOGETHER: i64 = 60_000;
 
-/// A stop that is older than this at the last sign was outlived, in milliseconds: ECS on Fargate grants 2 minutes at most.
+/// A stop that is older than this at the last sign was outlived, in milliseconds: ECS on Fargate grants 2
+/// minutes at most.
 const GRACE: i64 = 10 * 60_000;
 
-/// A log whose last line is no older than this, beside the newest line of the heap, may go on, in milliseconds.
+/// A log whose last line is no older than this, beside the newest line of the heap, may go on, in
+/// milliseconds.
 pub(super) const RECENT: i64 = 10 * 60_000;
 
 /// Concludes on each of the lives, of which `newest` is the newest time in the heap.

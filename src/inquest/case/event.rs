@@ -131,7 +131,8 @@ pub struct Event {
     pub cpu: Option<Cpu>,
     /// how long the program waited for its identity, in milliseconds: `identity_ms`
     pub waited: Option<i64>,
-    /// a word on what it is about: the signal of a `stop`, the victim of an `oom_kill`, the outcome of a `health`
+    /// a word on what it is about: the signal of a `stop`, the victim of an `oom_kill`, the outcome of a
+    /// `health`
     pub about: Option<Arc<str>>,
     /// see [`Record::hash`]
     pub hash: u64,
@@ -272,8 +273,8 @@ fn cpu_of_stats(object: &Map<String, Value>) -> Option<Cpu> {
 }
 
 impl Event {
-    /// Whether another container of the task, or the task as a whole, is told of: what `--task-stats` writes. Such records
-    /// have no `run`, and stand in the log of whoever asked.
+    /// Whether another container of the task, or the task as a whole, is told of: what `--task-stats` writes.
+    /// Such records have no `run`, and stand in the log of whoever asked.
     pub fn is_hearsay(&self) -> bool {
         self.run.is_none() && matches!(self.kind, Kind::Stats | Kind::Task | Kind::Health)
     }

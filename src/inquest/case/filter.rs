@@ -81,7 +81,8 @@ pub const VERDICTS: [&str; 12] = [
     "not_started",
 ];
 
-/// Whether this is how a program is meant to end: by itself, when it was stopped, or when it was as old as it may become.
+/// Whether this is how a program is meant to end: by itself, when it was stopped, or when it was as old as it
+/// may become.
 pub fn is_good(verdict: &str) -> bool {
     ["ok", "stopped", "expired"].contains(&verdict)
 }

@@ -20,8 +20,8 @@ enum Owner {
     File(u32),
 }
 
-/// The lives that `records` tell of, and the records that tell of none of them: what was said of containers that wrote nothing
-/// themselves, and of tasks.
+/// The lives that `records` tell of, and the records that tell of none of them: what was said of containers
+/// that wrote nothing themselves, and of tasks.
 pub fn of(records: Vec<Once>) -> (Vec<Life>, Vec<Once>) {
     let mut groups: BTreeMap<Owner, Vec<Once>> = BTreeMap::new();
     let mut loose = Vec::new();
@@ -102,8 +102,8 @@ fn merge_contradicting_starts(lives: &mut Vec<Life>) {
     *lives = merged;
 }
 
-/// The start that is nearest to where the exit says that it began. A second exit for the same start goes there too: one
-/// of them is not true.
+/// The start that is nearest to where the exit says that it began. A second exit for the same start goes
+/// there too: one of them is not true.
 fn life_of_exit(lives: &[Life], exit: &Once) -> Option<usize> {
     let end = exit.event.time;
     let runtime = exit.event.exit.as_ref().and_then(|exit| exit.runtime);

@@ -4,8 +4,8 @@ use super::conclude::{RECENT, TOGETHER};
 use super::event::Kind;
 use super::life::Life;
 
-/// For each life, what tells that its instance was lost: others of the same instance ended without an exit record at the
-/// same time, none of them after a stop signal.
+/// For each life, what tells that its instance was lost: others of the same instance ended without an exit
+/// record at the same time, none of them after a stop signal.
 pub fn lost_instances(lives: &[Life]) -> Vec<Option<String>> {
     let open = |life: &Life| life.exit().is_none() && !life.has(&Kind::Stop) && life.next.is_none();
     let host = |life: &Life| life.get("instance_arn").map(str::to_owned);

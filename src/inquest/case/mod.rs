@@ -1,5 +1,5 @@
-//! From records and statements to lives: each record once, put together by container and start, and a conclusion on each
-//! end. Pure: nothing here reads a file, a clock or the environment.
+//! From records and statements to lives: each record once, put together by container and start, and a
+//! conclusion on each end. Pure: nothing here reads a file, a clock or the environment.
 
 mod clocks;
 mod conclude;

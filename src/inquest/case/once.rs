@@ -18,7 +18,8 @@ pub struct Once {
     pub taken: Option<i64>,
     /// the files whose lines tell who wrote them, and who wrote this one
     pub writers: Vec<(u32, u64)>,
-    /// how long before its own time a store had it, in milliseconds: its machine's clock is ahead by that at least
+    /// how long before its own time a store had it, in milliseconds: its machine's clock is ahead by that at
+    /// least
     pub ahead: Option<i64>,
 }
 

@@ -1,5 +1,5 @@
-//! When something was that a witness tells by a clock of its own: `dmesg` counts from the boot, syslog leaves out the year and the
-//! zone. A life has what is needed to place it.
+//! When something was that a witness tells by a clock of its own: `dmesg` counts from the boot, syslog leaves
+//! out the year and the zone. A life has what is needed to place it.
 
 use super::event::Kind;
 use super::life::Life;
@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 
-/// How far a placed time may be from the record of the same kill, in milliseconds: the kernel's clock of its log and that of
-/// processes are not the same, on cgroup v1 a kill is seen late, and syslog has whole seconds.
+/// How far a placed time may be from the record of the same kill, in milliseconds: the kernel's clock of its
+/// log and that of processes are not the same, on cgroup v1 a kill is seen late, and syslog has whole
+/// seconds.
 const NEAR: i64 = 3_000;
 
 /// How long after the last sign of a life its end may have been, in milliseconds.
@@ -52,8 +53,8 @@ pub fn place(life: &Life, clock: &LocalClock) -> Option<Placed> {
     }
 }
 
-/// When the machine was started, in milliseconds since 1970, by the clock of this life: `run` tells how long after that its
-/// first process began.
+/// When the machine was started, in milliseconds since 1970, by the clock of this life: `run` tells how long
+/// after that its first process began.
 fn first_process(life: &Life) -> Option<i64> {
     let (_, ticks) = life.run.as_deref()?.split_once('-')?;
     let ticks = i64::from_str_radix(ticks, 16).ok()?;
@@ -77,7 +78,8 @@ fn within(life: &Life, time: i64) -> Option<Placed> {
     }
 }
 
-/// The same of a time of the day whose zone is not known: the one in which a record goes with it, else UTC, which is what servers have.
+/// The same of a time of the day whose zone is not known: the one in which a record goes with it, else UTC,
+/// which is what servers have.
 fn in_some_zone(life: &Life, civil: DateTime) -> Option<Placed> {
     let in_utc = Offset::UTC.to_timestamp(civil).ok()?.as_millisecond();
     let with_a_record = (-FARTHEST..=FARTHEST)

@@ -6,12 +6,12 @@ use super::sighting::{Said, Stream};
 use crate::inquest::witness::LocalClock;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// How long before its start record a container's life may be spoken of, in milliseconds: it is created, its image is
-/// pulled, its identity is looked for.
+/// How long before its start record a container's life may be spoken of, in milliseconds: it is created, its
+/// image is pulled, its identity is looked for.
 const BEFORE: i64 = 10 * 60_000;
 
-/// Sets the last sign of each life: the last line of a log that has records of this container alone. And tells a stream
-/// whose first line is later than the start.
+/// Sets the last sign of each life: the last line of a log that has records of this container alone. And
+/// tells a stream whose first line is later than the start.
 pub fn last_signs(lives: &mut [Life], streams: &[Stream]) {
     let streams: HashMap<u32, &Stream> = streams.iter().map(|stream| (stream.file, stream)).collect();
     let mut owners: BTreeMap<u32, BTreeSet<Option<&str>>> = BTreeMap::new();
@@ -56,8 +56,8 @@ pub fn last_signs(lives: &mut [Life], streams: &[Stream]) {
     }
 }
 
-/// Gives each life what was said about it, and returns what is about somebody of whom there is no life here, and what is about nobody
-/// in particular: services, instances.
+/// Gives each life what was said about it, and returns what is about somebody of whom there is no life here,
+/// and what is about nobody in particular: services, instances.
 pub fn join(lives: &mut [Life], mut said: Vec<Said>) -> (Vec<Said>, Vec<Said>) {
     // Of the same in two files, the surer one is kept.
     said.sort_by_key(|said| (said.statement.time, said.unconfirmed, said.place));
@@ -120,8 +120,8 @@ pub fn join(lives: &mut [Life], mut said: Vec<Said>) -> (Vec<Said>, Vec<Said>) {
     (strangers, general)
 }
 
-/// Of the lives at `candidates` those that a statement with a clock of its own is about, and when it was: of one container the
-/// life that has a record of the same. Where no life can place it, it may be about each.
+/// Of the lives at `candidates` those that a statement with a clock of its own is about, and when it was: of
+/// one container the life that has a record of the same. Where no life can place it, it may be about each.
 fn placed(lives: &[Life], candidates: &[usize], clock: &LocalClock) -> Vec<(usize, Option<i64>)> {
     let mut best: BTreeMap<Option<&str>, (placing::Placed, usize)> = BTreeMap::new();
     for place in candidates {

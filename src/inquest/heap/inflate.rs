@@ -6,8 +6,8 @@ use std::io::{self, BufRead, BufReader, Read};
 /// The first bytes of a gzip member (RFC 1952, 2.3.1), with the only method there is.
 pub const GZIP: [u8; 3] = [0x1f, 0x8b, 8];
 
-/// All members of a gzip file, one after another. NULs behind the last one are the end (tar and O_DIRECT leave them);
-/// other bytes behind it are an error, once all before them were given.
+/// All members of a gzip file, one after another. NULs behind the last one are the end (tar and O_DIRECT
+/// leave them); other bytes behind it are an error, once all before them were given.
 pub struct Gunzip<R: Read> {
     state: State<BufReader<R>>,
 }

@@ -1,7 +1,7 @@
 //! The heap of logs: which files there are, and their bytes, inflated, in windows.
 //!
-//! Nothing here knows what a record is. No line is held and no file is mapped (a file that is truncated while it is
-//! mapped ends the reader by SIGBUS, and logrotate truncates).
+//! Nothing here knows what a record is. No line is held and no file is mapped (a file that is truncated while
+//! it is mapped ends the reader by SIGBUS, and logrotate truncates).
 
 mod inflate;
 mod open;

@@ -14,7 +14,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 /// How deep gz within gz is followed (Firehose makes two).
 const DEEPEST: usize = 3;
 
-/// What a gz within another one inflates to, at most: one byte of a bomb of bombs stands for a million others.
+/// What a gz within another one inflates to, at most: one byte of a bomb of bombs stands for a million
+/// others.
 const LARGEST_WITHIN: u64 = 1 << 30;
 
 /// The bytes of an input.
@@ -25,7 +26,8 @@ pub enum Opened {
     Foreign(&'static str),
 }
 
-/// Opens `input`; what is read from it, packed, is added to `read`. Once `stop` is set, nothing more is waited for.
+/// Opens `input`; what is read from it, packed, is added to `read`. Once `stop` is set, nothing more is
+/// waited for.
 ///
 /// # Errors
 /// Those of open(2) and read(2).
@@ -37,8 +39,8 @@ pub fn open(input: &Input, read: &Arc<AtomicU64>, stop: &Arc<AtomicBool>) -> io:
     unpack(Box::new(Counted { source, read: read.clone() }), 0)
 }
 
-/// The standard input. A read of a pipe may wait without end, and the handler of a signal has it go on: so it is only read where
-/// there is something.
+/// The standard input. A read of a pipe may wait without end, and the handler of a signal has it go on: so it
+/// is only read where there is something.
 struct Stdin {
     stop: Arc<AtomicBool>,
 }

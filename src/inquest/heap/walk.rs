@@ -37,8 +37,8 @@ pub struct Entry {
     pub modified: Option<i64>,
 }
 
-/// All files at and below `paths`, each once, in order of their names, and what could not be entered. Links that are
-/// arguments are followed; others only with `follow`.
+/// All files at and below `paths`, each once, in order of their names, and what could not be entered. Links
+/// that are arguments are followed; others only with `follow`.
 pub fn walk(paths: &[PathBuf], follow: bool) -> (Vec<Entry>, Vec<Problem>) {
     let mut found = Found::default();
     for path in paths {

@@ -25,8 +25,8 @@ pub struct Window<'a> {
 }
 
 impl<'a> Window<'a> {
-    /// What whoever looks at the place `at` may see, and how far into that `at` is. It is the same however large the
-    /// windows are.
+    /// What whoever looks at the place `at` may see, and how far into that `at` is. It is the same however
+    /// large the windows are.
     pub fn around(&self, at: usize) -> (&'a [u8], usize) {
         let begin = at.saturating_sub(BACK);
         let end = at.saturating_add(FORWARD).min(self.bytes.len());

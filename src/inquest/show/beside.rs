@@ -1,5 +1,5 @@
-//! What stands beside a life in its certificate: deaths at the same time, and earlier lives of its kind. Looked up, since a page
-//! may have thousands of certificates.
+//! What stands beside a life in its certificate: deaths at the same time, and earlier lives of its kind.
+//! Looked up, since a page may have thousands of certificates.
 
 use crate::inquest::case::Life;
 use crate::inquest::stats::is_bad;

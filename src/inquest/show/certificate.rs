@@ -1,4 +1,5 @@
-//! The certificate of one life: who, when, how, what came before, what was beside, and where all of it stands.
+//! The certificate of one life: who, when, how, what came before, what was beside, and where all of it
+//! stands.
 
 use super::beside::Beside;
 use super::out::{Line, Style};

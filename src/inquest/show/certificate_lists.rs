@@ -1,4 +1,5 @@
-//! What a certificate lists: the records between start and end, processes, witnesses, and where all of it stands.
+//! What a certificate lists: the records between start and end, processes, witnesses, and where all of it
+//! stands.
 
 use super::certificate::{Certificate, field, told};
 use super::out::Style;

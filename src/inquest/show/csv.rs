@@ -68,7 +68,8 @@ fn line(life: &Life) -> String {
     cells.map(|cell| quoted(&cell.unwrap_or_default())).join(",")
 }
 
-/// A cell. A spreadsheet takes what begins with `=`, `+`, `-` or `@` for a formula: a log must not be able to give it one.
+/// A cell. A spreadsheet takes what begins with `=`, `+`, `-` or `@` for a formula: a log must not be able to
+/// give it one.
 pub fn quoted(text: &str) -> String {
     let text = clean(text);
     let formula = text.starts_with(['=', '+', '-', '@']) && text.parse::<f64>().is_err();

@@ -4,8 +4,8 @@ use super::out::{Line, Style, clean};
 use super::table::{Columns, NARROWEST};
 use unicode_width::UnicodeWidthStr;
 
-/// The lines, none of them wider than `columns`, where that can be: an ID or a path is never broken, since it is there to be
-/// copied; it gets a line of its own, and the terminal breaks it.
+/// The lines, none of them wider than `columns`, where that can be: an ID or a path is never broken, since it
+/// is there to be copied; it gets a line of its own, and the terminal breaks it.
 pub fn fold(lines: Vec<Line>, columns: Columns) -> Vec<Line> {
     match columns {
         Columns::All => lines,

@@ -1,5 +1,5 @@
-//! What a person sees. Pure: lives in, lines out; [`Out`] writes them, and lets nothing of a log through that a terminal
-//! obeys.
+//! What a person sees. Pure: lives in, lines out; [`Out`] writes them, and lets nothing of a log through that
+//! a terminal obeys.
 
 mod beside;
 mod certificate;

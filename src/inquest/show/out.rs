@@ -34,7 +34,8 @@ impl Style {
     }
 }
 
-/// A line in parts, of which each may have a style. Its texts may be from a log: they are cleaned when they are written.
+/// A line in parts, of which each may have a style. Its texts may be from a log: they are cleaned when they
+/// are written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Line {
     parts: Vec<(Style, String)>,
@@ -68,8 +69,8 @@ impl Line {
     }
 }
 
-/// The text with everything in it made visible that a terminal would obey or that would turn other text around: control
-/// characters, and those that set the direction of writing, are invisible or end a line.
+/// The text with everything in it made visible that a terminal would obey or that would turn other text
+/// around: control characters, and those that set the direction of writing, are invisible or end a line.
 pub fn clean(text: &str) -> String {
     let mut result = String::with_capacity(text.len());
     for letter in text.chars() {

@@ -59,7 +59,8 @@ pub struct Row<'a> {
     pub marks: Vec<(i64, Mark)>,
 }
 
-/// The rows of `lives`: by service, family and container, and in each by their beginning. What has no time at all has no row.
+/// The rows of `lives`: by service, family and container, and in each by their beginning. What has no time at
+/// all has no row.
 pub fn rows<'a>(lives: &[&'a Life]) -> Vec<Row<'a>> {
     let mut rows: Vec<Row<'a>> = lives.iter().filter_map(|life| row(life)).collect();
     rows.sort_by(|one, other| {
@@ -179,7 +180,8 @@ const STEPS: [i64; 27] = [
     2_419_200_000,
 ];
 
-/// The marks of an axis from `from` to `to`: as many as `most` at the most, at round times of a zone that is `offset` ahead of UTC.
+/// The marks of an axis from `from` to `to`: as many as `most` at the most, at round times of a zone that is
+/// `offset` ahead of UTC.
 pub fn ticks(from: i64, to: i64, most: usize, offset: i64) -> (i64, Vec<i64>) {
     let length = to.saturating_sub(from).max(1);
     let most = i64::try_from(most.max(1)).unwrap_or(i64::MAX);

@@ -4,15 +4,17 @@ use crate::inquest::case::{Kind, Life};
 
 const LETTERS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// So many values at the most: of neighbours that come together the highest, since that is what runs into a limit.
+/// So many values at the most: of neighbours that come together the highest, since that is what runs into a
+/// limit.
 pub fn thinned(values: &[(i64, f64)], most: usize) -> Vec<(i64, f64)> {
     let each = values.len().div_ceil(most.max(1)).max(1);
     let highest = |some: &[(i64, f64)]| some.iter().copied().max_by(|one, other| one.1.total_cmp(&other.1));
     values.chunks(each).filter_map(highest).collect()
 }
 
-/// The values as letters of eight heights, from nothing to the highest; a few as those of a leak that begins high would all
-/// look the same, so the lowest height is the lowest value where that is above half of the highest.
+/// The values as letters of eight heights, from nothing to the highest; a few as those of a leak that begins
+/// high would all look the same, so the lowest height is the lowest value where that is above half of the
+/// highest.
 pub fn text(values: &[f64], most: usize) -> String {
     let values: Vec<(i64, f64)> = values.iter().map(|value| (0, *value)).collect();
     let values = thinned(&values, most);

@@ -25,7 +25,8 @@ pub struct Image {
     pub outcomes: Vec<(String, usize)>,
 }
 
-/// The images of each container, in order of their first start. A container whose image is not known is left out.
+/// The images of each container, in order of their first start. A container whose image is not known is left
+/// out.
 pub fn of(lives: &[&Life]) -> Vec<Image> {
     let mut images: BTreeMap<(String, &str), Vec<&Life>> = BTreeMap::new();
     for life in lives {

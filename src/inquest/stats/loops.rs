@@ -13,7 +13,8 @@ const LONGEST: i64 = 2 * 60_000;
 /// The next one begins within this time after an end, in milliseconds.
 const NEXT: i64 = 10 * 60_000;
 
-/// At least three lives of one kind, each under two minutes, each begun within ten minutes after another's end.
+/// At least three lives of one kind, each under two minutes, each begun within ten minutes after another's
+/// end.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CrashLoop {
     /// `family:revision/container`

@@ -1,5 +1,5 @@
-//! What many lives tell together: verdicts by group, crash loops, how much memory would be enough, stops, starts without an end,
-//! and which image brought what. Pure; each statement knows of how many lives it is.
+//! What many lives tell together: verdicts by group, crash loops, how much memory would be enough, stops,
+//! starts without an end, and which image brought what. Pure; each statement knows of how many lives it is.
 
 mod groups;
 mod images;

@@ -36,8 +36,8 @@ fn ranks(values: &[f64]) -> Vec<f64> {
     ranks
 }
 
-/// Spearman's rank correlation of the values with their order: 1 where each is above the one before it. None of fewer than
-/// three values, or where all are equal.
+/// Spearman's rank correlation of the values with their order: 1 where each is above the one before it. None
+/// of fewer than three values, or where all are equal.
 pub fn rise(values: &[f64]) -> Option<f64> {
     if values.len() < 3 {
         return None;
@@ -54,8 +54,8 @@ pub fn rise(values: &[f64]) -> Option<f64> {
     (own > 0.0).then(|| both / (own * order).sqrt())
 }
 
-/// The median of the slopes between any two of the values, each one step apart from the next (Theil and Sen). None of fewer
-/// than two.
+/// The median of the slopes between any two of the values, each one step apart from the next (Theil and Sen).
+/// None of fewer than two.
 pub fn slope(values: &[f64]) -> Option<f64> {
     let mut slopes = Vec::new();
     for (place, value) in values.iter().enumerate() {

@@ -4,7 +4,8 @@ use super::numbers::{median, percentile};
 use super::{Kinds, tally};
 use crate::inquest::case::{Kind, Life};
 
-/// A stop that takes this long is slow, in milliseconds: half of the grace that Docker gives where nobody sets one.
+/// A stop that takes this long is slow, in milliseconds: half of the grace that Docker gives where nobody
+/// sets one.
 pub const SLOW: i64 = 5_000;
 
 /// From so many stops on, a hundredth of them is told of.

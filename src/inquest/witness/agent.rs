@@ -1,9 +1,9 @@
 //! The log of the ECS agent, `/var/log/ecs/ecs-agent.log`.
 //!
-//! Three forms: `2019-02-04T09:29:41Z [INFO] Managed task [ARN]: …` before 2020, then logfmt with the same sentences in
-//! `msg`, and since 1.50 or so logfmt or JSON with short sentences and a key for each thing: `task`, `container`,
-//! `runtimeID`, `changeEventStatus`, `containerExitCode` (agent/engine/task_manager.go and
-//! ecs-agent/logger/field/constants.go in the agent's source).
+//! Three forms: `2019-02-04T09:29:41Z [INFO] Managed task [ARN]: …` before 2020, then logfmt with the same
+//! sentences in `msg`, and since 1.50 or so logfmt or JSON with short sentences and a key for each thing:
+//! `task`, `container`, `runtimeID`, `changeEventStatus`, `containerExitCode` (agent/engine/task_manager.go
+//! and ecs-agent/logger/field/constants.go in the agent's source).
 
 use super::{ContainerExit, Statement, StopRequest, What, WitnessKind, ids, json, time};
 use jiff::Timestamp;
@@ -70,7 +70,8 @@ pub fn from_line(line: &str) -> Option<Statement> {
     statement(&fields, fields.get("time").and_then(|text| time::parse(text)))
 }
 
-/// A line of the log in JSON (`ECS_LOG_OUTPUT_FORMAT=json`). Adds its statements, and tells whether it was one.
+/// A line of the log in JSON (`ECS_LOG_OUTPUT_FORMAT=json`). Adds its statements, and tells whether it was
+/// one.
 pub fn document(object: &Map<String, Value>, into: &mut Vec<Statement>) -> bool {
     let has = |key| object.get(key).and_then(Value::as_str).is_some();
     if !(has("level") && has("time") && has("msg")) {

@@ -4,11 +4,11 @@ use super::json::{get, limited, owned, text, time};
 use super::{Statement, StopRequest, What, WitnessKind, ids};
 use serde_json::{Map, Value};
 
-/// A record of CloudTrail. Adds its statement where it is about a task that is to stop, and tells whether it was a
-/// record at all.
+/// A record of CloudTrail. Adds its statement where it is about a task that is to stop, and tells whether it
+/// was a record at all.
 ///
-/// The keys are those of "CloudTrail record contents" in the AWS CloudTrail User Guide, and of the request `StopTask`
-/// in the Amazon ECS API Reference.
+/// The keys are those of "CloudTrail record contents" in the AWS CloudTrail User Guide, and of the request
+/// `StopTask` in the Amazon ECS API Reference.
 pub fn record(record: &Map<String, Value>, into: &mut Vec<Statement>) -> bool {
     let (Some(source), Some(event)) = (text(record, "eventSource"), text(record, "eventName")) else {
         return false;

@@ -1,4 +1,5 @@
-//! What Docker and Podman say: `inspect`, `events` as JSON and as text, and the engine's own `config.v2.json`.
+//! What Docker and Podman say: `inspect`, `events` as JSON and as text, and the engine's own
+//! `config.v2.json`.
 
 use super::json::{get, owned, text, time};
 use super::{ContainerExit, Statement, StopRequest, What, WitnessKind, ids, json};
@@ -45,8 +46,8 @@ fn inspect(object: &Map<String, Value>) -> Option<Vec<Statement>> {
     };
     let error = owned(state, "Error");
     if runs || (finished_at.is_none() && error.is_none()) {
-        // A container that was only created has an exit code of 0, which says nothing. One that could not be started
-        // has not finished either, and an error.
+        // A container that was only created has an exit code of 0, which says nothing. One that could not be
+        // started has not finished either, and an error.
         let status = status.unwrap_or(if runs { "running" } else { "created" });
         say(What::ContainerStatus { status: json::limited(status) }, None, format!("status {status}"));
     } else {
@@ -71,8 +72,8 @@ fn inspect(object: &Map<String, Value>) -> Option<Vec<Statement>> {
     Some(statements)
 }
 
-/// A line of `docker events --format '{{json .}}'` or `podman events --format json`. The inner `None` is an event
-/// that tells nothing of a container's life.
+/// A line of `docker events --format '{{json .}}'` or `podman events --format json`. The inner `None` is an
+/// event that tells nothing of a container's life.
 fn event(object: &Map<String, Value>) -> Option<Option<Statement>> {
     // Docker before 1.10 has no type, and `status`; Podman has `Status` and `Name` beside it.
     let kind = object.get("Type").and_then(Value::as_str);

@@ -1,5 +1,5 @@
-//! What ECS says: events of EventBridge, the answers of `describe-tasks`, `stop-task`, `describe-services` and
-//! `describe-container-instances`, and what a state machine got back from a task.
+//! What ECS says: events of EventBridge, the answers of `describe-tasks`, `stop-task`, `describe-services`
+//! and `describe-container-instances`, and what a state machine got back from a task.
 
 use super::json::{get, limited, owned, text, time};
 use super::{
@@ -36,8 +36,8 @@ pub fn event(event: &Object, into: &mut Vec<Statement>) -> bool {
     true
 }
 
-/// A task, a service or a container instance that stands by itself or in a list. Adds its statements, and tells
-/// whether it was one.
+/// A task, a service or a container instance that stands by itself or in a list. Adds its statements, and
+/// tells whether it was one.
 pub fn document(object: &Object, into: &mut Vec<Statement>) -> bool {
     let has = |key| get(object, key).is_some();
     if has("taskArn") && (has("lastStatus") || has("containers")) {
@@ -76,8 +76,8 @@ fn task(task: &Object, at: Option<Timestamp>) -> Vec<Statement> {
     // While it is DEPROVISIONING its containers have ended already.
     let stopped = matches!(state.last_status.as_deref(), Some("STOPPED" | "DEPROVISIONING"));
     let told_at = at.or_else(|| time(task, "updatedAt"));
-    // A container has no time of its own. `executionStoppedAt` is when the essential one had ended; the others end
-    // later, by the end of the task or, as long as that runs, by the time of the event.
+    // A container has no time of its own. `executionStoppedAt` is when the essential one had ended; the
+    // others end later, by the end of the task or, as long as that runs, by the time of the event.
     let happened = state.stopped_at.or(told_at);
     let version = get(task, "version").and_then(Value::as_u64);
     let words = [&state.last_status, &state.stop_code, &state.stopped_reason];

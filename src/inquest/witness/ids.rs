@@ -1,4 +1,5 @@
-//! IDs as witnesses write them. What does not look like one is none: a wrong ID joins a statement to somebody else.
+//! IDs as witnesses write them. What does not look like one is none: a wrong ID joins a statement to somebody
+//! else.
 
 use crate::identity::container_id;
 
@@ -57,8 +58,8 @@ pub fn short_name(arn: &str) -> Option<String> {
     (!name.is_empty() && name.len() <= 255).then(|| name.to_owned())
 }
 
-/// The task and the container that a memory cgroup belongs to. Also the cgroup of a whole task, which holds no
-/// container's ID, names the task: `/ecs/[CLUSTER/]TASK`, `…/ecstasks-TASK.slice`.
+/// The task and the container that a memory cgroup belongs to. Also the cgroup of a whole task, which holds
+/// no container's ID, names the task: `/ecs/[CLUSTER/]TASK`, `…/ecstasks-TASK.slice`.
 pub fn of_cgroup(path: &str) -> (Option<String>, Option<String>) {
     let container = container_id::container_id(path).map(str::to_owned);
     let task_id = container_id::task_id(path).and_then(task).or_else(|| task_cgroup(path));

@@ -1,4 +1,5 @@
-//! Which document a JSON value is: by its keys, since it may stand alone, in an array, in an envelope, or on a line.
+//! Which document a JSON value is: by its keys, since it may stand alone, in an array, in an envelope, or on
+//! a line.
 
 use super::{Statement, agent, cloudtrail, docker, ecs, kernel, time};
 use serde_json::{Map, Value};
@@ -9,8 +10,8 @@ const DEPTH: usize = 6;
 /// The longest text that is read as JSON, in bytes.
 const NESTED_LIMIT: usize = 1024 * 1024;
 
-/// Keys that hold documents: answers of `aws ecs`, CloudTrail's files, the messages of SNS and SQS, and what a state
-/// machine got back from a task.
+/// Keys that hold documents: answers of `aws ecs`, CloudTrail's files, the messages of SNS and SQS, and what
+/// a state machine got back from a task.
 const ENVELOPES: [&str; 18] = [
     "tasks",
     "Tasks",

@@ -12,7 +12,8 @@
 //!           Killed process 9 (sh) total-vm:…kB, …
 //! ```
 //!
-//! [`from_line`] reads one of them; [`KernelPair`](super::KernelPair) makes one statement of those that belong together.
+//! [`from_line`] reads one of them; [`KernelPair`](super::KernelPair) makes one statement of those that
+//! belong together.
 
 use super::{OomKill, OomScope, Statement, What, WitnessKind, ids, kernel_prefix};
 

@@ -28,8 +28,8 @@ fn stage(statement: &Statement) -> Option<Stage> {
 
 /// Makes one statement of the lines that tell one kill.
 ///
-/// The lines of one stream are to be given in their order; lines of several hosts may be mixed if they name them. What
-/// finds no partner comes out as it is, at the latest from [`KernelPair::finish`].
+/// The lines of one stream are to be given in their order; lines of several hosts may be mixed if they name
+/// them. What finds no partner comes out as it is, at the latest from [`KernelPair::finish`].
 #[derive(Debug, Default)]
 pub struct KernelPair {
     waiting: Vec<Statement>,
@@ -40,8 +40,8 @@ pub struct KernelPair {
 /// How many lines may wait for a partner.
 const WAITING: usize = 16;
 
-/// How long one kill may take to be told, in seconds: a serial console writes 11 KB a second, and the table of
-/// processes stands amid the lines of Linux 4.
+/// How long one kill may take to be told, in seconds: a serial console writes 11 KB a second, and the table
+/// of processes stands amid the lines of Linux 4.
 const APART: i64 = 30;
 
 impl KernelPair {

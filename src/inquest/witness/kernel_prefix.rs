@@ -1,5 +1,5 @@
-//! What stands before a message of the kernel: its time and host, in the forms of dmesg, journalctl, syslog and their
-//! kin.
+//! What stands before a message of the kernel: its time and host, in the forms of dmesg, journalctl, syslog
+//! and their kin.
 
 use super::time::{self, LocalClock};
 use jiff::Timestamp;
@@ -30,8 +30,8 @@ pub fn parse(prefix: &str) -> Prefix {
     Prefix { time: moment, clock, host: host(prefix) }
 }
 
-/// Whether the line may be the kernel's own: no tag of a program is in the prefix, and nothing of a container's log. What a
-/// program prints stands behind such a tag, whatever it looks like itself.
+/// Whether the line may be the kernel's own: no tag of a program is in the prefix, and nothing of a
+/// container's log. What a program prints stands behind such a tag, whatever it looks like itself.
 pub fn may_be_kernels(prefix: &str) -> bool {
     let words: Vec<&str> = prefix.split_whitespace().take(24).collect();
     // The log of a container runtime (CRI), and `aws logs tail` with the name of a stream.
@@ -65,8 +65,8 @@ fn short_unix(prefix: &str) -> Option<Timestamp> {
     time::of_number(first.parse().ok()?)
 }
 
-/// `Nov 26 21:05:59`, and with a year behind it `Nov 26 21:05:59 2026`, as `dmesg -T` writes it in the locale's words.
-/// English months and those that begin with their number (`9月`) are known.
+/// `Nov 26 21:05:59`, and with a year behind it `Nov 26 21:05:59 2026`, as `dmesg -T` writes it in the
+/// locale's words. English months and those that begin with their number (`9月`) are known.
 fn day_of_month(prefix: &str) -> Option<LocalClock> {
     let words: Vec<&str> =
         prefix.split([' ', '[', ']', '>', '<']).filter(|word| !word.is_empty()).take(24).collect();

@@ -1,11 +1,12 @@
 //! What others say about a container: the kernel, Docker, ECS, the ECS agent and CloudTrail.
 //!
-//! One pure parser a file: text in, statements out. A parser reads no file and no clock, takes any input without a
-//! panic and in bounded work, and invents nothing: what a witness does not say is `None`. A statement is the word of
-//! one witness. Whether it is true, and which container's life it belongs to, is decided elsewhere.
+//! One pure parser a file: text in, statements out. A parser reads no file and no clock, takes any input
+//! without a panic and in bounded work, and invents nothing: what a witness does not say is `None`. A
+//! statement is the word of one witness. Whether it is true, and which container's life it belongs to, is
+//! decided elsewhere.
 //!
-//! A line that looks like the kernel's may have been printed by any program. Who calls a parser knows from where the
-//! line came, and must not take the kernel's word from the output of a container.
+//! A line that looks like the kernel's may have been printed by any program. Who calls a parser knows from
+//! where the line came, and must not take the kernel's word from the output of a container.
 
 mod agent;
 mod cloudtrail;
@@ -26,10 +27,10 @@ pub use time::LocalClock;
 
 use serde_json::Value;
 
-/// Byte strings that make a chunk of a log worth a look for witnesses: each line or document that a parser here takes
-/// holds at least one of them, where its quotes are not escaped. They are chosen to be rare in what is no witness:
-/// `aws.ecs` without the quote is in every line of a log driver that adds labels, and `:task/` in each of FireLens. With
-/// more than 32 in all, half as many bytes are looked at at a time.
+/// Byte strings that make a chunk of a log worth a look for witnesses: each line or document that a parser
+/// here takes holds at least one of them, where its quotes are not escaped. They are chosen to be rare in
+/// what is no witness: `aws.ecs` without the quote is in every line of a log driver that adds labels, and
+/// `:task/` in each of FireLens. With more than 32 in all, half as many bytes are looked at at a time.
 pub const NEEDLES: &[&str] = &[
     // kernel
     "oom-kill:",
@@ -63,24 +64,24 @@ pub const NEEDLES: &[&str] = &[
     "containerExitCode=",
 ];
 
-/// The statements in a JSON value: a document of any shape that is known, or an array of them. What it does not know,
-/// it says nothing about.
+/// The statements in a JSON value: a document of any shape that is known, or an array of them. What it does
+/// not know, it says nothing about.
 ///
-/// JSON within a text (the body of a queue's message, `Cause` of a state machine) is read too; at most 6 levels of
-/// nesting are looked into.
+/// JSON within a text (the body of a queue's message, `Cause` of a state machine) is read too; at most 6
+/// levels of nesting are looked into.
 pub fn from_json(value: &Value) -> Vec<Statement> {
     let mut statements = Vec::new();
     json::walk(value, 0, &mut statements);
     statements
 }
 
-/// The statements in one line of text, with or without its line end: the kernel, the agent, service events, and the
-/// events of Docker and Podman in their text form.
+/// The statements in one line of text, with or without its line end: the kernel, the agent, service events,
+/// and the events of Docker and Podman in their text form.
 ///
 /// One OOM kill is two or three lines of the kernel: [`KernelPair`] makes one statement of them.
 pub fn from_line(line: &[u8]) -> Vec<Statement> {
-    // Longer lines hold something else. A kernel's line has at most 1,024 bytes, and the longest agent's are lists of
-    // containers.
+    // Longer lines hold something else. A kernel's line has at most 1,024 bytes, and the longest agent's are
+    // lists of containers.
     let text = String::from_utf8_lossy(line.get(..LINE_LIMIT).unwrap_or(line));
     let text = text.trim_end_matches(['\n', '\r', '\0']);
     let one = kernel::from_line(text).or_else(|| agent::from_line(text)).or_else(|| docker::from_line(text));

@@ -52,7 +52,8 @@ pub fn from_line(line: &str) -> Vec<Statement> {
     statements
 }
 
-/// `EVENTS  2025-07-12T04:25:42.978000+00:00 ID` or `EVENTS  1752294342.978  ID`, as `aws --output text` has it.
+/// `EVENTS  2025-07-12T04:25:42.978000+00:00 ID` or `EVENTS  1752294342.978  ID`, as `aws --output text` has
+/// it.
 fn time_before(before: &str) -> Option<jiff::Timestamp> {
     if let Some(scanned) = time::first_in(before) {
         return scanned.time;

@@ -45,8 +45,8 @@ impl WitnessKind {
 pub struct Statement {
     /// who says it
     pub kind: WitnessKind,
-    /// when it happened, or by when at the latest, by the witness's own clock; `None` where the witness gives no time
-    /// that can be placed in the world
+    /// when it happened, or by when at the latest, by the witness's own clock; `None` where the witness gives
+    /// no time that can be placed in the world
     pub time: Option<Timestamp>,
     /// a time that cannot be placed by itself: without its zone, its year, or the time of the boot
     pub clock: Option<LocalClock>,
@@ -58,7 +58,8 @@ pub struct Statement {
     pub task_arn: Option<String>,
     /// the runtime's ID of the container: 64 hex digits, or `<32 hex digits>-<digits>`
     pub container_id: Option<String>,
-    /// the container's name in the task definition; of `docker` alone its name in the engine where it has no such label
+    /// the container's name in the task definition; of `docker` alone its name in the engine where it has no
+    /// such label
     pub container_name: Option<String>,
     /// `version` of the object that the statement is about: the same version twice is one statement
     pub version: Option<u64>,
@@ -126,8 +127,8 @@ pub enum What {
     TaskStopped(Box<TaskState>),
     /// the task is in another state; where it is about to end, with `stop_code` and `stopped_reason` (ECS)
     TaskStatus(Box<TaskState>),
-    /// it was to be stopped: by a call of the API (CloudTrail `StopTask`), by the control plane (agent), or by
-    /// `docker stop`, whose event comes when the container has ended
+    /// it was to be stopped: by a call of the API (CloudTrail `StopTask`), by the control plane (agent), or
+    /// by `docker stop`, whose event comes when the container has ended
     StopRequested(StopRequest),
     /// a service of ECS did something: one statement a task that it names, or one without a task
     ServiceEvent(ServiceEvent),
@@ -152,7 +153,8 @@ pub struct OomKill {
     pub shmem_rss: Option<u64>,
     /// whose limit was met
     pub scope: OomScope,
-    /// the memory cgroup of the victim, or with `group` the one that was killed as a whole, which may be above it
+    /// the memory cgroup of the victim, or with `group` the one that was killed as a whole, which may be
+    /// above it
     pub victim_memcg: Option<String>,
     /// the memory cgroup whose limit was met: the victim's own, or one above it, as the task's
     pub limit_memcg: Option<String>,

@@ -130,7 +130,8 @@ fn the_kernel_tells_the_same_in_every_form() {
     }
 }
 
-/// What a real kernel and a real engine wrote of one OOM kill: they name the same container, and agree on its end.
+/// What a real kernel and a real engine wrote of one OOM kill: they name the same container, and agree on its
+/// end.
 #[test]
 fn real_witnesses_of_one_kill_agree() {
     const KILLED: &str = "b2126bc457d4401292f7e9bf96465b533606a41f572b5b60e3cb844cff50ed02";

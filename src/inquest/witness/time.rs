@@ -1,4 +1,5 @@
-//! Times as witnesses write them. A time without its zone or year is kept as it stands, and is placed by nobody here.
+//! Times as witnesses write them. A time without its zone or year is kept as it stands, and is placed by
+//! nobody here.
 
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};
@@ -50,8 +51,8 @@ pub struct Scanned<'a> {
     pub rest: &'a str,
 }
 
-/// `2026-11-26T21:05:59.116454+00:00` and its kin at the beginning of `text`: a blank for the `T`, a comma before the
-/// fraction, `Z`, `+0000`, ` +0000 UTC` (Go), ` UTC` (journalctl), or no zone at all.
+/// `2026-11-26T21:05:59.116454+00:00` and its kin at the beginning of `text`: a blank for the `T`, a comma
+/// before the fraction, `Z`, `+0000`, ` +0000 UTC` (Go), ` UTC` (journalctl), or no zone at all.
 pub fn scan(text: &str) -> Option<Scanned<'_>> {
     let bytes = text.as_bytes();
     let digits = |from: usize, count: usize| {
@@ -129,7 +130,8 @@ pub fn first_in(text: &str) -> Option<Scanned<'_>> {
     })
 }
 
-/// A time in JSON: a text with its zone, or seconds or milliseconds since 1970. Zero and Go's year 1 are none.
+/// A time in JSON: a text with its zone, or seconds or milliseconds since 1970. Zero and Go's year 1 are
+/// none.
 pub fn of_json(value: &Value) -> Option<Timestamp> {
     match value {
         Value::String(text) => {

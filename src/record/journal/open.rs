@@ -1,7 +1,7 @@
 //! The way to a container's file in the journal, on a volume that others may write to as well.
 //!
-//! Below the journal's directory nothing is followed, and nothing is trusted for its name: what stands there must be
-//! ours or root's, is looked at before it is opened, and once more after.
+//! Below the journal's directory nothing is followed, and nothing is trusted for its name: what stands there
+//! must be ours or root's, is looked at before it is opened, and once more after.
 
 use crate::shown::Shown;
 use nix::NixPath;
@@ -37,11 +37,12 @@ const ATTEMPTS: usize = 3;
 
 /// Opens the file for appending, and makes it and its directories where they are not there.
 ///
-/// The day's directory is the one that everybody uses, as long as nobody but us, root and the owner of the journal's
-/// directory could take our file away there. Else it is one of our own beside it, `YYYY-MM-DD-UID`.
+/// The day's directory is the one that everybody uses, as long as nobody but us, root and the owner of the
+/// journal's directory could take our file away there. Else it is one of our own beside it, `YYYY-MM-DD-UID`.
 ///
 /// # Errors
-/// Those of the system calls, and one in words where something else stands in the place of the file or of a directory.
+/// Those of the system calls, and one in words where something else stands in the place of the file or of a
+/// directory.
 pub(super) fn open(place: Place) -> io::Result<File> {
     match DirBuilder::new().recursive(true).mode(NEW_DIRECTORY).create(place.directory) {
         // Something else than a directory: openat(2) says so better.
@@ -72,8 +73,8 @@ impl Directory {
         self.stat.st_mode & libc::S_ISVTX != 0
     }
 
-    /// The directory that all users share, `None` where another user could take our files away in it: who owns a
-    /// sticky directory may delete all that is in it (unlink(2), EPERM).
+    /// The directory that all users share, `None` where another user could take our files away in it: who
+    /// owns a sticky directory may delete all that is in it (unlink(2), EPERM).
     fn shared_day(&self, name: &str) -> io::Result<Option<Directory>> {
         let for_all = self.is_sticky() && self.stat.st_mode & libc::S_IWOTH != 0;
         let mode = if for_all { 0o1777 } else { self.stat.st_mode & 0o1777 };
@@ -83,7 +84,8 @@ impl Directory {
         Ok(is_trusted.then_some(day))
     }
 
-    /// A directory for the files of our user alone, which others may read as far as the journal's directory lets them.
+    /// A directory for the files of our user alone, which others may read as far as the journal's directory
+    /// lets them.
     fn own_day(&self, day: &str) -> io::Result<Directory> {
         let own = self.directory(&format!("{day}-{}", geteuid()), self.stat.st_mode & 0o755 | 0o700)?;
         if self.is_ours(&own.stat) { Ok(own) } else { Err(belongs_to_another(&own.path, &own.stat)) }
@@ -120,8 +122,9 @@ impl Directory {
         Ok(Directory { fd, stat, path })
     }
 
-    /// mkdir(2) without the umask, which is about files that are nobody else's business: whoever may write to the
-    /// journal's directory must be able to write to the day's. For a process that has nothing else to do meanwhile.
+    /// mkdir(2) without the umask, which is about files that are nobody else's business: whoever may write to
+    /// the journal's directory must be able to write to the day's. For a process that has nothing else to do
+    /// meanwhile.
     fn make(&self, name: &str, mode: Mode) -> nix::Result<()> {
         let before = umask(Mode::empty());
         let made = mkdirat(&self.fd, name, mode);
@@ -135,8 +138,8 @@ impl Directory {
         let mut last = Errno::EAGAIN;
         for _ in 0..ATTEMPTS {
             let opened = match self.stat_in(name) {
-                // Not O_CREAT on what is there: the kernel may refuse that in a sticky directory (fs.protected_regular
-                // in proc_sys_fs(5)), and would not tell us why.
+                // Not O_CREAT on what is there: the kernel may refuse that in a sticky directory
+                // (fs.protected_regular in proc_sys_fs(5)), and would not tell us why.
                 Ok(stat) => self.check(name, &stat).map(|()| self.open_in(name, flags, FILE))?,
                 Err(Errno::ENOENT) => self.open_in(name, flags | OFlag::O_CREAT | OFlag::O_EXCL, FILE),
                 Err(errno) => return Err(errno.into()),
@@ -177,8 +180,8 @@ impl Directory {
         owner.is_root() || owner == geteuid() || Some(owner) == self.who_we_are_here()
     }
 
-    /// Who owns what we make here. A file server may have its own mind about that (root_squash of NFS, access points of
-    /// EFS), so it is tried; `None` where nothing can be made.
+    /// Who owns what we make here. A file server may have its own mind about that (root_squash of NFS, access
+    /// points of EFS), so it is tried; `None` where nothing can be made.
     fn who_we_are_here(&self) -> Option<Uid> {
         let name = format!(".epitaph-{}", std::process::id());
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
@@ -203,7 +206,8 @@ impl Directory {
                 | ResolveFlag::RESOLVE_BENEATH,
         );
         match openat2(self.fd.as_fd(), name, how) {
-            // Linux before 5.6, or a seccomp profile older than the call. It is one name, so O_NOFOLLOW does the same.
+            // Linux before 5.6, or a seccomp profile older than the call. It is one name, so O_NOFOLLOW does
+            // the same.
             Err(Errno::ENOSYS | Errno::EPERM) => openat(self.fd.as_fd(), name, flags, mode),
             other => other,
         }

@@ -4,8 +4,8 @@ use super::helpers::Finished;
 use super::{Action, Ending};
 use std::time::{Duration, Instant};
 
-/// When a helper is tried again that could not be started: with the next event, but not with each of thousands; and
-/// where nothing happens.
+/// When a helper is tried again that could not be started: with the next event, but not with each of
+/// thousands; and where nothing happens.
 const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
 /// The lines that wait, and those that a helper is writing.

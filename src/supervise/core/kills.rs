@@ -1,12 +1,12 @@
 //! Whose OOM kills they were, and when a kill is told.
 //!
-//! The kernel counts the kills of a cgroup and tells nobody who was killed. A program that SIGKILL has ended may have
-//! been the victim, or the counter rose for one of its workers and the program was killed by somebody else. These facts
-//! tell them apart:
+//! The kernel counts the kills of a cgroup and tells nobody who was killed. A program that SIGKILL has ended
+//! may have been the victim, or the counter rose for one of its workers and the program was killed by
+//! somebody else. These facts tell them apart:
 //!
-//! 1. a process that died of SIGKILL was reaped after the counter rose, while the program was not being killed: the
-//!    kill was that process's. While the program is being killed, or after its end, a process that dies of SIGKILL may
-//!    die with it (`PR_SET_PDEATHSIG`, prctl(2)), and proves nothing;
+//! 1. a process that died of SIGKILL was reaped after the counter rose, while the program was not being
+//!    killed: the kill was that process's. While the program is being killed, or after its end, a process
+//!    that dies of SIGKILL may die with it (`PR_SET_PDEATHSIG`, prctl(2)), and proves nothing;
 //! 2. a helper of ours died of a SIGKILL that we had not sent: the kill was the helper's;
 //! 3. the program, 1 s after the rise, has no SIGKILL pending and is not exiting: the kill was another's.
 //!
@@ -25,17 +25,19 @@ const REAP_LOOK: Duration = Duration::from_millis(100);
 
 /// How long a record of memory pressure waits, from the limit hit or the last kill on.
 ///
-/// Reading of processes takes the kernel a little memory, and in a cgroup that is full any may make it look for a
-/// victim. Where it would find one anyway it does so meanwhile; where it finds memory to take back, there is room then.
+/// Reading of processes takes the kernel a little memory, and in a cgroup that is full any may make it look
+/// for a victim. Where it would find one anyway it does so meanwhile; where it finds memory to take back,
+/// there is room then.
 const PRESSURE_WAIT: Duration = Duration::from_millis(50);
 
 /// The pause between two records of memory pressure: the first, and the longest.
 const PRESSURE_PAUSE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3600));
 
-/// A program that lives on for this long after the counter rose was not the victim, unless it is seen being killed.
+/// A program that lives on for this long after the counter rose was not the victim, unless it is seen being
+/// killed.
 ///
-/// Within some three seconds after the kill the kernel's OOM reaper has taken a victim's memory or given up on it
-/// (mm/oom_kill.c).
+/// Within some three seconds after the kill the kernel's OOM reaper has taken a victim's memory or given up
+/// on it (mm/oom_kill.c).
 const OUTLIVED: Duration = Duration::from_secs(5);
 
 /// The state before the program's start.
@@ -274,7 +276,8 @@ impl Kills {
             self.candidate = None;
         } else if candidate.is_program {
             self.candidate = None;
-            // Whether the kill was the program's is for the verdict to say; the record of a fresh one can name it.
+            // Whether the kill was the program's is for the verdict to say; the record of a fresh one can
+            // name it.
             self.victim = self.unrecorded.map(|_| candidate.victim);
         } else {
             put(to, Some(Action::LookAtProgram));
@@ -343,7 +346,8 @@ struct Tally {
     risen_at: Option<Instant>,
     /// the last rise that was not for a helper of ours alone
     child_risen_at: Option<Instant>,
-    /// of the last rise: the kills that were not a helper's as far as is known, and the rise before that was another's
+    /// of the last rise: the kills that were not a helper's as far as is known, and the rise before that was
+    /// another's
     last_rise: (u64, Option<Instant>),
     /// the last reading that still showed `seen`
     unchanged_at: Instant,
@@ -355,7 +359,8 @@ struct Tally {
     helpers: u64,
     /// kills that spared the program, of which nobody knew whose they were, and when that was found
     anonymous: Option<(u64, Instant)>,
-    /// processes that died of SIGKILL while it could not be seen whether the program was being killed, and since when
+    /// processes that died of SIGKILL while it could not be seen whether the program was being killed, and
+    /// since when
     unsure: Option<(u64, Instant)>,
     /// whether the program was seen being killed after a rise
     doomed: bool,
@@ -414,10 +419,11 @@ impl Tally {
         new
     }
 
-    /// A helper died of a SIGKILL that was not ours. `true` where it is the victim of a kill that was not explained yet.
+    /// A helper died of a SIGKILL that was not ours. `true` where it is the victim of a kill that was not
+    /// explained yet.
     ///
-    /// Reaped after the program, or where all kills are explained, it may be the victim of an older one, of which nobody
-    /// knew whose it was.
+    /// Reaped after the program, or where all kills are explained, it may be the victim of an older one, of
+    /// which nobody knew whose it was.
     fn took_helper(&mut self, now: Instant, program_is_gone: bool) -> bool {
         let is_near = |at: Instant| now.saturating_duration_since(at) < OUTLIVED + self.not_lived;
         let older = self.anonymous.filter(|(count, at)| *count > 0 && is_near(*at));

@@ -34,7 +34,8 @@ impl Late {
         [self.retry_at, self.look_at].into_iter().flatten().min()
     }
 
-    /// A task metadata endpoint has answered; `after` is how long it is to be left alone before it is asked once more.
+    /// A task metadata endpoint has answered; `after` is how long it is to be left alone before it is asked
+    /// once more.
     pub(super) fn on_endpoint(&mut self, now: Instant, after: Option<Duration>) {
         self.heard_endpoint = true;
         self.look_at = after.and_then(|after| now.checked_add(after));

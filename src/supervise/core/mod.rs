@@ -1,8 +1,8 @@
 //! What PID 1 decides. Events in, actions out: no system call, no clock, no file, no log.
 //!
-//! [`Core::step`] takes what has happened and returns what is to be done. Some actions ask a question; the answer comes
-//! back as the next event. So every decision is a line in a table that a test can play, and `tests/histories` plays
-//! random lives against it.
+//! [`Core::step`] takes what has happened and returns what is to be done. Some actions ask a question; the
+//! answer comes back as the next event. So every decision is a line in a table that a test can play, and
+//! `tests/histories` plays random lives against it.
 //!
 //! - [`stop`]: what a stop is, from the first stop signal to SIGKILL;
 //! - [`drain`]: how long those that are left are waited for;
@@ -104,8 +104,8 @@ pub enum Event {
     MemoryChanged,
     /// the answer to [`Action::CountKills`] and [`Action::CountSampledKills`]
     Counted(Counted),
-    /// the answer to [`Action::LookAtProgram`]: whether the program is being killed or ends; `None` where that cannot
-    /// be seen
+    /// the answer to [`Action::LookAtProgram`]: whether the program is being killed or ends; `None` where
+    /// that cannot be seen
     ProgramSeen(Option<bool>),
     /// the child is about to execute the program
     Executing,
@@ -452,8 +452,8 @@ impl Core {
             return;
         }
         let is_rewritten = self.forwarding.rewrites.iter().any(|(from, _)| *from == signal);
-        // A fault signal is about its sender's own instructions, and a program that got it would be reported as crashed.
-        // A rewriting is somebody's choice.
+        // A fault signal is about its sender's own instructions, and a program that got it would be reported
+        // as crashed. A rewriting is somebody's choice.
         if signal.is_fault() && !is_rewritten {
             return;
         }
@@ -467,8 +467,8 @@ impl Core {
         if self.over.is_some() {
             return;
         }
-        // A session of its own has no parent that could continue it, so the kernel would discard the terminal's own
-        // stop signals there. It does not discard SIGSTOP.
+        // A session of its own has no parent that could continue it, so the kernel would discard the
+        // terminal's own stop signals there. It does not discard SIGSTOP.
         let is_discarded = self.forwarding.suspends_itself
             && self.forwarding.has_own_session
             && signal.is_terminal_stop()
@@ -606,8 +606,8 @@ impl Core {
         }
     }
 
-    /// Whether a signal is the kernel's answer to our own write, to a stderr that is gone or to a file that may not
-    /// grow. Whoever wrote about it would bring the next one about.
+    /// Whether a signal is the kernel's answer to our own write, to a stderr that is gone or to a file that
+    /// may not grow. Whoever wrote about it would bring the next one about.
     pub fn is_of_our_writing(&self, arrival: &Arrival) -> bool {
         matches!(arrival.signal.number(), libc::SIGPIPE | libc::SIGXFSZ)
             && arrival.sender == Sender::Inside(self.forwarding.own_pid)
@@ -621,8 +621,8 @@ impl Core {
         }
     }
 
-    /// The shell that started us waits for us to stop, not for the program: after a stop signal from the terminal we
-    /// stop as well, unless the terminal has the program's group in the foreground and not ours.
+    /// The shell that started us waits for us to stop, not for the program: after a stop signal from the
+    /// terminal we stop as well, unless the terminal has the program's group in the foreground and not ours.
     fn suspend(&self, signal: Signal) -> Option<Action> {
         (self.forwarding.suspends_itself && signal.is_terminal_stop()).then_some(Action::Suspend)
     }

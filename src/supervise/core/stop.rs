@@ -27,8 +27,8 @@ const GRACE: Duration = Duration::from_secs(10);
 /// The most that ECS gives: a program that outlives a stop by that was not stopped by it.
 const LONGEST_GRACE: Duration = Duration::from_secs(120);
 
-/// From the signal of `--max-lifetime` to SIGKILL where `--kill-after` says nothing, since nobody else will send one: what
-/// ECS gives.
+/// From the signal of `--max-lifetime` to SIGKILL where `--kill-after` says nothing, since nobody else will
+/// send one: what ECS gives.
 const EXPIRY_GRACE: Duration = Duration::from_secs(30);
 
 /// What a program that stood still gets before SIGKILL, so that it can see the stop signal at all.
@@ -369,7 +369,8 @@ impl Stops {
         if self.release_at.take().is_none() {
             self.held = self.held.filter(|_| self.current.is_some() || self.refused.is_some());
         } else if ending == Ending::Signaled(number) {
-            // Whoever sent it had sent it to the program as well. (An exit code proves nothing after that time.)
+            // Whoever sent it had sent it to the program as well. (An exit code proves nothing after that
+            // time.)
             self.held = None;
             self.current = Some(Stop { signal: held.sent, at: held.arrival.at, forwarded: false });
         }
@@ -424,8 +425,8 @@ impl Stops {
         self.stop_records.take(arrival.at).then_some(Action::RecordSignal(told))
     }
 
-    /// A signal arrived in the moment in which the program ended, or was still pending then. A stop signal counts if it
-    /// explains the end: whoever sent it had sent it to the program as well.
+    /// A signal arrived in the moment in which the program ended, or was still pending then. A stop signal
+    /// counts if it explains the end: whoever sent it had sent it to the program as well.
     pub(super) fn on_arrival_after_end(
         &mut self,
         arrival: Arrival,
@@ -449,7 +450,8 @@ impl Stops {
         self.tell(arrival, sent, Delivery::AfterEnd)
     }
 
-    /// What is due. The process table is looked at before SIGKILL, and a program that stood still gets time in between.
+    /// What is due. The process table is looked at before SIGKILL, and a program that stood still gets time
+    /// in between.
     pub(super) fn on_time(&mut self, now: Instant, target: Target, runs: bool, to: &mut Actions) {
         let late = |at: Instant| Some(now.saturating_duration_since(at)).filter(|late| *late >= LATE);
         let mut was_frozen = false;
@@ -482,7 +484,8 @@ impl Stops {
 
     fn on_other(&mut self, told: Told) -> Option<Action> {
         let Told { arrival, sent, delivery, .. } = told;
-        // The kernel tells of windows and of jobs all the time, and a terminal has not asked for anything by that.
+        // The kernel tells of windows and of jobs all the time, and a terminal has not asked for anything by
+        // that.
         let is_of_terminal = arrival.sender == Sender::Terminal
             && (sent.is_terminal_stop() || matches!(sent.number(), libc::SIGWINCH | libc::SIGCONT));
         if delivery == Delivery::Forwarded && !is_of_terminal {

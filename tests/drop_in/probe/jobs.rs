@@ -2,7 +2,8 @@
 
 use super::say;
 
-/// Runs a command in its own process group, as a script does, and tells whether the terminal is its own after.
+/// Runs a command in its own process group, as a script does, and tells whether the terminal is its own
+/// after.
 pub fn run_with_terminal(command: &[&str]) {
     let status = std::process::Command::new(command[0]).args(&command[1..]).status().unwrap();
     let held = nix::unistd::tcgetpgrp(std::io::stdin()).is_ok_and(|group| group == nix::unistd::getpgrp());

@@ -1,7 +1,7 @@
 //! The program that the inits start: this test binary, called with a hidden first argument.
 //!
-//! It tells on stdout what it was given and what it receives, a line in a single write each, and ends when its
-//! stdin is closed, so that nothing is left over when a test fails.
+//! It tells on stdout what it was given and what it receives, a line in a single write each, and ends when
+//! its stdin is closed, so that nothing is left over when a test fails.
 
 mod given;
 mod jobs;

@@ -76,8 +76,8 @@ pub fn rows() -> Vec<Row> {
 fn pause(init: &Init, number: i32, as_pid_1: bool) -> String {
     let call = init.call().words("-P");
     let mut running = if as_pid_1 { call.pid_1() } else { call }.start();
-    // Pausing is sleeping with signals blocked or caught, or in the call that takes them: in there the kernel shows them
-    // as not blocked.
+    // Pausing is sleeping with signals blocked or caught, or in the call that takes them: in there the kernel
+    // shows them as not blocked.
     let ready = within(BOUND, || {
         let status = std::fs::read_to_string(format!("/proc/{}/status", running.init)).ok()?;
         let mask = |key: &str| {

@@ -253,7 +253,8 @@ fn suspend(init: &Init, options: &str, number: i32, as_pid_1: bool) -> String {
             Running::wait_for_state(running.init, 'T');
         }
     } else {
-        // Suspending itself comes after forwarding; another signal tells that it is past that, or it has stopped.
+        // Suspending itself comes after forwarding; another signal tells that it is past that, or it has
+        // stopped.
         running.signal(64);
         within(BOUND, || {
             (running.out().contains("\n64\n") || Running::state(running.init) == 'T').then_some(())

@@ -88,7 +88,8 @@ fn merged(init: &Init) -> String {
     format!("{merged}, {}", if one_more { "and the next one arrives" } else { "and the next one is lost" })
 }
 
-/// With strace(1) the init's look for ended children takes 50 ms longer than it does, in which the program ends.
+/// With strace(1) the init's look for ended children takes 50 ms longer than it does, in which the program
+/// ends.
 fn just_missed(init: &Init) -> String {
     let Some(call) = super::slowly_reaping(init, 50) else { return "exit 3".to_owned() };
     let call = call.args(["--", "sh", "-c", "exit 3"]);

@@ -1,7 +1,7 @@
 //! SIGTERM in the first moments: sent 0 to 4 ms after the exec of the init, does it stop the container?
 //!
-//! The program tells when it runs, and is then sent the last real-time signal. All inits take the lowest number
-//! first, so an end by SIGTERM means that it arrived, and an end by the other that it was lost.
+//! The program tells when it runs, and is then sent the last real-time signal. All inits take the lowest
+//! number first, so an end by SIGTERM means that it arrived, and an end by the other that it was lost.
 
 use crate::call::{BOUND, describe, within};
 use crate::init::Init;
@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 const SUBJECT: &str = "SIGTERM in the first 4 ms";
 
-/// What was counted, for the summary. How many signals the others lose changes from run to run, so the document
-/// does not have it.
+/// What was counted, for the summary. How many signals the others lose changes from run to run, so the
+/// document does not have it.
 static COUNTS: Mutex<Vec<Count>> = Mutex::new(Vec::new());
 
 struct Count {
@@ -122,7 +122,8 @@ fn once(init: &Init, options: &str, as_pid_1: bool, delay: Duration) -> Outcome 
 
 /// Whether the process blocks or catches SIGTERM, or has done so already when it forked.
 ///
-/// sigtimedwait(2) takes what it waits for out of the mask, so the mask alone does not tell of tini and dumb-init.
+/// sigtimedwait(2) takes what it waits for out of the mask, so the mask alone does not tell of tini and
+/// dumb-init.
 fn takes_sigterm(pid: i32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
@@ -146,7 +147,8 @@ pub fn summary() -> String {
             "race, {place}, {} {}: of {} signals {} lost",
             count.init, count.options, count.runs, count.lost
         );
-        // For PID 1 the kernel drops a signal that is neither blocked nor caught yet, and no init can help it.
+        // For PID 1 the kernel drops a signal that is neither blocked nor caught yet, and no init can help
+        // it.
         let window = 4.0 * count.lost_before_blocking as f64 / count.runs as f64;
         let before = count.lost_before_blocking;
         let _ = writeln!(text, ", and {before} that came before it was blocked, which takes {window:.2} ms");

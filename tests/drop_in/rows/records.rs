@@ -14,7 +14,8 @@ pub fn rows() -> Vec<Row> {
         row(SUBJECT, "stderr, with records on", ALL, |init| {
             let done = with(init).args(["--", "sh", "-c", "echo a >&2"]).run();
             let lines: Vec<&str> = done.err.lines().collect();
-            // A record after something else begins with an empty line: what was before may have ended within a line.
+            // A record after something else begins with an empty line: what was before may have ended within
+            // a line.
             let all_json = lines.iter().enumerate().all(|(number, line)| match *line {
                 "a" => true,
                 "" => lines.get(number + 1).is_some_and(|next| next.starts_with("{\"epitaph\":")),

@@ -163,8 +163,8 @@ impl<'e> Container<'e> {
         }
     }
 
-    /// Waits until the container has written a line on `stream` for which `is_it` holds, for at most `bound`, and
-    /// gives that line. What it wrote before the call counts.
+    /// Waits until the container has written a line on `stream` for which `is_it` holds, for at most `bound`,
+    /// and gives that line. What it wrote before the call counts.
     ///
     /// # Panics
     ///

@@ -23,8 +23,8 @@ pub(super) const CALL_BOUND: Duration = Duration::from_secs(60);
 
 /// A `dockerd` with its own data, sockets and containerd namespace in a directory that is deleted at the end.
 ///
-/// It has no bridge and touches no firewall, so a container has no network or another container's. It is stopped
-/// when it is dropped, and when the test process dies without dropping it.
+/// It has no bridge and touches no firewall, so a container has no network or another container's. It is
+/// stopped when it is dropped, and when the test process dies without dropping it.
 pub struct Engine {
     directory: PathBuf,
     docker: PathBuf,
@@ -35,8 +35,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// The engine that the tests of this binary share, started by the first call and stopped at the end of the
-    /// process.
+    /// The engine that the tests of this binary share, started by the first call and stopped at the end of
+    /// the process.
     ///
     /// # Errors
     ///
@@ -65,8 +65,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// When this machine cannot run an engine: not root, Docker not installed, or a daemon that ends at once or
-    /// does not get ready, which the message explains with the end of its log.
+    /// When this machine cannot run an engine: not root, Docker not installed, or a daemon that ends at once
+    /// or does not get ready, which the message explains with the end of its log.
     pub fn start(arguments: &[&str]) -> Result<Self, String> {
         // SAFETY: geteuid has no preconditions and cannot fail.
         if unsafe { libc::geteuid() } != 0 {
@@ -74,7 +74,8 @@ impl Engine {
         }
         let dockerd = process::find_program("dockerd", "docker.io")?;
         let docker = process::find_program("docker", "docker.io or docker-cli")?;
-        // Not below TMPDIR: the path of a Unix socket has at most 107 bytes (unix(7)), and containerd adds 40.
+        // Not below TMPDIR: the path of a Unix socket has at most 107 bytes (unix(7)), and containerd adds
+        // 40.
         let directory = tempfile::Builder::new()
             .prefix("epitaph-docker-")
             .tempdir_in("/tmp")
@@ -142,8 +143,8 @@ impl Engine {
     }
 
     /// Makes the image `name` of a tree, as `FROM scratch` and `COPY` would; `changes` are Dockerfile
-    /// instructions such as `ENTRYPOINT ["/epitaph", "--"]`. The first call with a name makes the image, and a
-    /// test that calls at the same time waits for it; later calls do nothing.
+    /// instructions such as `ENTRYPOINT ["/epitaph", "--"]`. The first call with a name makes the image, and
+    /// a test that calls at the same time waits for it; later calls do nothing.
     ///
     /// # Errors
     ///
@@ -275,7 +276,8 @@ fn daemon_command(dockerd: &Path, directory: &Path, arguments: &[&str]) -> Resul
             format!("--exec-root={}", at("exec")),
             format!("--pidfile={}", at("dockerd.pid")),
             format!("--host=unix://{}", at("docker.sock")),
-            // Where the machine runs a containerd of its own, dockerd uses that one: apart from the others' things.
+            // Where the machine runs a containerd of its own, dockerd uses that one: apart from the others'
+            // things.
             format!("--containerd-namespace=epitaph-test-{}", std::process::id()),
             format!("--containerd-plugins-namespace=epitaph-test-plugins-{}", std::process::id()),
         ])
@@ -294,8 +296,9 @@ fn daemon_command(dockerd: &Path, directory: &Path, arguments: &[&str]) -> Resul
 
 /// Starts `command` so that it gets SIGTERM when this process dies, however that happens.
 ///
-/// The kernel sends the signal when the *thread* dies that forked (`PR_SET_PDEATHSIG` in prctl(2)), and a test's
-/// thread ends with the test; so a thread of its own starts the program, and lives until the sender is dropped.
+/// The kernel sends the signal when the *thread* dies that forked (`PR_SET_PDEATHSIG` in prctl(2)), and a
+/// test's thread ends with the test; so a thread of its own starts the program, and lives until the sender is
+/// dropped.
 fn spawn_for_this_process(mut command: Command) -> std::io::Result<(Child, mpsc::Sender<()>)> {
     // SAFETY: prctl with this option only sets a number in the calling process, and is async-signal-safe.
     unsafe {
@@ -337,7 +340,8 @@ fn terminate(child: &Child) {
 /// Undoes the mounts that the engine left in its directory, the innermost first.
 fn unmount_below(directory: &Path) {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    // The fifth field is the mount point (proc_pid_mountinfo(5)); ours hold no character that is escaped there.
+    // The fifth field is the mount point (proc_pid_mountinfo(5)); ours hold no character that is escaped
+    // there.
     let points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
     let mut points: Vec<&str> = points.filter(|point| Path::new(point).starts_with(directory)).collect();
     points.reverse();

@@ -1,7 +1,7 @@
 //! A real Docker engine of the tests' own, beside whatever engine the machine may run.
 //!
-//! [`Engine::shared`] is the one that the tests of a binary share; it ends with them. Nothing needs a registry or
-//! a network: images are made from [`Tree`](super::archive::Tree)s.
+//! [`Engine::shared`] is the one that the tests of a binary share; it ends with them. Nothing needs a
+//! registry or a network: images are made from [`Tree`](super::archive::Tree)s.
 
 mod container;
 mod engine;

@@ -14,8 +14,8 @@ use super::super::process;
 use super::container::Container;
 use super::engine::Engine;
 
-/// Where the agent and Fargate serve the task metadata ("Amazon ECS task metadata endpoint" in the ECS Developer
-/// Guide).
+/// Where the agent and Fargate serve the task metadata ("Amazon ECS task metadata endpoint" in the ECS
+/// Developer Guide).
 pub const METADATA_ADDRESS: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(169, 254, 170, 2), 80);
 
 const PAUSE_IMAGE: &str = "epitaph-test-pause";
@@ -41,7 +41,8 @@ impl<'e> TaskNetwork<'e> {
         Ok(Self { pause })
     }
 
-    /// The container that owns the network: whose ID, host name and mounts the others must not take for theirs.
+    /// The container that owns the network: whose ID, host name and mounts the others must not take for
+    /// theirs.
     #[must_use]
     pub fn pause(&self) -> &Container<'e> {
         &self.pause
@@ -61,8 +62,8 @@ impl<'e> TaskNetwork<'e> {
     #[track_caller]
     pub fn listen(&self) -> TcpListener {
         let pid = self.pause.pid();
-        // A thread of its own, since a network namespace is a thread's. A socket stays in the namespace in which
-        // it was made, whoever uses it.
+        // A thread of its own, since a network namespace is a thread's. A socket stays in the namespace in
+        // which it was made, whoever uses it.
         let listener = std::thread::spawn(move || -> Result<TcpListener, String> {
             enter_network_of(pid).map_err(|error| format!("setns: {error}"))?;
             let busybox = process::find_program("busybox", "busybox-static")?;

@@ -1,4 +1,5 @@
-//! An HTTP server that answers as the Amazon ECS agent does, and fails as it (or what stands in its place) can.
+//! An HTTP server that answers as the Amazon ECS agent does, and fails as it (or what stands in its place)
+//! can.
 //!
 //! For the tests and the examples, which include it by its path; it needs std, `serde_json` and `libc`.
 //!
@@ -90,8 +91,8 @@ impl Endpoint {
         endpoint
     }
 
-    /// Like [`Endpoint::start`], but connections are refused until another fault, or none, is set: the port is
-    /// known before anyone listens.
+    /// Like [`Endpoint::start`], but connections are refused until another fault, or none, is set: the port
+    /// is known before anyone listens.
     ///
     /// # Panics
     /// When the machine has no port left.
@@ -102,7 +103,8 @@ impl Endpoint {
 
     /// Serves `task` on a listener made elsewhere, such as in another network namespace.
     ///
-    /// With [`Fault::Refuse`] its port must have been named, not 0: the kernel gives up a port of its own choice.
+    /// With [`Fault::Refuse`] its port must have been named, not 0: the kernel gives up a port of its own
+    /// choice.
     ///
     /// # Panics
     /// When the listener has no address or no thread can be started.

@@ -30,8 +30,8 @@ pub struct State {
     pub exchanges: Vec<Exchange>,
     pub connections: usize,
     rules: Vec<Rule>,
-    /// The connections that are served now. Besides here they are held only by their threads, or a reset would
-    /// not go out at the end of the thread.
+    /// The connections that are served now. Besides here they are held only by their threads, or a reset
+    /// would not go out at the end of the thread.
     open: HashMap<usize, Arc<TcpStream>>,
     threads: Vec<JoinHandle<()>>,
     stopping: bool,

@@ -1,7 +1,7 @@
 //! `/stats` and `/task/stats`: Docker's statistics, which move by a script, and a health check's outcome.
 //!
-//! Shapes: a real sample of Docker on cgroup v1, its "Get container stats based on resource usage" in the Engine API for
-//! v2, and what the agent (EC2) and Fargate leave out.
+//! Shapes: a real sample of Docker on cgroup v1, its "Get container stats based on resource usage" in the
+//! Engine API for v2, and what the agent (EC2) and Fargate leave out.
 
 use super::json::Version;
 use super::task::{Container, Task};

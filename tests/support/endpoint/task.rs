@@ -1,6 +1,7 @@
 //! What the endpoint knows: one task, its containers, and its neighbours on the same instance.
 //!
-//! Containers go through the states that a real agent tells of: created, running, stopped. See [`Task::just_created`].
+//! Containers go through the states that a real agent tells of: created, running, stopped. See
+//! [`Task::just_created`].
 
 use std::time::{Duration, SystemTime};
 
@@ -35,8 +36,8 @@ pub struct Task {
     pub network_mode: String,
     /// What ECS wants it to be: `RUNNING` or `STOPPED`.
     pub desired_status: String,
-    /// What the agent knows it to be. In the answers of real agents a task whose container asks is often not known to
-    /// run yet.
+    /// What the agent knows it to be. In the answers of real agents a task whose container asks is often not
+    /// known to run yet.
     pub known_status: String,
     /// When the pull of its images began and ended.
     pub pulled: Option<(String, String)>,
@@ -71,12 +72,13 @@ pub struct Container {
     pub exit_code: Option<u64>,
     pub health: Option<Health>,
     pub known_status: String,
-    /// The IPv4 address. Empty in host mode, and where the container is in the network of a pause container of its own
-    /// (Service Connect in bridge mode).
+    /// The IPv4 address. Empty in host mode, and where the container is in the network of a pause container
+    /// of its own (Service Connect in bridge mode).
     pub ip: String,
     /// Without an IPv4 address beside it the task is one of IPv6 alone.
     pub ipv6: Option<String>,
-    /// Whether the agent knows of any network, which in bridge and host mode it does only once the container runs.
+    /// Whether the agent knows of any network, which in bridge and host mode it does only once the container
+    /// runs.
     pub has_network: bool,
     /// In CPU shares.
     pub cpu_limit: Option<u64>,
@@ -210,16 +212,16 @@ impl Container {
         }
     }
 
-    /// Docker has created it, and its start call has not returned: the agent knows neither when it was started nor, but
-    /// for awsvpc mode, its network.
+    /// Docker has created it, and its start call has not returned: the agent knows neither when it was
+    /// started nor, but for awsvpc mode, its network.
     pub fn create(&mut self, has_network: bool) {
         (self.started_at, self.finished_at, self.exit_code) = (None, None, None);
         self.known_status = "CREATED".into();
         self.has_network = has_network;
     }
 
-    /// Docker's start call has returned. A container that its restart policy starts again keeps the time of its first
-    /// start, and is counted.
+    /// Docker's start call has returned. A container that its restart policy starts again keeps the time of
+    /// its first start, and is counted.
     pub fn start(&mut self) {
         if self.started_at.is_some() {
             self.restart_count = Some(self.restart_count.unwrap_or(0) + 1);
@@ -283,8 +285,8 @@ impl Task {
         }
     }
 
-    /// A task in bridge mode with Service Connect: each container has a pause container of its own, and an empty address
-    /// itself. That of the other container comes first.
+    /// A task in bridge mode with Service Connect: each container has a pause container of its own, and an
+    /// empty address itself. That of the other container comes first.
     pub fn ec2_bridge_with_service_connect() -> Self {
         let server = Container { ip: String::new(), ..Container::default() };
         let proxy = Container {
@@ -311,8 +313,8 @@ impl Task {
         self.shifted(Duration::from_secs(1))
     }
 
-    /// The same at the moment at which the container under test asks: Docker's start call has not returned, and the agent
-    /// does not know that it runs. [`Container::start`] is what follows.
+    /// The same at the moment at which the container under test asks: Docker's start call has not returned,
+    /// and the agent does not know that it runs. [`Container::start`] is what follows.
     #[must_use]
     pub fn just_created(self) -> Self {
         let mut task = self.shifted(Duration::ZERO);

@@ -151,7 +151,8 @@ impl Child {
     /// # Errors
     /// The error of `kill(2)`.
     pub fn signal(&self, signal: c_int) -> io::Result<()> {
-        // SAFETY: kill has no memory effects; the process is ours and not reaped, so the number is not reused.
+        // SAFETY: kill has no memory effects; the process is ours and not reaped, so the number is not
+        // reused.
         if unsafe { libc::kill(self.pid, signal) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 

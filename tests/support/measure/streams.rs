@@ -9,8 +9,8 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use super::spawn::{Command, Stdio};
 
-/// Nothing to read, and a pipe for what is said: a write to it costs what it costs in a container, and nobody is
-/// waiting at its other end.
+/// Nothing to read, and a pipe for what is said: a write to it costs what it costs in a container, and nobody
+/// is waiting at its other end.
 pub struct Streams {
     null: File,
     sink: (PipeReader, PipeWriter),
@@ -41,8 +41,8 @@ impl Streams {
         said
     }
 
-    /// Runs a command to its end: the microseconds from just before its start until its end has been waited for,
-    /// and what it said, which may not be more than a pipe holds, 64 KB.
+    /// Runs a command to its end: the microseconds from just before its start until its end has been waited
+    /// for, and what it said, which may not be more than a pipe holds, 64 KB.
     ///
     /// # Errors
     /// That it could not be started, or ended with another code than 0.

@@ -1,9 +1,10 @@
-//! A virtual machine with Debian's kernel and cgroup v2, for what the machine that runs the tests cannot show:
-//! its own cgroups may be v1, and a test may not change them; and it has one kind of processor, where epitaph is for two.
+//! A virtual machine with Debian's kernel and cgroup v2, for what the machine that runs the tests cannot
+//! show: its own cgroups may be v1, and a test may not change them; and it has one kind of processor, where
+//! epitaph is for two.
 //!
-//! The guest is an initramfs with a static busybox and what the test adds. It runs one shell script as root, with
-//! every controller of cgroup v2 at hand, and powers off. `contain` (see `contain.sh`) is on its path: it runs a
-//! program as PID 1 of a container, in a cgroup, with either kind of cgroup namespace.
+//! The guest is an initramfs with a static busybox and what the test adds. It runs one shell script as root,
+//! with every controller of cgroup v2 at hand, and powers off. `contain` (see `contain.sh`) is on its path:
+//! it runs a program as PID 1 of a container, in a cgroup, with either kind of cgroup namespace.
 
 mod processor;
 
@@ -66,8 +67,8 @@ impl Machine {
         Self::of(Processor::X86_64, tree)
     }
 
-    /// A 64-bit Arm machine, else the same. What is added to it must be for that processor, and need no library that is
-    /// not there.
+    /// A 64-bit Arm machine, else the same. What is added to it must be for that processor, and need no
+    /// library that is not there.
     ///
     /// # Errors
     ///
@@ -98,8 +99,9 @@ impl Machine {
         })
     }
 
-    /// Adds a program of this machine at `path` in the guest, with the shared libraries that it needs. One that is
-    /// called as an applet of busybox must be called by its path: the guest's shell prefers its applets.
+    /// Adds a program of this machine at `path` in the guest, with the shared libraries that it needs. One
+    /// that is called as an applet of busybox must be called by its path: the guest's shell prefers its
+    /// applets.
     ///
     /// # Errors
     ///
@@ -141,8 +143,8 @@ impl Machine {
     ///
     /// # Panics
     ///
-    /// When QEMU cannot run, or the machine does not power off in time after the script's end (a kernel panic, a
-    /// script that hangs); the message holds both logs.
+    /// When QEMU cannot run, or the machine does not power off in time after the script's end (a kernel
+    /// panic, a script that hangs); the message holds both logs.
     #[track_caller]
     pub fn boot(&self, script: &str) -> Boot {
         let directory = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
@@ -182,7 +184,8 @@ impl Machine {
             .arg("-initrd")
             .arg(at("initramfs"))
             .args(["-append", self.processor.command_line()])
-            // The kernel's messages and the script's output on a port each, so that neither cuts into the other.
+            // The kernel's messages and the script's output on a port each, so that neither cuts into the
+            // other.
             .args(["-serial", &serial("kernel.log")])
             .args(self.processor.second_port(&serial("output")))
             .stdin(Stdio::null())

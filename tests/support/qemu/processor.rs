@@ -9,16 +9,16 @@ use std::time::Duration;
 use super::super::process;
 use super::super::static_binary::target_directory;
 
-/// The variable that gives the x86-64 kernel to boot, in place of Debian's: a bzImage with cgroup v2, devtmpfs and two
-/// 8250 serial ports built in.
+/// The variable that gives the x86-64 kernel to boot, in place of Debian's: a bzImage with cgroup v2,
+/// devtmpfs and two 8250 serial ports built in.
 pub const KERNEL: &str = "EPITAPH_TEST_KERNEL";
 
 /// The variable that says how QEMU runs the guest: `kvm` or `tcg` (software emulation).
 pub const ACCELERATOR: &str = "EPITAPH_TEST_QEMU_ACCEL";
 
-/// Under software emulation the guest's clock counts its instructions, 2² ns each, and skips the time in which it
-/// would idle. So what the guest measures does not depend on what else this machine does, and the guest is slower than
-/// any machine that containers run on: 250 million instructions a second.
+/// Under software emulation the guest's clock counts its instructions, 2² ns each, and skips the time in
+/// which it would idle. So what the guest measures does not depend on what else this machine does, and the
+/// guest is slower than any machine that containers run on: 250 million instructions a second.
 const GUEST_CLOCK: &str = "shift=2,sleep=off";
 
 /// The download of a kernel.
@@ -40,7 +40,8 @@ impl Processor {
         }
     }
 
-    /// The kernel: on x86-64 the one that [`KERNEL`] names; the one in the cache, or Debian's, fetched into the cache.
+    /// The kernel: on x86-64 the one that [`KERNEL`] names; the one in the cache, or Debian's, fetched into
+    /// the cache.
     pub fn kernel(self) -> Result<PathBuf, String> {
         static PATHS: [OnceLock<Result<PathBuf, String>>; 2] = [const { OnceLock::new() }; 2];
         let found = PATHS[self as usize].get_or_init(|| match (self, std::env::var_os(KERNEL)) {
@@ -59,8 +60,9 @@ impl Processor {
         }
     }
 
-    /// KVM where the processor has it and the user may use it, software emulation otherwise. A virtual machine may
-    /// have a `/dev/kvm` and no processor for it; guests hang there, so the device alone is not enough.
+    /// KVM where the processor has it and the user may use it, software emulation otherwise. A virtual
+    /// machine may have a `/dev/kvm` and no processor for it; guests hang there, so the device alone is not
+    /// enough.
     pub fn accelerator(self) -> &'static str {
         let is_ours = match self {
             Self::X86_64 => cfg!(target_arch = "x86_64"),
@@ -124,7 +126,8 @@ impl Processor {
     }
 }
 
-/// Where all that is for the arm64 machine lies: its kernel, its programs, and what `packaging/arm64-tests.sh` builds.
+/// Where all that is for the arm64 machine lies: its kernel, its programs, and what
+/// `packaging/arm64-tests.sh` builds.
 pub fn arm64_folder() -> PathBuf {
     target_directory().join("arm64")
 }

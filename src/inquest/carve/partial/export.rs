@@ -1,5 +1,5 @@
-//! `journalctl -o export`: fields on lines of their own, an empty line between two entries, and fields with control characters
-//! in a binary form (systemd's "Journal Export Formats").
+//! `journalctl -o export`: fields on lines of their own, an empty line between two entries, and fields with
+//! control characters in a binary form (systemd's "Journal Export Formats").
 
 use super::{ENTRIES, begun, go_on};
 use crate::inquest::carve::line::journald_entry;

@@ -1,4 +1,5 @@
-//! Lines of text, of which the rest of a record is on a later one: CRI's, syslog's, and such with nothing before the text.
+//! Lines of text, of which the rest of a record is on a later one: CRI's, syslog's, and such with nothing
+//! before the text.
 
 use super::{ENTRIES, begun, go_on};
 use crate::inquest::column::column;

@@ -1,9 +1,10 @@
-//! The files of Docker's log driver `local`: its length in 4 bytes, big-endian, a message of protobuf (`LogEntry` in
-//! api/types/plugins/logdriver/entry.proto of moby), and the length again.
+//! The files of Docker's log driver `local`: its length in 4 bytes, big-endian, a message of protobuf
+//! (`LogEntry` in api/types/plugins/logdriver/entry.proto of moby), and the length again.
 
 use super::{ENTRIES, begun, go_on};
 
-/// How far before a place the entry may begin that it is in, in bytes: a line of 16 KiB, and what is before it.
+/// How far before a place the entry may begin that it is in, in bytes: a line of 16 KiB, and what is before
+/// it.
 const FARTHEST: usize = 17 * 1024;
 
 /// The object that begins at `brace`, and where its last part ends.

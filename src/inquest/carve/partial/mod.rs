@@ -1,5 +1,5 @@
-//! Joins a record that a log driver has cut in two: Docker cuts a line at 16 KiB, through a record where the program
-//! left a line open before it.
+//! Joins a record that a log driver has cut in two: Docker cuts a line at 16 KiB, through a record where the
+//! program left a line open before it.
 
 mod export;
 mod lines;
@@ -22,8 +22,8 @@ pub fn join(bytes: &[u8], cut: &Around, levels: &[Level]) -> Option<(Vec<u8>, us
     }
 }
 
-/// The same of an object with nothing around it, whose brace is at `brace`: in lines of text, in the export of journald, and
-/// in the files of Docker's driver `local`.
+/// The same of an object with nothing around it, whose brace is at `brace`: in lines of text, in the export
+/// of journald, and in the files of Docker's driver `local`.
 pub fn join_bare(bytes: &[u8], brace: usize) -> Option<(Vec<u8>, usize)> {
     if export::is_entry(bytes, brace) {
         return export::join(bytes, brace);
@@ -80,7 +80,8 @@ fn join_entries(
     None
 }
 
-/// The key of the string that the place is in: the nearest quotation mark before it that is not escaped opens it.
+/// The key of the string that the place is in: the nearest quotation mark before it that is not escaped opens
+/// it.
 fn key_of_string(bytes: &[u8], at: usize) -> Option<String> {
     let before = bytes.get(..at)?;
     let open = memchr::memrchr_iter(b'"', before).find(|at| {

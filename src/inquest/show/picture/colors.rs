@@ -1,10 +1,11 @@
-//! How lives of each kind look. Colours are not all that tells them apart: patterns, shapes and words do too. The colours are told
-//! apart with each of the common kinds of colour blindness (orange-red, blue, purple, grey), and have a contrast of 4.5 or more
-//! with the paper where they are the colour of a text.
+//! How lives of each kind look. Colours are not all that tells them apart: patterns, shapes and words do too.
+//! The colours are told apart with each of the common kinds of colour blindness (orange-red, blue, purple,
+//! grey), and have a contrast of 4.5 or more with the paper where they are the colour of a text.
 
 use super::super::rows::{End, Row};
 
-/// The class of a life: `o` the OOM killer, `x` another bad end, `g` a good one, `u` not known, `r` may still run.
+/// The class of a life: `o` the OOM killer, `x` another bad end, `g` a good one, `u` not known, `r` may still
+/// run.
 pub fn class(row: &Row<'_>) -> &'static str {
     match row.end {
         _ if !row.life.disputed.is_empty() => "x",

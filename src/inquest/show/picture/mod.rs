@@ -1,5 +1,5 @@
-//! A timeline as a picture: one page of HTML, or one SVG. Both are whole in themselves: no script, nothing from elsewhere. All
-//! that comes from a log goes through [`markup::Markup::text`].
+//! A timeline as a picture: one page of HTML, or one SVG. Both are whole in themselves: no script, nothing
+//! from elsewhere. All that comes from a log goes through [`markup::Markup::text`].
 
 mod bins;
 mod canvas;

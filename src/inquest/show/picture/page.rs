@@ -14,7 +14,8 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'n
 /// What a page has beside the colours.
 const LAYOUT: &str = include_str!("page.css");
 
-/// With more lives than these, marks have no titles of their own, and what is printed has no certificates that are folded.
+/// With more lives than these, marks have no titles of their own, and what is printed has no certificates
+/// that are folded.
 const FEW: usize = 400;
 const PRINTED: usize = 40;
 

@@ -114,8 +114,8 @@ fn an_orphan_that_dies_while_the_program_is_not_being_killed_was_the_victim() {
     }
 }
 
-/// The workers of a program that the OOM killer took die with it (PR_SET_PDEATHSIG). They are reaped before it or after
-/// it, as it comes.
+/// The workers of a program that the OOM killer took die with it (PR_SET_PDEATHSIG). They are reaped before
+/// it or after it, as it comes.
 #[test]
 fn who_dies_with_the_program_was_not_the_victim() {
     for seen in [Some(true), None] {
