@@ -4,8 +4,10 @@
 use super::certificate::{Certificate, field, told};
 use super::out::Style;
 use super::units::{bytes, count};
-use crate::inquest::case::{Kind, Life, Once};
+use crate::inquest::case::{Kind, Life, Once, Said};
+use crate::inquest::witness::EXEC;
 use serde_json::Value;
+use std::collections::HashMap;
 
 /// How many places, processes, earlier lives and statements are listed; the rest is counted.
 const MOST: usize = 8;
@@ -80,13 +82,14 @@ impl Certificate<'_> {
     }
 
     pub(super) fn witnesses(&mut self, life: &Life) {
-        let hidden = life.said.len().saturating_sub(2 * MOST);
+        let heard = once_each(&life.said);
+        let hidden = heard.len().saturating_sub(2 * MOST);
         let mut key = "Witnesses";
         if hidden > 0 {
             self.row(key, format!("… {} more", count(hidden, "statement")));
             key = "";
         }
-        for said in life.said.iter().skip(hidden) {
+        for (said, times) in heard.into_iter().skip(hidden) {
             let statement = &said.statement;
             let time = match said.at() {
                 // Computed: the witness's clock has no year, no zone, or counts from the boot.
@@ -94,7 +97,8 @@ impl Certificate<'_> {
                 Some(time) => self.clock.time(time),
                 None => "at ?".to_owned(),
             };
-            let text = super::table::cut(&statement.text, 160) + said.mark();
+            let times = if times > 1 { format!(" (the last of {times})") } else { String::new() };
+            let text = super::table::cut(&statement.text, 160) + &times + said.mark();
             self.row(
                 key,
                 format!("{:<7} {time:<12}  {text}  {}", statement.kind.name(), (self.name)(said.place)),
@@ -141,4 +145,19 @@ fn more(record: &Once) -> String {
     let output =
         text("output").map_or(String::new(), |output| format!("  {}", super::table::cut(&output, 100)));
     sender + &refused + &output
+}
+
+/// What was said, with how often: a health check is an exec every few seconds, and the last of those with one command stands for
+/// them all.
+fn once_each(said: &[Said]) -> Vec<(&Said, usize)> {
+    let mut last: HashMap<&str, (usize, usize)> = HashMap::new();
+    for (place, said) in said.iter().enumerate().filter(|(_, said)| said.statement.text.starts_with(EXEC)) {
+        let (at, times) = last.entry(&said.statement.text).or_default();
+        (*at, *times) = (place, *times + 1);
+    }
+    let times = |(place, said): (usize, &Said)| match last.get(said.statement.text.as_str()) {
+        Some((at, times)) => (*at == place).then_some(*times),
+        None => Some(1),
+    };
+    said.iter().enumerate().filter_map(|(place, said)| Some((said, times((place, said))?))).collect()
 }

@@ -72,6 +72,9 @@ fn inspect(object: &Map<String, Value>) -> Option<Vec<Statement>> {
     Some(statements)
 }
 
+/// How the action of an exec begins; its command follows.
+pub const EXEC: &str = "exec_start: ";
+
 /// A line of `docker events --format '{{json .}}'` or `podman events --format json`. The inner `None` is an
 /// event that tells nothing of a container's life.
 fn event(object: &Map<String, Value>) -> Option<Option<Statement>> {
@@ -114,7 +117,8 @@ fn event(object: &Map<String, Value>) -> Option<Option<Statement>> {
     }))
 }
 
-/// What an action says of a container's life; `exec_die` is not the container's end.
+/// What an action says of a container's life. Of an exec its start is heard, which has the command: a health check's, or
+/// somebody's who came to look; `exec_die` is not the container's end.
 fn said(action: &str, code: Option<i64>, signal: Option<&str>) -> Option<What> {
     Some(match action {
         "die" | "died" => What::ContainerExit(ContainerExit { code, ..ContainerExit::default() }),
@@ -123,6 +127,7 @@ fn said(action: &str, code: Option<i64>, signal: Option<&str>) -> Option<What> {
         "start" => What::Started,
         "stop" => What::StopRequested(StopRequest::default()),
         "pause" | "unpause" | "restart" => What::ContainerStatus { status: action.to_owned() },
+        _ if action.starts_with(EXEC) => What::ContainerStatus { status: json::limited(action) },
         _ => What::ContainerStatus { status: json::limited(action.strip_prefix("health_status: ")?) },
     })
 }

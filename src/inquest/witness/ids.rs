@@ -58,10 +58,16 @@ pub fn short_name(arn: &str) -> Option<String> {
     (!name.is_empty() && name.len() <= 255).then(|| name.to_owned())
 }
 
+/// How many cgroups below a container's own are climbed.
+const LEVELS: usize = 8;
+
 /// The task and the container that a memory cgroup belongs to. Also the cgroup of a whole task, which holds
 /// no container's ID, names the task: `/ecs/[CLUSTER/]TASK`, `…/ecstasks-TASK.slice`.
+///
+/// A container may have cgroups below its own, where it runs jobs; they are its own.
 pub fn of_cgroup(path: &str) -> (Option<String>, Option<String>) {
-    let container = container_id::container_id(path).map(str::to_owned);
+    let above = std::iter::successors(Some(path), |path| path.rsplit_once('/').map(|(above, _)| above));
+    let container = above.take(LEVELS).find_map(container_id::container_id).map(str::to_owned);
     let task_id = container_id::task_id(path).and_then(task).or_else(|| task_cgroup(path));
     (task_id, container)
 }
@@ -111,6 +117,7 @@ mod tests {
     fn cgroups_of_tasks_and_containers() {
         let id = "ab".repeat(32);
         assert_eq!(of_cgroup(&format!("/ecs/{TASK}/{id}")), (Some(TASK.to_owned()), Some(id.clone())));
+        assert_eq!(of_cgroup(&format!("/docker/{id}/jobs/3")), (None, Some(id.clone())));
         for path in [
             format!("/ecs/{TASK}"),
             format!("/ecs/default/{TASK}"),

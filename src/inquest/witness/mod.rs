@@ -21,6 +21,7 @@ mod service_event;
 mod statement;
 mod time;
 
+pub use docker::EXEC;
 pub use kernel_pair::KernelPair;
 pub use statement::*;
 pub use time::LocalClock;
