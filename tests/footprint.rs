@@ -5,9 +5,8 @@
 //! Times are measured and told here, and held against their bounds where `EPITAPH_TEST_REQUIRE_SPEED` is `1`:
 //! on a machine that does other things too they would fail for no fault of epitaph's.
 //!
-//! What epitaph is to take, its goal, is missed at present by the file and by what of it is resident. That is
-//! told loudly, and fails where `EPITAPH_TEST_REQUIRE_GOALS` is `1`, as before a release; what fails always
-//! is to take yet more.
+//! Where epitaph takes more than its goal, that is told loudly, and fails where `EPITAPH_TEST_REQUIRE_GOALS` is `1`,
+//! as before a release; what fails always is to take yet more.
 
 #![allow(missing_docs, unsafe_code, clippy::unwrap_used, clippy::panic)]
 
