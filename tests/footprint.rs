@@ -82,7 +82,7 @@ struct Bounds {
 
 const OF_RELEASE: Bounds = Bounds {
     file_bytes: Amount::reached(655_360.0),
-    anonymous_kb: Amount { goal: 32.0, at_most: 36.0 },
+    anonymous_kb: Amount::reached(32.0),
     identity_us: 400.0,
     peers: &[("tini-static", "tini"), ("catatonit", "catatonit")],
     of_quickest: 0.95,

@@ -31,7 +31,7 @@ use support::static_binary::static_binary;
 
 /// Beside the memory without any of them, in KB; a page is 4.
 const STATS_KB: f64 = 12.0;
-/// The static release file takes a page more than the goal.
+/// The stack and the heap may each take a page more than the goal.
 const STATS_AT_MOST_KB: f64 = STATS_KB + 8.0;
 const TIMER_KB: f64 = 4.0;
 /// System calls of a tick of `--stats`, the wait before it among them.
@@ -145,16 +145,24 @@ fn idle(options: &[&str], records: usize) -> (f64, Option<f64>) {
     (kb, wakes)
 }
 
+/// Of nine: the kernel puts the stack where it likes, so one more page of it is used or not.
+fn median(options: &[&str], records: usize) -> f64 {
+    let mut all: Vec<f64> = (0..9).map(|_| idle(options, records).0).collect();
+    all.sort_by(f64::total_cmp);
+    all[4]
+}
+
 #[test]
 fn memory_beside_a_run_without_them() {
     if epitaph().is_none() || !has_namespaces() {
         return;
     }
-    let (without, _) = idle(&[], 0);
+    let without = median(&[], 0);
     let timers =
         ["--stop-delay", "1h", "--grace", "3h", "--drain", "1h", "--max-lifetime", "24h", "--records", "off"];
-    let (with_timers, _) = idle(&timers, 0);
-    let (with_stats, wakes) = idle(&["--stats", "1s"], 3);
+    let with_timers = median(&timers, 0);
+    let with_stats = median(&["--stats", "1s"], 1);
+    let (_, wakes) = idle(&["--stats", "1s"], 3);
     say(&format!(
         "idle costs: {without} KB of anonymous memory, {with_timers} with the options of a stop, {with_stats} with --stats"
     ));
