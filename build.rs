@@ -28,8 +28,6 @@ fn main() {
         // Code and what is only read in one mapping: two fewer to make at each exec and to copy at each fork,
         // and no gaps between them in the file.
         link("-z,noseparate-code");
-        // The heap of src/entry.rs comes last.
-        link("--sort-section=name");
     }
     // What is relocated at the start would have pages of its own, protected after that. Nothing is relocated
     // here, and musl protects nothing in a static program: without it the file is 3.5 KB smaller, and its

@@ -10,16 +10,7 @@
 #![allow(unsafe_code)]
 
 use epitaph::launch::Inherited;
-use epitaph::{sys, sys_heap};
-
-/// Room for all that PID 1 keeps, several times; pages that are not used take no memory.
-///
-/// It lies behind all other data, by its section's name (build.rs has them sorted): so these share pages with each other
-/// and with its beginning.
-#[global_allocator]
-// SAFETY: a section of its own among those for what is zero at first.
-#[unsafe(link_section = ".bss.zz_heap")]
-static HEAP: sys_heap::Heap<{ 256 << 10 }> = sys_heap::Heap::new();
+use epitaph::sys;
 
 // rt_sigprocmask(SIG_SETMASK, all, &old, 8), with all registers that the C runtime looks at kept. Signals 32
 // and 33 stay as they are: they belong to the C library.

@@ -10,6 +10,10 @@ use epitaph::{diagnostics, health, supervise, sys, task};
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 
+/// Room for all that PID 1 keeps, several times; pages that are not used take no memory.
+#[global_allocator]
+static HEAP: epitaph::sys_heap::Heap<{ 256 << 10 }> = epitaph::sys_heap::Heap::new();
+
 /// Does what the command line asks for, and returns the exit code.
 fn run(args: Vec<OsString>, inherited: &Inherited) -> u8 {
     match options::parse(args, &|name| std::env::var_os(name)) {

@@ -82,7 +82,9 @@ struct Bounds {
 
 const OF_RELEASE: Bounds = Bounds {
     file_bytes: Amount::reached(655_360.0),
-    anonymous_kb: Amount::reached(32.0),
+    // The stack of the start stays: pages that PID 1 had to ask for again would be asked for in a full cgroup, and the kernel
+    // would kill for them (tests/verdicts).
+    anonymous_kb: Amount { goal: 32.0, at_most: 44.0 },
     identity_us: 400.0,
     peers: &[("tini-static", "tini"), ("catatonit", "catatonit")],
     of_quickest: 0.95,

@@ -79,8 +79,6 @@ struct Supervisor {
     success_codes: Vec<u8>,
     stats: Stats,
     drain: Duration,
-    /// the program was just executed, and with that the deepest of the work is done
-    has_begun: bool,
 }
 
 /// The pipe from the child that becomes the program.
@@ -115,7 +113,6 @@ impl Supervisor {
             success_codes: options.success_codes.clone(),
             stats: options.stats.clone(),
             drain: options.stop.drain,
-            has_begun: false,
         }
     }
 
@@ -158,9 +155,6 @@ impl Supervisor {
             self.write_to_file();
             more_to_reap = self.round(more_to_reap, None);
             stderr().flush();
-            if std::mem::take(&mut self.has_begun) {
-                sys::give_back_stack();
-            }
         }
     }
 
@@ -318,7 +312,6 @@ impl Supervisor {
                 self.handle(now, Event::Executing);
                 self.confirm_memory(now);
                 self.begin_statistics(now);
-                self.has_begun = true;
             }
             Frame::StderrLine => drop(stderr().write_record(bytes)),
             Frame::JournalLine => {

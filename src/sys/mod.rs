@@ -22,8 +22,8 @@ pub use file::{
     write_nowait,
 };
 pub use process::{
-    Ended, Environment, Fork, Usage, args, execve, exit_now, fork, give_back_stack, has_children,
-    is_anybody_else_here, reap, reap_with_usage, stay_in_memory,
+    Ended, Environment, Fork, Usage, args, execve, exit_now, fork, has_children, is_anybody_else_here, reap,
+    reap_with_usage, stay_in_memory,
 };
 pub use random::random;
 pub use signal::{

@@ -125,21 +125,6 @@ pub fn stay_in_memory() -> io::Result<()> {
     check(unsafe { libc::mlockall(libc::MCL_CURRENT) }).map(drop)
 }
 
-/// Gives back the pages of the stack below what is in use, madvise(2): a start goes deeper than what comes after it, and
-/// what it wrote there would stay in memory for as long as the process lives.
-pub fn give_back_stack() {
-    /// What the calls from here on may write to, and a signal's frame: nothing is a handler's while PID 1 runs.
-    const IN_USE: usize = 2048;
-    const MOST: usize = 256 << 10;
-    let here = 0_u8;
-    // SAFETY: only asks.
-    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(MOST);
-    let end = (std::hint::black_box(&raw const here) as usize).saturating_sub(IN_USE) & !(page - 1);
-    // SAFETY: below the stack pointer of the only thread nothing is in use. What of the range is no stack is not mapped:
-    // the kernel keeps more than this free below a stack (mmap(2), stack_guard_gap). Refused, nothing is lost.
-    unsafe { libc::madvise(end.saturating_sub(MOST) as *mut libc::c_void, MOST, libc::MADV_DONTNEED) };
-}
-
 /// _exit(2): ends the process without the C runtime's handlers, which belong to the parent in a forked child.
 pub fn exit_now(code: i32) -> ! {
     // SAFETY: never returns and touches no memory.
