@@ -118,9 +118,9 @@ build() {
     env -u RUSTFLAGS RUSTC_BOOTSTRAP=1 CARGO_ENCODED_RUSTFLAGS="${encoded%?}" "$CARGO" build --quiet --release --locked \
         -Z build-std=std,panic_abort -Z build-std-features=optimize_for_size \
         "${settings[@]}" \
-        --target "$target" --target-dir "$work/build" --bin "$binary" "$@"
+        --target "$target" --target-dir "$work/build/$target" --bin "$binary" "$@"
     local file=$out/$binary-$version-$target
-    install -m 755 "$work/build/$target/release/$binary" "$file"
+    install -m 755 "$work/build/$target/$target/release/$binary" "$file"
     # With settings for single packages cargo does not strip.
     "$(objcopy_of "$target")" --strip-all "$file"
     add_parts_list "$file" "$target" "$@"
@@ -135,16 +135,27 @@ step "toolchain"
 use_toolchain "$work/toolchain" "${targets[@]}"
 echo "$TOOLCHAIN_NAME"
 binaries=(epitaph)
+# The reader of the records; built apart, so that the init has nothing of it.
+if [[ -n $has_inquest ]] && has_feature inquest; then binaries+=(inquest); fi
+
+build_all_for() {
+    local target=$1 binary options
+    for binary in "${binaries[@]}"; do
+        step "$binary for $target"
+        options=()
+        if [[ $binary == inquest ]]; then options=(--features inquest); fi
+        build "$binary" "$target" "${options[@]}"
+    done
+}
+
+# Side by side and each in a folder of its own: what the optimiser does at the end of a build takes one processor.
+jobs=() failed=
 for target in "${targets[@]}"; do
-    step "epitaph for $target"
-    build epitaph "$target"
-    # The reader of the records; built apart, so that the init has nothing of it.
-    if [[ -n $has_inquest ]] && has_feature inquest; then
-        step "inquest for $target"
-        build inquest "$target" --features inquest
-        binaries=(epitaph inquest)
-    fi
+    build_all_for "$target" &
+    jobs+=($!)
 done
+for job in "${jobs[@]}"; do wait "$job" || failed=1; done
+[[ -z $failed ]] || fail "a build failed"
 
 if [[ -z $only_files ]]; then
     step "documents"
