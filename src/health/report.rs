@@ -5,8 +5,8 @@ use super::state::{State, StateFile};
 use super::{Check, container, state};
 use crate::forensics::{Resources, Sample, has_hosts_network};
 use crate::identity::{Deadline, System, local, resolve};
-use crate::options::{Options, RecordFormat};
-use crate::record::{Formats, Kind, Record, RenderedIdentity, Value, journal, stderr};
+use crate::options::{Options, RecordFormat, StatsFormat};
+use crate::record::{Dimensions, Formats, Kind, Record, RenderedIdentity, Value, journal, stderr};
 use crate::sys::{self, reason, since_boot};
 use std::fs::File;
 use std::io::{IsTerminal, Write};
@@ -102,14 +102,16 @@ fn know_thyself(
     let local = local(system);
     let formats = Formats::new(format, options.journal.is_some());
     let limit = budget.at_most(options.stats.health_timeout / 2);
-    if !local.ecs_is_evident || limit.has_passed() {
-        state.identity = RenderedIdentity::of(&local.identity, formats).without_rest();
-        state.asked = if local.ecs_is_evident { state.asked } else { MOST_ASKED };
-        return;
-    }
-    let outcome = resolve(system, local, limit);
-    state.identity = RenderedIdentity::of(&outcome.identity, formats).without_rest();
-    state.asked = if outcome.try_again { state.asked + 1 } else { MOST_ASKED };
+    let is_evident = local.ecs_is_evident;
+    let (identity, asked) = if is_evident && !limit.has_passed() {
+        let outcome = resolve(system, local, limit);
+        (outcome.identity, if outcome.try_again { state.asked + 1 } else { MOST_ASKED })
+    } else {
+        (local.identity, if is_evident { state.asked } else { MOST_ASKED })
+    };
+    let dimensions = Dimensions::of(&identity, &options.stats.dimensions, &[], &[]);
+    state.identity = RenderedIdentity::of(&identity, formats).without_rest().with_dimensions(&dimensions);
+    state.asked = asked;
 }
 
 /// Where the records go: the container's log, or where that is not ours to write, our own stderr.
@@ -148,8 +150,14 @@ impl Log {
         pid_1: Duration,
     ) {
         let record = Record { kind, time, pid: None, fields };
+        // Text has no place for what makes metrics.
+        let is_emf = kind == Kind::Stats && options.stats.format == StatsFormat::Emf && self.format.is_json();
+        let line = |format| match is_emf {
+            true => record.render_emf(format, identity, &options.stats.namespace, &identity.dimensions()),
+            false => record.render(format, identity),
+        };
         if self.format != RecordFormat::Off {
-            let line = record.render(self.format, identity);
+            let line = line(self.format);
             // One write: whole or not at all, as it is no longer than a pipe takes at once.
             let written = self.file.as_ref().map(|mut file| file.write(&line));
             if !matches!(written, Some(Ok(count)) if count == line.len()) {
@@ -160,7 +168,7 @@ impl Log {
         if let (Some(directory), Some(id)) = (&options.journal, identity.container_id()) {
             let age = since_boot().saturating_sub(pid_1);
             let started = time.checked_sub(age).unwrap_or(time);
-            let line = record.render(RecordFormat::Json, identity);
+            let line = line(RecordFormat::Json);
             let path = journal::path(directory, started, Some(id), "");
             if let Err(error) = journal::append_bounded(&path, &line, true)
                 && error.kind() != std::io::ErrorKind::WriteZero

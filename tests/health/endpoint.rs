@@ -1,8 +1,10 @@
 //! Who the container is: asked once, and kept.
 
-use crate::machine::{IMAGE, engine, exec, health_records};
+use crate::machine::{IMAGE, SOON, engine, exec, health_records};
+use crate::records::records;
 use crate::support::docker::TaskNetwork;
 use crate::support::endpoint::{Endpoint, Fault, Task};
+use crate::support::process::wait_until;
 use crate::support::require::require;
 
 #[test]
@@ -38,4 +40,31 @@ fn an_endpoint_that_is_silent_costs_half_of_the_time_and_not_the_check() {
         (record["outcome"].as_str(), record["container_id"].as_str()),
         (Some("passed"), Some(container.id()))
     );
+}
+
+#[test]
+fn statistics_of_a_check_are_metrics_too_where_that_is_wanted() {
+    let Some(engine) = engine() else { return };
+    let Some(network) = require("busybox", TaskNetwork::new(engine)) else { return };
+    let endpoint = Endpoint::serve(network.listen(), Task::default());
+    let uri = format!("--env=ECS_CONTAINER_METADATA_URI_V4={}", endpoint.uri_v4());
+    let container = engine.run(IMAGE, &[&network.option(), &uri], &["/bin/sleep", "infinity"]);
+    endpoint.set_docker_id(container.id());
+    let check = ["--stats", "1s", "--stats-format", "emf", "--", "true"];
+    // The second check and what follows have the identity from the file of the first.
+    let told = wait_until("statistics", SOON, || {
+        assert_eq!(exec(engine, &container, &[], &check).0, 0);
+        records(&container.logs().stderr).into_iter().find(|record| record["epitaph"] == "stats")
+    });
+    let told = told.unwrap();
+    let directive = &told["_aws"]["CloudWatchMetrics"][0];
+    assert_eq!(directive["Namespace"], "Epitaph", "{told}");
+    let names = directive["Dimensions"][0].as_array().unwrap();
+    assert!(!names.is_empty() && names.iter().all(|name| told[name.as_str().unwrap()].is_string()), "{told}");
+    let metrics = directive["Metrics"].as_array().unwrap();
+    assert!(
+        metrics.iter().any(|metric| metric["Name"] == "memory_percent" || metric["Name"] == "memory_used"),
+        "{told}"
+    );
+    assert_eq!(endpoint.requests().len(), 2, "{:?}", endpoint.requests());
 }
