@@ -1,24 +1,22 @@
 //! Everything after the program's end, in order.
 
-use super::act::milliseconds;
+mod exit_record;
+mod names;
+
 use super::core::helpers::Purpose;
 use super::core::kills::{Counted, Kills};
-use super::core::stop::Other;
-use super::core::{Child, Core, Ending, Event, Over, Sender};
+use super::core::{Child, Ending, Event, Over};
 use super::drain::Evidence;
-use super::memory::{MemoryReader, counters_of, memory_value, pids_value};
-use super::table::Left;
-use super::{Supervisor, isolate, late, table};
-use crate::forensics::{self, Facts, Judgement, Memory, Outcome, Pids, Verdict, judge};
+use super::memory::{MemoryReader, counters_of};
+use super::{Supervisor, isolate, late};
+use crate::forensics::{Memory, Verdict};
 use crate::identity::{System, local};
 use crate::launch::NotStarted;
 use crate::options::Signal;
 use crate::record::{Kind, RenderedIdentity, Value, stderr};
 use crate::sys::{self, reason};
-use nix::errno::Errno;
 use nix::unistd::Pid;
 use std::io;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How long the end may wait for a stderr that is full.
@@ -32,9 +30,6 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// How often it tries to start a helper then.
 const TRY_EVERY: Duration = Duration::from_millis(25);
-
-/// How long the end may take to look for processes that are still there.
-const LOOK_AROUND: Duration = Duration::from_millis(50);
 
 /// How many readings of signals that were pending as the program ended are looked at, 8 signals each.
 const PENDING_ROUNDS: usize = 8;
@@ -88,7 +83,7 @@ pub(super) fn end(supervisor: &mut Supervisor) -> u8 {
     try_journal(supervisor);
     drain(supervisor);
     let code = exit_code(child.as_ref(), supervisor.hands.not_started.as_ref());
-    let fields = exit_fields(supervisor, over, at, code, &evidence);
+    let fields = exit_record::fields(supervisor, over, at, code, &evidence);
     if let Some(event) = supervisor.hands.write(Kind::Exit, fields) {
         supervisor.handle(Instant::now(), event);
     }
@@ -240,235 +235,4 @@ fn exit_code(child: Option<&Child>, not_started: Option<&NotStarted>) -> u8 {
         (None, None) => 128 + libc::SIGKILL,
     };
     u8::try_from(code).unwrap_or(u8::MAX)
-}
-
-/// `exit` and `memory` of the exit record.
-fn exit_fields(
-    supervisor: &Supervisor,
-    over: Over,
-    at: Instant,
-    code: u8,
-    evidence: &Evidence,
-) -> Vec<(&'static str, Value)> {
-    let (core, hands) = (&supervisor.core, &supervisor.hands);
-    let left = look_around(supervisor);
-    let pids = hands.memory.as_ref().map(MemoryReader::pids);
-    let judgement = match &hands.not_started {
-        Some(failure) => Judgement { verdict: Verdict::NotStarted, why: failure.why.clone() },
-        None => judge_end(supervisor, over, at, evidence, pids, &left),
-    };
-    let since = |moment: Instant| milliseconds(at.saturating_duration_since(moment));
-    let mut exit = vec![("code", Value::from(u64::from(code)))];
-    if let Over::Ended(Child { ending: Ending::Signaled(number), .. }) = over
-        && let Some(signal) = Signal::new(number)
-    {
-        exit.push(("signal", Value::from(signal.to_string())));
-    }
-    if hands.core_dumped {
-        exit.push(("core_dumped", Value::Flag(true)));
-    }
-    let is_oom = judgement.verdict == Verdict::OomKilled;
-    let trend = hands.stats.as_ref().filter(|_| is_oom).and_then(|stats| stats.trend().value());
-    exit.push(("verdict", Value::from(judgement.verdict.name())));
-    exit.push(("why", Value::from(judgement.why)));
-    exit.push(("runtime_ms", since(hands.started)));
-    if let Some(stop) = core.stops.current() {
-        exit.push(("stop_signal", Value::from(stop.signal.to_string())));
-        exit.push(("stop_ms", since(stop.at)));
-    }
-    if let Some(held) = core.stops.held() {
-        let until = held.released.unwrap_or(at);
-        exit.push(("held_ms", milliseconds(until.saturating_duration_since(held.arrival.at))));
-    }
-    if let Some(by) = hands.stopped_by.filter(|_| core.stops.current().is_some()) {
-        exit.push(("stopped_by", Value::from(by.name())));
-    }
-    if let Some(other) = core.stops.last_other(at) {
-        exit.push(("last_signal", Value::from(other.signal.to_string())));
-        exit.push(("last_signal_ms", since(other.at)));
-    }
-    if let Some(usage) = hands.usage {
-        exit.push(("user_ms", Value::from(usage.user_ms)));
-        exit.push(("system_ms", Value::from(usage.system_ms)));
-        exit.push(("max_rss", Value::from(usage.max_rss)));
-    }
-    exit.push(("reaped", Value::from(core.reaped())));
-    if let Some(drain) = core.drain {
-        exit.push(("drained", Value::from(drain.ended(core.reaped()))));
-        exit.push(("drain_ms", milliseconds(drain.took())));
-    }
-    exit.extend(trend.map(|trend| ("memory_trend", trend)));
-    add_left(supervisor, &left, &mut exit);
-    let mut fields = vec![("exit", Value::Object(exit))];
-    if let Some((memory, reader)) = evidence.memory.zip(hands.memory.as_ref()) {
-        let memory = memory.since(&reader.before()).limited_to(hands.identity.task_memory_limit());
-        fields.push(("memory", memory_value(&memory)));
-    }
-    fields.extend(pids.filter(|pids| *pids != Pids::default()).map(|pids| ("pids", pids_value(&pids))));
-    fields
-}
-
-/// Who is still there.
-///
-/// Where nobody is left the process table need not be read. As PID 1 that is who ends with us, those too that
-/// came into the namespace from outside; as a subreaper our children, among whom all orphans are by now.
-fn look_around(supervisor: &Supervisor) -> Left {
-    let own = table::own_pid();
-    let is_anybody = if own == 1 { sys::is_anybody_else_here() } else { sys::has_children() };
-    if !is_anybody {
-        return Left::nobody();
-    }
-    let helpers: Vec<i32> = supervisor.core.helpers.pids().collect();
-    Left::of(table::of_container(Path::new("/"), own, &helpers, LOOK_AROUND, false))
-}
-
-/// Who is still there, and what was lost.
-fn add_left(supervisor: &Supervisor, left: &Left, exit: &mut Vec<(&'static str, Value)>) {
-    let counts = [("left", left.living), ("left_zombies", left.others.filter(|others| *others > 0))];
-    for (key, count) in counts {
-        if let Some(count) = count.filter(|_| supervisor.setup.adopts) {
-            exit.push((key, Value::from(count as u64)));
-        }
-    }
-    let lost = stderr().lost_so_far() + supervisor.core.helpers.lost() + supervisor.core.journal.lost();
-    exit.push(("records_lost", Value::from(lost)));
-    if !left.processes.is_empty() {
-        exit.push(("left_processes", table::value_with_age(&left.processes)));
-    }
-}
-
-fn judge_end(
-    supervisor: &Supervisor,
-    over: Over,
-    at: Instant,
-    evidence: &Evidence,
-    pids: Option<Pids>,
-    left: &Left,
-) -> Judgement {
-    let (core, hands) = (&supervisor.core, &supervisor.hands);
-    let task_limit = hands.identity.task_memory_limit();
-    let victim = evidence.victim.as_ref();
-    let names = Names::of(core, over, at);
-    judge(&Facts {
-        executed: core.late.executed,
-        outcome: names.outcome(over),
-        runtime: at.saturating_duration_since(hands.started),
-        stop: names.stop(core, at),
-        refused: names.refused(core, at),
-        kill_after: core.stops.kill().map(|kill| forensics::KillAfter {
-            after: kill.after,
-            refused: kill.refused.map(|errno| Errno::from_raw(errno).desc()),
-        }),
-        other: names.other(core, at),
-        before: hands.memory.as_ref().map(|memory| memory.before().limited_to(task_limit)),
-        after: evidence.memory.map(|memory| memory.limited_to(task_limit)),
-        held: names.held(core, at),
-        expiry: core.stops.expiry().map(|expiry| forensics::Expiry {
-            lifetime: expiry.lifetime,
-            before_end: at.saturating_duration_since(expiry.at),
-        }),
-        drained: core.drain.map(|drain| forensics::Drained {
-            ended: drain.ended(core.reaped()),
-            took: drain.took(),
-            complete: drain.is_complete(),
-        }),
-        pids,
-        kills: evidence.kills,
-        victim: victim.map(|victim| forensics::Victim {
-            pid: victim.pid,
-            command: if victim.is_helper {
-                Some("epitaph")
-            } else {
-                victim.name.as_ref().map(|name| name.as_str())
-            },
-        }),
-        is_alone: hands.has_waited == Some(false)
-            && !hands.ignores_children
-            && core.reaped() == 0
-            && (left.living, left.others) == (Some(0), Some(0)),
-        is_pid_1: table::own_pid() == 1,
-        left: left.behind().map(|(count, largest)| forensics::LeftBehind {
-            count,
-            largest: (largest.pid, largest.name.as_str()),
-        }),
-    })
-}
-
-/// The names of the signals in the facts, which only point to them.
-struct Names {
-    outcome: Option<String>,
-    stop: Option<String>,
-    refused: Option<String>,
-    other: Option<String>,
-    held: Option<String>,
-}
-
-impl Names {
-    fn of(core: &Core, over: Over, at: Instant) -> Names {
-        let outcome = match over {
-            Over::Ended(Child { ending: Ending::Signaled(number), .. }) => Signal::new(number),
-            _ => None,
-        };
-        Names {
-            outcome: outcome.map(|signal| signal.to_string()),
-            stop: core.stops.current().map(|stop| stop.signal.to_string()),
-            refused: core.stops.refused().map(|refused| refused.signal.to_string()),
-            other: core.stops.last_other(at).map(|other| other.signal.to_string()),
-            held: core.stops.held().map(|held| held.sent.to_string()),
-        }
-    }
-
-    fn outcome(&self, over: Over) -> Outcome<'_> {
-        match over {
-            Over::Ended(Child { ending: Ending::Exited(code), .. }) => Outcome::Exited(code),
-            Over::Ended(Child { ending: Ending::Signaled(number), .. }) => {
-                let name = self.outcome.as_deref().unwrap_or("a signal");
-                Outcome::Signaled(forensics::Signal { number, name })
-            }
-            Over::KillRefused { .. } | Over::PauseEnded => Outcome::StillRuns,
-        }
-    }
-
-    fn stop(&self, core: &Core, at: Instant) -> Option<forensics::Stop<'_>> {
-        let (stop, name) = core.stops.current().zip(self.stop.as_deref())?;
-        Some(forensics::Stop {
-            signal: forensics::Signal { number: stop.signal.number(), name },
-            before_end: at.saturating_duration_since(stop.at),
-            forwarded: stop.forwarded,
-        })
-    }
-
-    fn refused(&self, core: &Core, at: Instant) -> Option<forensics::Refused<'_>> {
-        let (refused, name) = core.stops.refused().zip(self.refused.as_deref())?;
-        Some(forensics::Refused {
-            signal: forensics::Signal { number: refused.signal.number(), name },
-            before_end: at.saturating_duration_since(refused.at),
-            reason: Errno::from_raw(refused.errno).desc(),
-        })
-    }
-
-    fn held(&self, core: &Core, at: Instant) -> Option<forensics::Held<'_>> {
-        let (held, name) = core.stops.held().zip(self.held.as_deref())?;
-        let until = held.released.unwrap_or(at);
-        Some(forensics::Held {
-            signal: forensics::Signal { number: held.sent.number(), name },
-            time: until.saturating_duration_since(held.arrival.at),
-            released: held.released.is_some(),
-        })
-    }
-
-    fn other(&self, core: &Core, at: Instant) -> Option<forensics::Other<'_>> {
-        let (other, name) = core.stops.last_other(at).zip(self.other.as_deref())?;
-        let Other { signal, sender, at: came } = other;
-        Some(forensics::Other {
-            signal: forensics::Signal { number: signal.number(), name },
-            before_end: at.saturating_duration_since(came),
-            from: match sender {
-                Sender::Outside => " from outside",
-                Sender::Terminal => " from the terminal",
-                Sender::Inside(_) => " from inside",
-                Sender::Unknown => "",
-            },
-        })
-    }
 }

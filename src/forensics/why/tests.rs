@@ -45,7 +45,7 @@ fn words_and_sentences_are_cut_between_characters() {
     assert_eq!(Word(&"x".repeat(64)).to_string(), "x".repeat(64));
     assert_eq!(Word(&format!("{}é", "x".repeat(63))).to_string(), "x".repeat(63) + "…");
     for pieces in [1, 99, 100, 101, 1000] {
-        let mut sentence = Sentence::default();
+        let mut sentence = Sentence::new();
         for _ in 0..pieces {
             write!(sentence, "äx").unwrap();
         }
@@ -53,12 +53,12 @@ fn words_and_sentences_are_cut_between_characters() {
         assert_eq!(text.len(), (3 * pieces + 1).min(300), "{pieces}");
         assert!(text.ends_with('.'));
     }
-    let mut sentence = Sentence::default();
+    let mut sentence = Sentence::new();
     for clause in ["x".repeat(200), "y".repeat(60), "z".repeat(60), "a".into()] {
         write!(sentence, "; {clause}").unwrap();
     }
     assert_eq!(sentence.end(), format!("; {}; {}.", "x".repeat(200), "y".repeat(60)));
-    let mut sentence = Sentence::default();
+    let mut sentence = Sentence::new();
     write!(sentence, "x{}", "ä".repeat(200)).unwrap();
     assert_eq!(sentence.end(), format!("x{}.", "ä".repeat(149)));
 }

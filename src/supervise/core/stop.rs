@@ -13,9 +13,14 @@
 //!
 //! What is done about each event in each phase is the table in `phase`.
 
+mod budget;
 mod phase;
+mod told;
 
 pub use self::phase::{Deed, Moment, Phase, deed};
+pub use self::told::{Delivery, Expiry, Held, Kill, Other, Refused, Stop, Told};
+
+use self::budget::Budget;
 
 use super::{Action, Actions, Arrival, Ending, LATE, Order, Sender, put};
 use crate::options::{Options, Signal, Target};
@@ -36,12 +41,6 @@ const AFTER_FREEZE: Duration = Duration::from_secs(1);
 
 /// How often that happens. A machine that is too slow to do anything in time looks like one that stood still.
 const FREEZES: u32 = 5;
-
-/// How many records one stop may have, and how many the other signals, before they come once a minute.
-const RECORDS: u32 = 8;
-
-/// How often a record comes after that.
-const PAUSE: Duration = Duration::from_secs(60);
 
 /// How long before the end a signal may have come to be told with it.
 const RECENT: Duration = Duration::from_secs(120);
@@ -74,96 +73,6 @@ impl Settings {
             lapse: options.stop.grace.unwrap_or(LONGEST_GRACE),
         }
     }
-}
-
-/// A stop: its first signal that the kernel accepted for the program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stop {
-    /// as it was sent
-    pub signal: Signal,
-    /// when
-    pub at: Instant,
-    /// whether it was forwarded; if not, the program had ended as it arrived, and had had it from elsewhere
-    pub forwarded: bool,
-}
-
-/// A stop signal that the kernel refused to send to the program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Refused {
-    /// as it was to be sent
-    pub signal: Signal,
-    /// when
-    pub at: Instant,
-    /// why
-    pub errno: i32,
-}
-
-/// A stop signal that was held back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Held {
-    /// as it arrived
-    pub arrival: Arrival,
-    /// as it is to be sent
-    pub sent: Signal,
-    /// when it was let go; `None` where the program ended before that
-    pub released: Option<Instant>,
-}
-
-/// The end of the life time, at which epitaph stopped the program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Expiry {
-    /// `--max-lifetime`, as it was drawn
-    pub lifetime: Duration,
-    /// when it was over
-    pub at: Instant,
-}
-
-/// A signal that was forwarded and is no stop signal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Other {
-    /// as it was sent
-    pub signal: Signal,
-    /// from whom
-    pub sender: Sender,
-    /// when
-    pub at: Instant,
-}
-
-/// What became of a signal that arrived.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Delivery {
-    /// the kernel accepted it for the program
-    Forwarded,
-    /// the kernel refused it, with this errno
-    Refused(i32),
-    /// it is held back for this long
-    Held(Duration),
-    /// the program had ended as it arrived
-    AfterEnd,
-    /// the program has ended, and it went to all that are left
-    ToAll,
-}
-
-/// What a `stop` or a `signal` record tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Told {
-    /// whether it is a stop signal
-    pub is_stop: bool,
-    /// what arrived
-    pub arrival: Arrival,
-    /// what was sent, after rewriting
-    pub sent: Signal,
-    /// what became of it
-    pub delivery: Delivery,
-}
-
-/// SIGKILL of `--kill-after`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Kill {
-    /// how long after the stop signal it was due
-    pub after: Duration,
-    /// the errno, where the kernel refused it
-    pub refused: Option<i32>,
 }
 
 /// The stops of a life.
@@ -518,25 +427,6 @@ impl Stops {
             self.kill_at = at.checked_add(after);
             self.kill_after = after;
         }
-    }
-}
-
-/// So many records, and then one a minute: a signal can come a thousand times a second.
-#[derive(Debug, Default)]
-struct Budget {
-    taken: u32,
-    last: Option<Instant>,
-}
-
-impl Budget {
-    fn take(&mut self, now: Instant) -> bool {
-        let is_free =
-            self.taken < RECORDS || self.last.is_none_or(|last| now.saturating_duration_since(last) >= PAUSE);
-        if is_free {
-            self.taken = self.taken.saturating_add(1);
-            self.last = Some(now);
-        }
-        is_free
     }
 }
 
