@@ -2,7 +2,7 @@
 //! memory back.
 
 use crate::init::{Form, Launch};
-use crate::probe::receiver;
+use crate::probe::locked_receiver;
 use crate::records;
 use crate::require::require;
 use crate::running::{send, status, wait_for};
@@ -28,7 +28,7 @@ impl Cgroup {
         let cgroup = Cgroup { path: PathBuf::from("/sys/fs/cgroup/memory").join(name), hog: None };
         let told = |error: std::io::Error| format!("{}: {error}", cgroup.path.display());
         fs::create_dir(&cgroup.path).map_err(told)?;
-        for (name, value) in [("memory.limit_in_bytes", "24M"), ("memory.oom_control", "1")] {
+        for (name, value) in [("memory.limit_in_bytes", "64M"), ("memory.oom_control", "1")] {
             fs::write(cgroup.path.join(name), value).map_err(told)?;
         }
         Ok(cgroup)
@@ -80,7 +80,8 @@ fn a_full_cgroup_without_an_oom_killer_keeps_no_signal(form: Form) {
     let log = directory.path().join("log");
     let stderr = OpenOptions::new().create(true).append(true).open(&log).unwrap();
     let read = || fs::read_to_string(&log).unwrap();
-    let launch = Launch::new(form, receiver()).within(cgroup.entered()).stderr(stderr);
+    // A program that had to wait for memory would look as if its signal had been kept.
+    let launch = Launch::new(form, locked_receiver()).within(cgroup.entered()).stderr(stderr);
     // So that the looks at a stuck program are tried too.
     let running = launch.env("EPITAPH_STUCK_AFTER", "1ms").start().ready();
     let init = running.pid();

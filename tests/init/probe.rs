@@ -29,6 +29,14 @@ extern "C" fn before_main(argc: c_int, argv: *const *const c_char) {
         "with" => with(&args[3..]),
         "state" => state(Path::new(&text(3))),
         "receive" => receive(number(3), number(4)),
+        "receive-locked" => {
+            // All that is mapped, read or not: a page that is not there yet is not to be had later.
+            // SAFETY: a number only.
+            if unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE) } != 0 {
+                fail("mlockall");
+            }
+            receive(number(3), number(4));
+        }
         "die" => die(number(3)),
         "ready" => ready(),
         "deaf" => deaf(number(3)),
@@ -358,4 +366,9 @@ pub fn probe(words: &[&str]) -> Vec<OsString> {
 /// A program that says each signal it gets, and ends with 42 after SIGUSR2.
 pub fn receiver() -> Vec<OsString> {
     probe(&["receive", &libc::SIGUSR2.to_string(), "42"])
+}
+
+/// The same, with all its memory locked: it needs no page more.
+pub fn locked_receiver() -> Vec<OsString> {
+    probe(&["receive-locked", &libc::SIGUSR2.to_string(), "42"])
 }
