@@ -11,6 +11,8 @@ mod help;
 mod man;
 #[path = "../packaging/documents/markdown.rs"]
 mod markdown;
+#[path = "../packaging/documents/roff.rs"]
+mod roff;
 mod support;
 
 use help::Help;

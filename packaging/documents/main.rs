@@ -19,6 +19,7 @@ mod help;
 mod man;
 mod markdown;
 mod parts;
+mod roff;
 
 use std::io::Read;
 use std::process::ExitCode;

@@ -2,7 +2,7 @@
 
 use crate::help::Help;
 use crate::markdown::{inline, rows, wrap};
-use std::fmt::Write;
+use crate::roff::{escape, heading};
 
 /// The page: `--help`, and the table of exit codes of the README.
 pub fn page(help: &Help, readme: &str, day: &str) -> Result<String, String> {
@@ -59,15 +59,6 @@ pub fn page(help: &Help, readme: &str, day: &str) -> Result<String, String> {
     Ok(page)
 }
 
-/// The page's title line, with the version.
-pub fn heading(name: &str, section: u8, day: &str) -> String {
-    let mut text = String::new();
-    let version = env!("CARGO_PKG_VERSION");
-    let _ = writeln!(text, ".TH {name} {section} {day} \"epitaph {version}\"");
-    // No words broken, and no space stretched: there are names in them.
-    text + ".nh\n.ad l\n"
-}
-
 /// Capitals are what the user puts there.
 fn usage_line(usage: &str) -> String {
     let is_placeholder = |word: &str| word.chars().any(char::is_uppercase);
@@ -85,9 +76,4 @@ fn usage_line(usage: &str) -> String {
         line += &shown;
     }
     line
-}
-
-/// Text with what roff would take for something else.
-pub fn escape(text: &str) -> String {
-    text.replace('\\', "\\e").replace('-', "\\-").replace('…', "...").replace('’', "'")
 }

@@ -1,6 +1,6 @@
 //! epitaph-records(5), from docs/records.md: as much of Markdown as that document has.
 
-use crate::man::{escape, heading};
+use crate::roff::{escape, heading};
 
 /// The page. Tables become lists of their first column, each with the other cells and their headings.
 pub fn page(markdown: &str, day: &str) -> String {

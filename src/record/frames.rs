@@ -7,9 +7,11 @@
 
 use super::LONGEST;
 use super::form::{is_dimensions, is_json_line, is_json_pairs, is_text_line, is_text_pairs};
-use super::identity::LONGEST_REST;
 use crate::identity::StoppedBy;
 use arrayvec::ArrayVec;
+
+/// The most that an identity may take in a record, so that the rest of an exit record always finds room.
+pub(super) const LONGEST_REST: usize = 2600;
 
 /// The most that the common keys may take: a container ID of 64 bytes at most, and an ARN and a task ID of
 /// 512.
