@@ -196,7 +196,7 @@ impl Hands {
             return;
         }
         let helpers: Vec<i32> = core.helpers.pids().collect();
-        // Nobody may be passed over, and nothing else is due meanwhile.
+        // All of the table, as no process may be missed; PID 1 has nothing else to do by then.
         let table = table::of_container(Path::new("/"), own, &helpers, TABLE_TO_SIGNAL, false);
         if table.count.is_none() {
             log::warn!("{signal} was not sent to all that are left: not all processes could be looked at");
@@ -410,7 +410,7 @@ fn stuck_fields(
     fields
 }
 
-/// The program runs at least, so where nobody was seen it is not known who is there.
+/// `None` for an empty list: the program runs, so the table could not be read.
 fn processes_field(processes: &[Process]) -> Option<(&'static str, Value)> {
     (!processes.is_empty()).then(|| ("processes", table::value(processes)))
 }

@@ -8,8 +8,8 @@ use crate::options::Signal;
 use crate::sys;
 use std::time::Instant;
 
-/// What an end is judged by of the kernel's kills, as it was before anybody was waited for: a worker that is
-/// killed afterwards is no cause of the program's end.
+/// The kernel's kills as they were at the program's end, before the drain. A worker that is killed in the
+/// drain is no cause of the program's end.
 #[derive(Debug)]
 pub(super) struct Evidence {
     /// the memory cgroup

@@ -138,8 +138,7 @@ fn look_at_pending_signals(supervisor: &mut Supervisor) {
 
 fn release_session(supervisor: &Supervisor, program: i32) {
     if supervisor.terminates_rest
-        // Nobody waits for them: this is a request to those that will outlive us. It is rewritten as one to
-        // the program would have been.
+        // As dumb-init does: the rest of the session is asked to end, and not waited for. `-r` applies.
         && let Some(signal) = supervisor.core.rewritten(Signal::TERM)
     {
         let _ = sys::kill(Pid::from_raw(-program), signal.number());

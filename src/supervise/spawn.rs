@@ -82,13 +82,13 @@ pub(super) fn start(
                 supervisor.handle(now, Event::MemoryFound(baseline));
             }
             if supervisor.report.pipe.is_none() {
-                // Nobody will tell, and most programs can be executed. A helper could not tell of an identity
-                // either.
+                // Without a pipe the child cannot tell that it executes the program; it most likely does. Nor
+                // could a helper send an identity.
                 supervisor.handle(now, Event::Executing);
                 supervisor.handle(now, Event::Resolved);
             }
-            // A thousand bytes. To give them back is to write to their page, which would have to be copied
-            // for that.
+            // A thousand bytes. Freeing them would write to a page that we share with the child since the
+            // fork, and the kernel would copy it.
             std::mem::forget(system);
             log::info!("started {} as process {child}", supervisor.hands.program_name);
             Ok(())
@@ -119,7 +119,7 @@ pub(super) fn prepare(options: &Options) -> Setup {
     }
     let adopts = is_pid_1 || nix::sys::prctl::get_child_subreaper().unwrap_or(false);
     if !adopts {
-        // dumb-init is at home there: in scripts, and below another init.
+        // dumb-init is often used where it is not PID 1: in scripts, and below another init.
         let level = if options.persona == Persona::DumbInit { log::Level::Debug } else { log::Level::Warn };
         if !options.stop.drain.is_zero() {
             log::warn!("--drain has no effect: those that the program leaves behind do not come to epitaph");

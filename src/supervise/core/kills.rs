@@ -26,11 +26,10 @@ const VICTIM_WAIT: Duration = Duration::from_millis(50);
 /// How often at most the counter is read because of reaping, where nothing watches it.
 const REAP_LOOK: Duration = Duration::from_millis(100);
 
-/// How long a record of memory pressure waits, from the limit hit or the last kill on.
+/// How long a record of memory pressure waits after the limit was hit or after the last kill.
 ///
-/// Reading of processes takes the kernel a little memory, and in a cgroup that is full any may make it look
-/// for a victim. Where it would find one anyway it does so meanwhile; where it finds memory to take back,
-/// there is room then.
+/// To read the process table the kernel needs a little memory. In a full cgroup even that can make it kill
+/// somebody. After this time it has killed whom it would have killed anyway, or has reclaimed memory.
 const PRESSURE_WAIT: Duration = Duration::from_millis(50);
 
 /// The pause between two records of memory pressure: the first, and the longest.
@@ -275,12 +274,12 @@ impl Kills {
                 self.explain(candidate.victim);
             }
         } else if tally.unexplained() == 0 {
-            // No kill is left that it can have been the victim of.
+            // All kills are explained, so this process was no victim.
             self.candidate = None;
         } else if candidate.is_program {
             self.candidate = None;
-            // Whether the kill was the program's is for the verdict to say; the record of a fresh one can
-            // name it.
+            // The verdict decides whether the program was the victim. A record of a kill of just now may name
+            // the program.
             self.victim = self.unrecorded.map(|_| candidate.victim);
         } else {
             put(to, Some(Action::LookAtProgram));

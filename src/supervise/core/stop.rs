@@ -265,7 +265,7 @@ impl Stops {
     pub(super) fn on_program_ended(&mut self, end: Instant, ending: Ending) {
         let is_recent = |at: Instant| end.saturating_duration_since(at) <= self.settings.lapse;
         let lasts = self.kill.is_some() || self.kill_at.is_some();
-        // Whatever time has passed: it was that signal.
+        // The program died of the very signal of the stop, so its age does not matter.
         let is_by = |stop: &Stop| ending == Ending::Signaled(stop.signal.number());
         self.current = self.current.filter(|stop| lasts || is_recent(stop.at) || is_by(stop));
         self.refused = self.refused.filter(|refused| lasts || is_recent(refused.at));
@@ -278,8 +278,8 @@ impl Stops {
         if self.release_at.take().is_none() {
             self.held = self.held.filter(|_| self.current.is_some() || self.refused.is_some());
         } else if ending == Ending::Signaled(number) {
-            // Whoever sent it had sent it to the program as well. (An exit code proves nothing after that
-            // time.)
+            // The program died of the signal while we still held it back: the sender had sent it to the
+            // program too. (An exit code would not prove that.)
             self.held = None;
             self.current = Some(Stop { signal: held.sent, at: held.arrival.at, forwarded: false });
         }
@@ -393,8 +393,7 @@ impl Stops {
 
     fn on_other(&mut self, told: Told) -> Option<Action> {
         let Told { arrival, sent, delivery, .. } = told;
-        // The kernel tells of windows and of jobs all the time, and a terminal has not asked for anything by
-        // that.
+        // SIGWINCH and the signals of job control: a terminal sends them all the time, and they ask for nothing.
         let is_of_terminal = arrival.sender == Sender::Terminal
             && (sent.is_terminal_stop() || matches!(sent.number(), libc::SIGWINCH | libc::SIGCONT));
         if delivery == Delivery::Forwarded && !is_of_terminal {

@@ -84,10 +84,8 @@ pub(super) fn fields(
     fields
 }
 
-/// Who is still there.
-///
-/// Where nobody is left the process table need not be read. As PID 1 that is who ends with us, those too that
-/// came into the namespace from outside; as a subreaper our children, among whom all orphans are by now.
+/// Who is still there: as PID 1 every process of the namespace, those from outside too; as a subreaper our
+/// children, which all orphans are by now. Where nobody is left, the process table is not read.
 fn look_around(supervisor: &Supervisor) -> Left {
     let own = table::own_pid();
     let is_anybody = if own == 1 { sys::is_anybody_else_here() } else { sys::has_children() };

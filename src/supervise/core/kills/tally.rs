@@ -12,10 +12,9 @@ pub(super) struct Tally {
     /// whether the last reading told the counter
     pub(super) is_known: bool,
     pub(super) risen_at: Option<Instant>,
-    /// the last rise that was not for a helper of ours alone
+    /// the last rise in which not only helpers of ours were killed
     pub(super) child_risen_at: Option<Instant>,
-    /// of the last rise: the kills that were not a helper's as far as is known, and the rise before that was
-    /// another's
+    /// the kills of the last rise that are not known to be a helper's, and `child_risen_at` before that rise
     pub(super) last_rise: (u64, Option<Instant>),
     /// the last reading that still showed `seen`
     pub(super) unchanged_at: Instant,
@@ -25,9 +24,9 @@ pub(super) struct Tally {
     pub(super) others: u64,
     /// those of them that were our helpers'
     pub(super) helpers: u64,
-    /// kills that spared the program, of which nobody knew whose they were, and when that was found
+    /// kills of unknown victims that were not the program, and when that was found
     pub(super) anonymous: Option<(u64, Instant)>,
-    /// processes that died of SIGKILL while it could not be seen whether the program was being killed, and
+    /// processes that died of SIGKILL while nobody could see whether the program was being killed too, and
     /// since when
     pub(super) unsure: Option<(u64, Instant)>,
     /// whether the program was seen being killed after a rise
