@@ -6,8 +6,8 @@
 //!
 //! | file | measures |
 //! | --- | --- |
-//! | `start` | start-up, with and without an ECS endpoint |
-//! | `idle` | memory, threads and wake-ups while the program sleeps |
+//! | `start` | start-up, with and without an ECS endpoint, and a health check |
+//! | `idle` | memory, threads and wake-ups while the program sleeps, in an ECS task and with statistics too |
 //! | `reap` | orphans |
 //! | `signal` | latency, and signals that come before the init is ready |
 
@@ -107,6 +107,10 @@ fn run(options: &Options) -> Result<(), String> {
         let (row, note) = start::with_endpoint(&bench, &endpoint)?;
         notes.push(note);
         Ok(vec![row])
+    });
+    measure("health", &mut || {
+        notes.push(start::health(&bench)?);
+        Ok(Vec::new())
     });
     measure("idle", &mut || idle::rows(&bench, &endpoint));
     measure("reap", &mut || reap::rows(&bench));

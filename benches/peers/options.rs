@@ -10,7 +10,7 @@ use lexopt::prelude::{Long, Short};
 use crate::bench::Scale;
 
 /// The names for `--only`.
-const TABLES: [&str; 6] = ["start", "endpoint", "idle", "reap", "latency", "early"];
+const TABLES: [&str; 7] = ["start", "endpoint", "health", "idle", "reap", "latency", "early"];
 
 const HELP: &str = "\
 Compares epitaph with the other inits that are installed.
@@ -20,7 +20,7 @@ cargo bench --bench peers -- [OPTIONS]
   --runs N        rounds of starts (1000); the other counts go with it
   --epitaph PATH  this binary; without it a static one is built into target/static
   --only TABLE    only this measurement; may be repeated
-                  (start, endpoint, idle, reap, latency, early)";
+                  (start, endpoint, health, idle, reap, latency, early)";
 
 const FULL: Scale = Scale {
     budget: Duration::from_secs(25),

@@ -65,21 +65,9 @@ pub fn with_endpoint(bench: &Bench, endpoint: &Endpoint) -> io::Result<(Row, Str
 
     let argv = init.argv(&["/bin/true".into()], place);
     let commands = [Command::new(&argv, &[], place)?, Command::new(&argv, &env, place)?];
-    let (mut with, mut more) = (Vec::new(), Vec::new());
     let before = endpoint.requests();
-    for round in bench.rounds("starts with an endpoint", WARM_UP + bench.scale.starts) {
-        let mut times = [0.0; 2];
-        for turn in 0..2 {
-            let index = (turn + round) % 2;
-            times[index] = bench.exec_time(&commands[index])?;
-        }
-        if round >= WARM_UP {
-            with.push(times[1]);
-            more.push(times[1] - times[0]);
-        }
-    }
+    let (with, more) = pairs(bench, "starts with an endpoint", &commands)?;
     let requests = (endpoint.requests() - before) as f64 / (with.len() + WARM_UP) as f64;
-    let more = Spread::of(more).ok_or_else(|| io::Error::other("no rounds"))?;
     let note = format!(
         "With an ECS endpoint on loopback that answers at once, epitaph takes {} µs more than without \
          (median of {} pairs; quartiles {} – {} µs) and makes {requests:.1} requests a start.",
@@ -93,6 +81,46 @@ pub fn with_endpoint(bench: &Bench, endpoint: &Endpoint) -> io::Result<(Row, Str
         bench.inits.iter().map(|init| if init.name == EPITAPH { with.clone() } else { Cell::text("–") });
     let label = format!("The same with an ECS endpoint that answers at once, {}, µs", named(place));
     Ok((Row::plain(label, cells.collect()), note))
+}
+
+/// What a health check costs beside its command.
+///
+/// # Errors
+/// That either could not be started or failed.
+pub fn health(bench: &Bench) -> io::Result<String> {
+    let Some(path) = bench.inits.iter().find(|init| init.name == EPITAPH).and_then(|init| init.path.as_ref())
+    else {
+        return Err(io::Error::other("no epitaph among the inits"));
+    };
+    let own = [path.as_os_str(), "--health".as_ref(), "--".as_ref(), "/bin/true".as_ref()];
+    let commands = [&["/bin/true".into()][..], &own.map(OsString::from)[..]]
+        .map(|argv| Command::new(argv, &[], Place::Ordinary));
+    let [command, own] = commands;
+    let (_, more) = pairs(bench, "health checks", &[command?, own?])?;
+    Ok(format!(
+        "A health check, `epitaph --health -- /bin/true`, takes {} µs more than its command alone (quartiles {} – {} µs).",
+        grouped(more.median),
+        grouped(more.q1),
+        grouped(more.q3),
+    ))
+}
+
+/// The times of the second of two commands that take turns, and how much longer it took than the first.
+fn pairs(bench: &Bench, name: &str, commands: &[Command; 2]) -> io::Result<(Vec<f64>, Spread)> {
+    let (mut second, mut more) = (Vec::new(), Vec::new());
+    for round in bench.rounds(name, WARM_UP + bench.scale.starts) {
+        let mut times = [0.0; 2];
+        for turn in 0..2 {
+            let index = (turn + round) % 2;
+            times[index] = bench.exec_time(&commands[index])?;
+        }
+        if round >= WARM_UP {
+            second.push(times[1]);
+            more.push(times[1] - times[0]);
+        }
+    }
+    let more = Spread::of(more).ok_or_else(|| io::Error::other("no rounds"))?;
+    Ok((second, more))
 }
 
 /// A time "with an endpoint" says nothing unless the identity really came from it.
