@@ -4,14 +4,11 @@
 //! and that many bytes. PID 1 keeps the bytes and puts them into its records; it parses nothing that a
 //! network has told.
 
-use super::Dimensions;
-use super::frames::Frame;
+use super::dimensions::Dimensions;
+use super::frames::{Frame, LONGEST_REST};
 use super::value::{Value, render};
 use crate::identity::{Conflict, Field, Identity, Source, run};
 use crate::options::RecordFormat;
-
-/// The most that an identity may take in a record, so that the rest of an exit record always finds room.
-pub(super) const LONGEST_REST: usize = 2600;
 
 /// The identity, rendered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -7,13 +7,15 @@ use super::core::stop::Other;
 use super::core::{Child, Core, Ending, Event, Over, Sender};
 use super::drain::Evidence;
 use super::memory::{MemoryReader, counters_of, memory_value, pids_value};
+use super::supervisor::Supervisor;
 use super::table::Left;
-use super::{Supervisor, isolate, late, table};
+use super::wait::Ears;
+use super::{isolate, late, table};
 use crate::forensics::{self, Facts, Judgement, Memory, Outcome, Pids, Verdict, judge};
 use crate::identity::{System, local};
 use crate::launch::NotStarted;
 use crate::options::Signal;
-use crate::record::{Kind, RenderedIdentity, Value, stderr};
+use crate::record::{Kind, RenderedIdentity, Value, stats, stderr};
 use crate::sys::{self, reason};
 use nix::errno::Errno;
 use nix::unistd::Pid;
@@ -133,7 +135,7 @@ fn end_helpers(supervisor: &mut Supervisor, purpose: Purpose) {
 /// Signals that were pending as the program was reaped may explain its end.
 fn look_at_pending_signals(supervisor: &mut Supervisor) {
     for _ in 0..PENDING_ROUNDS {
-        let Some(pending) = supervisor.ears.as_ref().map(super::Ears::pending) else { return };
+        let Some(pending) = supervisor.ears.as_ref().map(Ears::pending) else { return };
         if pending.arrivals.is_empty() {
             return;
         }
@@ -268,7 +270,7 @@ fn exit_fields(
         exit.push(("core_dumped", Value::Flag(true)));
     }
     let is_oom = judgement.verdict == Verdict::OomKilled;
-    let trend = hands.stats.as_ref().filter(|_| is_oom).and_then(|stats| stats.trend().value());
+    let trend = hands.stats.as_ref().filter(|_| is_oom).and_then(|stats| stats::trend(stats.trend()));
     exit.push(("verdict", Value::from(judgement.verdict.name())));
     exit.push(("why", Value::from(judgement.why)));
     exit.push(("runtime_ms", since(hands.started)));

@@ -12,9 +12,11 @@
 //!
 //! Where none is known, the time in which the rise can have been says how much the rest is worth.
 
+pub use super::event::{Baseline, Counted, Victim};
+
+use super::event::{Action, Actions, Child, Ending, LATE, put};
 use super::helpers::Finished;
-use super::{Action, Actions, Child, Ending, LATE, put};
-use crate::forensics::{self, Counters, SPARED, ShortName};
+use crate::forensics::{self, Counters, SPARED};
 use std::time::{Duration, Instant};
 
 /// How long an `oom_kill` record waits for the victim to be reaped, so that it can name it.
@@ -39,37 +41,6 @@ const PRESSURE_PAUSE: (Duration, Duration) = (Duration::from_secs(60), Duration:
 /// Within some three seconds after the kill the kernel's OOM reaper has taken a victim's memory or given up
 /// on it (mm/oom_kill.c).
 const OUTLIVED: Duration = Duration::from_secs(5);
-
-/// The state before the program's start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Baseline {
-    /// the counters then
-    pub counters: Counters,
-    /// whether the kernel tells of each change (cgroup v2)
-    pub watched: bool,
-    /// whether there is a limit; without one nothing is likely to be killed, and nobody looks by the clock
-    pub limited: bool,
-}
-
-/// A reading of the counters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Counted {
-    /// as they are now; `None` in them where they cannot be read
-    pub counters: Counters,
-    /// the kernel does not tell of changes any more: the cgroup is out of sight
-    pub watch_is_gone: bool,
-}
-
-/// A process that the OOM killer took.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Victim {
-    /// its process ID
-    pub pid: i32,
-    /// what it called itself, where that was known before it was reaped
-    pub name: Option<ShortName>,
-    /// whether it was a helper of ours
-    pub is_helper: bool,
-}
 
 /// A process that died of SIGKILL, of which it is being found out whether the OOM killer took it.
 #[derive(Debug, Clone, Copy)]
