@@ -179,6 +179,18 @@ fn the_core_asks_neither_the_kernel_nor_a_clock() {
     assert!(found.is_empty(), "{found:#?}");
 }
 
+#[test]
+fn unsafe_code_stands_in_three_places() {
+    for (file, word) in library().words() {
+        let is_allowed = room(file) == "sys" || !["unsafe", "unsafe_code"].contains(&word);
+        assert!(is_allowed, "{file} has the word {word}");
+    }
+    let main = Crate::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), "main.rs");
+    let files: BTreeSet<&str> =
+        main.words().filter(|(_, word)| word.starts_with("unsafe")).map(|(file, _)| file).collect();
+    assert_eq!(files, BTreeSet::from(["entry.rs"]));
+}
+
 /// A tree of source with these files.
 fn made(files: &[(&str, &str)]) -> Crate {
     let folder = tempfile::tempdir().unwrap();
