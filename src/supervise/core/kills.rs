@@ -157,11 +157,15 @@ impl Kills {
         put(to, self.record_when_due(now));
     }
 
-    /// Nobody outlives anything while the machine stands still.
+    /// Nobody outlives anything while the machine stands still: of the time up to a look that comes late
+    /// none counts as lived.
     fn notice_a_freeze(&mut self, now: Instant) {
         if let Some((at, tally)) = self.spared_at.zip(self.tally.as_mut()) {
             let late = now.saturating_duration_since(at);
-            tally.not_lived = if late >= LATE { late.max(tally.not_lived) } else { tally.not_lived };
+            if late >= LATE {
+                tally.not_lived += late + SPARED;
+                self.spared_at = Some(now);
+            }
         }
     }
 
@@ -280,6 +284,12 @@ impl Kills {
                 tally.unsure = Some((count + 1, since));
             }
             (None, None) => {}
+        }
+        // Until it has outlived the kill: without a next look nobody would notice a freeze.
+        let is_open =
+            self.tally.as_ref().is_some_and(|tally| tally.unexplained() > 0 && !tally.is_outlived(now));
+        if is_ending.is_none() && is_open {
+            self.spared_at = self.spared_at.or_else(|| now.checked_add(SPARED));
         }
         put(to, self.record_when_due(now));
     }
@@ -423,10 +433,13 @@ impl Tally {
         self.unsure = None;
     }
 
-    fn outlive(&mut self, now: Instant) {
+    fn is_outlived(&self, now: Instant) -> bool {
         let time = OUTLIVED + self.not_lived;
-        let is_over = |risen: Instant| now.saturating_duration_since(risen) >= time && !self.doomed;
-        if self.risen_at.is_some_and(is_over) {
+        self.risen_at.is_some_and(|risen| now.saturating_duration_since(risen) >= time)
+    }
+
+    fn outlive(&mut self, now: Instant) {
+        if self.is_outlived(now) && !self.doomed {
             self.spared(now);
         }
     }
