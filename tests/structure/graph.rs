@@ -147,7 +147,8 @@ impl Crate {
     }
 }
 
-/// The circles of a graph: the sets of nodes each of which reaches all others of its set, and itself by another.
+/// The circles of a graph: the sets of nodes each of which reaches all others of its set, and itself by
+/// another.
 pub fn circles(graph: &BTreeMap<String, BTreeSet<String>>) -> Vec<BTreeSet<&str>> {
     let reach = |start: &str| {
         let mut seen = BTreeSet::new();

@@ -14,7 +14,8 @@ use std::sync::LazyLock;
 
 const DESIGN: &str = include_str!("../../docs/design.md");
 
-/// Rooms that every other may use: the system calls that `nix` does not have, and how a foreign text is shown.
+/// Rooms that every other may use: the system calls that `nix` does not have, and how a foreign text is
+/// shown.
 const FOR_ALL: [&str; 2] = ["sys", "shown"];
 
 fn library() -> &'static Crate {

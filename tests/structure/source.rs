@@ -1,6 +1,6 @@
-//! What a source file says, as far as the structure goes: its modules, its `use` declarations, the paths that it
-//! names, and the types that it has an `impl` for. Read from tokens, so what stands in a comment or in a string
-//! does not count, and what stands in a macro does. What is compiled for tests alone is left out.
+//! What a source file says, as far as the structure goes: its modules, its `use` declarations, the paths that
+//! it names, and the types that it has an `impl` for. Read from tokens, so what stands in a comment or in a
+//! string does not count, and what stands in a macro does. What is compiled for tests alone is left out.
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use std::collections::{BTreeMap, BTreeSet};
