@@ -382,7 +382,12 @@ fn a_signal_by_docker_exec_names_its_sender() {
     let container =
         engine.run(BUSYBOX, &[], &["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 1; done"]);
     container.wait_for_line(Stream::Stdout, SOON, |line| line == "ready");
-    container.exec(&["sh", "-c", "kill -TERM 1; sleep 1; true"]);
+    // The sender is still there when it is looked at.
+    let sender = ["sh", "-c", "kill -TERM 1; sleep 600; true"];
+    let mut exec = engine.command();
+    exec.args(["exec", "--detach", container.id()]).args(sender);
+    support::process::output(&mut exec, SOON).unwrap();
+    container.wait_for_line(Stream::Stderr, SOON, |line| line.contains("\"epitaph\":\"stop\""));
     let stop = record(&container, "stop");
     let told = ["sender", "sender_name", "sender_ppid"].map(|key| stop[key].clone());
     assert_eq!(told, [Value::from("inside"), Value::from("sh"), Value::from(0)], "{stop}");

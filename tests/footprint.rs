@@ -5,8 +5,8 @@
 //! Times are measured and told here, and held against their bounds where `EPITAPH_TEST_REQUIRE_SPEED` is `1`:
 //! on a machine that does other things too they would fail for no fault of epitaph's.
 //!
-//! Where epitaph takes more than its goal, that is told loudly, and fails where `EPITAPH_TEST_REQUIRE_GOALS` is `1`,
-//! as before a release; what fails always is to take yet more.
+//! Where epitaph takes more than its goal, that is told loudly, and fails where `EPITAPH_TEST_REQUIRE_GOALS`
+//! is `1`, as before a release; what fails always is to take yet more.
 
 #![allow(missing_docs, unsafe_code, clippy::unwrap_used, clippy::panic)]
 
@@ -82,8 +82,8 @@ struct Bounds {
 
 const OF_RELEASE: Bounds = Bounds {
     file_bytes: Amount::reached(655_360.0),
-    // The stack of the start stays: pages that PID 1 had to ask for again would be asked for in a full cgroup, and the kernel
-    // would kill for them (tests/verdicts).
+    // The stack of the start stays: pages that PID 1 had to ask for again would be asked for in a full
+    // cgroup, and the kernel would kill for them (tests/verdicts).
     anonymous_kb: Amount { goal: 32.0, at_most: 44.0 },
     identity_us: 400.0,
     peers: &[("tini-static", "tini"), ("catatonit", "catatonit")],

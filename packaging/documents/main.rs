@@ -5,8 +5,9 @@
 //! ```text
 //! documents man | records-man | completions bash|zsh|fish
 //! documents inquest-man | inquest-completions bash|zsh|fish
-//! documents sbom BINARY TARGET [NAME=VERSION]...    cargo metadata on stdin, SHA-256 of the file in BINARY_SHA256,
-//!                                                   the features of its build in PARTS_FEATURES
+//! documents sbom BINARY TARGET [NAME=VERSION]...    cargo metadata on stdin, the file's SHA-256 in
+//!                                                   BINARY_SHA256, the features of its build in
+//!                                                   PARTS_FEATURES
 //! documents auditable                               cargo metadata on stdin
 //! ```
 //!

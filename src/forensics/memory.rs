@@ -1,5 +1,6 @@
 //! The memory cgroup of this container: finding it from inside, and reading it.
 
+use super::figures::LimitBelow;
 use super::files::Directory;
 use super::locate::{self, Hierarchy};
 use super::{Counters, Memory, Pids, Waiting, Watch, cgroup_v1, cgroup_v2, files, pids};
@@ -246,6 +247,54 @@ impl MemoryCgroup {
             directory = path.clone();
             next += 1;
         }
+    }
+
+    /// See [`Ooms`]; for [`limit_below`](Self::limit_below).
+    pub fn ooms(&self) -> Ooms {
+        let all = files::read_text(&self.directory.place(cgroup_v2::EVENTS), below::oom)?;
+        Some((all, files::read_text(&self.directory.place(below::LOCAL_EVENTS), below::oom)?))
+    }
+
+    /// Where the OOM killer took somebody since `before` was read: whether it was for the limit of a cgroup
+    /// below, and for which. Of version 1 only where the figures allow nothing else.
+    pub fn limit_below(&self, before: Ooms) -> LimitBelow {
+        let cgroups = || self.below(below::MOST);
+        match self.hierarchy {
+            Hierarchy::Unified => {
+                let Some(((all, own), (all_before, own_before))) = self.ooms().zip(before) else {
+                    return LimitBelow::None;
+                };
+                if own > own_before || all <= all_before {
+                    return LimitBelow::None;
+                }
+                below::the_one(cgroups().iter().filter_map(|cgroup| below::limit_met_v2(cgroup)))
+            }
+            Hierarchy::V1Memory => {
+                let own = cgroup_v1::read(&self.directory, &self.last_limit);
+                let may_be_own = below::is_near(own.peak, own.limit);
+                if may_be_own || self.kills_below() == 0 {
+                    return LimitBelow::None;
+                }
+                match below::the_one(cgroups().iter().filter_map(|cgroup| below::limit_met_v1(cgroup))) {
+                    LimitBelow::Somewhere => LimitBelow::None,
+                    known => known,
+                }
+            }
+        }
+    }
+
+    /// The kills that the counter of version 1 leaves out. It never falls, though a cgroup that is removed
+    /// takes its counter with it.
+    fn kills_below(&self) -> u64 {
+        let now = self
+            .below(below::MOST)
+            .iter()
+            .filter_map(|cgroup| below::kills(cgroup))
+            .fold(0, u64::saturating_add);
+        let below::KillsBelow { last, gone } = self.kills_below.get();
+        let gone = gone.saturating_add(last.saturating_sub(now));
+        self.kills_below.set(below::KillsBelow { last: now, gone });
+        now.saturating_add(gone)
     }
 
     /// The file that tells of a kill the moment it happens; `None` on version 1, which has none that could be

@@ -15,6 +15,7 @@ pub use due::Outcome;
 
 use self::due::{drawn_from, milliseconds};
 use self::probe::End;
+use self::report::Check;
 use crate::identity::{Deadline, Field, System, local};
 use crate::launch::{Inherited, name};
 use crate::options::{Options, Signal};
@@ -22,15 +23,6 @@ use crate::record::Value;
 use crate::sys::{reason, since_boot};
 use std::io::Write;
 use std::time::{Duration, Instant};
-
-/// How the check went, for its record.
-struct Check {
-    outcome: Outcome,
-    /// what the record holds of it
-    fields: Vec<(&'static str, Value)>,
-    /// the end of the output, or why there was none
-    output: Option<String>,
-}
 
 /// Runs the health check and returns its exit code: 0 when it passed, else 1.
 #[inline(never)]

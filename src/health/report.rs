@@ -2,11 +2,13 @@
 
 use super::due::{self, Outcome};
 use super::state::{State, StateFile};
-use super::{Check, container, state};
+use super::{container, state};
 use crate::forensics::{Resources, Sample, has_hosts_network};
 use crate::identity::{Deadline, System, local, resolve};
 use crate::options::{Options, RecordFormat, StatsFormat};
-use crate::record::{Dimensions, Formats, Kind, Record, RenderedIdentity, Value, journal, stderr};
+use crate::record::{
+    Dimensions, Formats, Kind, Record, RenderedIdentity, Value, journal, render_emf, stats, stderr,
+};
 use crate::sys::{self, reason, since_boot};
 use std::fs::File;
 use std::io::{IsTerminal, Write};
@@ -15,6 +17,15 @@ use std::time::{Duration, SystemTime};
 
 /// How often the endpoint is asked at most, one time a run, until it has answered.
 const MOST_ASKED: u64 = 3;
+
+/// How the check went, for its record.
+pub(super) struct Check {
+    pub(super) outcome: Outcome,
+    /// what the record holds of it
+    pub(super) fields: Vec<(&'static str, Value)>,
+    /// the end of the output, or why there was none
+    pub(super) output: Option<String>,
+}
 
 /// Records a check if that is due, and the statistics.
 pub(super) fn report(
@@ -64,7 +75,7 @@ pub(super) fn report(
                 let mut window = sample.window(&before, elapsed);
                 window.net_shared = has_hosts_network(Path::new("/")) || identity.shares_network();
                 window.uptime = Some(since_boot().saturating_sub(pid_1)).filter(|_| !pid_1.is_zero());
-                log.write(Kind::Stats, now, window.fields(), &state.identity, options, pid_1);
+                log.write(Kind::Stats, now, stats::fields(&window), &state.identity, options, pid_1);
             }
         }
     }
@@ -153,7 +164,7 @@ impl Log {
         // Text has no place for what makes metrics.
         let is_emf = kind == Kind::Stats && options.stats.format == StatsFormat::Emf && self.format.is_json();
         let line = |format| match is_emf {
-            true => record.render_emf(format, identity, &options.stats.namespace, &identity.dimensions()),
+            true => render_emf(&record, format, identity, &options.stats.namespace, &identity.dimensions()),
             false => record.render(format, identity),
         };
         if self.format != RecordFormat::Off {

@@ -13,18 +13,7 @@
 //!    left, the mounts, which name the owner of the network. That is this container or another one of the
 //!    same task; where it is neither, somebody is wrong, and what the mounts say is kept as a [`Conflict`].
 
-use super::{Field, Identity, Source};
-
-/// What a source said and was not believed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Conflict {
-    /// the container that it named, if it named one
-    pub container_id: Option<String>,
-    /// the task that it named, if it named one
-    pub task_arn: Option<String>,
-    /// who said it
-    pub source: Source,
-}
+use super::{Conflict, Field, Identity, Source};
 
 /// What the kernel's cgroup path shows of this container, which cannot be copied from another one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

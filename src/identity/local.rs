@@ -3,16 +3,11 @@
 
 use super::conflict::{Judgement, Kernel};
 use super::metadata::Findings;
+use super::system::METADATA_FILE;
 use super::{Conflict, Contradiction, Field, Identity, Source, System};
 use super::{cgroup, derive::derive, file, mountinfo};
 use crate::shown::Shown;
 use std::path::{Path, PathBuf};
-
-/// Variables that the ECS agent sets in a container, each of which shows that it is one of ECS.
-const SIGNS: [&str; 4] =
-    ["ECS_CONTAINER_METADATA_URI_V4", "ECS_CONTAINER_METADATA_URI", METADATA_FILE, "ECS_AGENT_URI"];
-
-const METADATA_FILE: &str = "ECS_CONTAINER_METADATA_FILE";
 
 /// What is known without asking anybody.
 #[derive(Debug, Clone, Default)]
@@ -55,14 +50,6 @@ pub fn local(system: &System) -> Local {
     let contradiction = derive(&mut local.identity);
     local.warnings.extend(contradiction.as_ref().map(Contradiction::to_string));
     local
-}
-
-impl System {
-    /// Whether the environment holds what the ECS agent sets.
-    pub fn environment_shows_ecs(&self) -> bool {
-        SIGNS.iter().any(|name| self.variable(name).is_some())
-            || self.variable("AWS_EXECUTION_ENV").is_some_and(|value| value.starts_with("AWS_ECS_"))
-    }
 }
 
 impl Local {

@@ -13,6 +13,13 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+/// Variables that the ECS agent sets in a container, each of which shows that it is one of ECS.
+const SIGNS: [&str; 4] =
+    ["ECS_CONTAINER_METADATA_URI_V4", "ECS_CONTAINER_METADATA_URI", METADATA_FILE, "ECS_AGENT_URI"];
+
+/// Names the metadata file.
+pub(super) const METADATA_FILE: &str = "ECS_CONTAINER_METADATA_FILE";
+
 /// The most that is read of any file, in bytes. `/proc/self/cgroup` has a few KB at most; mountinfo of a
 /// machine with thousands of mounts has more, but the mounts of interest are among the first.
 const LONGEST_FILE: u64 = 256 * 1024;
@@ -224,6 +231,12 @@ impl System {
         let mut bytes = start.get(..length).unwrap_or_default().to_vec();
         file.take(LONGEST_FILE.saturating_sub(length as u64)).read_to_end(&mut bytes)?;
         Ok(bytes)
+    }
+
+    /// Whether the environment holds what the ECS agent sets.
+    pub fn environment_shows_ecs(&self) -> bool {
+        SIGNS.iter().any(|name| self.variable(name).is_some())
+            || self.variable("AWS_EXECUTION_ENV").is_some_and(|value| value.starts_with("AWS_ECS_"))
     }
 }
 

@@ -172,7 +172,7 @@ pub fn launch(
     let variables = variables(options, &identity);
     let environment = environment(&variables, report.is_supervised);
     let unverified = unverified(&identity);
-    start_record(options, identity_ms, &unverified).write(options, format, &rendered, &mut report);
+    write(&start_record(options, identity_ms, &unverified), options, format, &rendered, &mut report);
     report.add(&Frame::Executing.encode(b""));
     report.send();
     if let Mode::TaskStats(every) = options.mode {
@@ -219,7 +219,7 @@ fn refuse(
         report.add(&failure.frame());
         report.send();
     } else if !report.is_supervised {
-        not_started_record(failure).write(options, format, identity, &mut report);
+        write(&not_started_record(failure), options, format, identity, &mut report);
     }
     failure.code
 }
@@ -252,37 +252,37 @@ fn own_pid() -> i32 {
     nix::unistd::getpid().as_raw()
 }
 
-impl Record {
-    fn write(
-        &self,
-        options: &Options,
-        format: RecordFormat,
-        identity: &RenderedIdentity,
-        report: &mut Report,
-    ) {
-        if format != RecordFormat::Off {
-            let line = self.render(format, identity);
-            if !stderr().write_record(line.clone()) {
-                // stderr has no room now; PID 1 can wait for it, and the program need not.
-                report.add(&Frame::StderrLine.encode(&line));
-            }
+/// Writes a record to stderr, and to the journal if there is one; or sends it to PID 1, where this process is
+/// not the one that may wait.
+fn write(
+    record: &Record,
+    options: &Options,
+    format: RecordFormat,
+    identity: &RenderedIdentity,
+    report: &mut Report,
+) {
+    if format != RecordFormat::Off {
+        let line = record.render(format, identity);
+        if !stderr().write_record(line.clone()) {
+            // stderr has no room now; PID 1 can wait for it, and the program need not.
+            report.add(&Frame::StderrLine.encode(&line));
         }
-        let Some(directory) = &options.journal else { return };
-        let line = self.render(RecordFormat::Json, identity);
-        if report.pipe.is_some() {
-            // Where the journal is can be slow or away; PID 1 has helpers for that.
-            report.add(&Frame::JournalLine.encode(&line));
-            return;
+    }
+    let Some(directory) = &options.journal else { return };
+    let line = record.render(RecordFormat::Json, identity);
+    if report.pipe.is_some() {
+        // Where the journal is can be slow or away; PID 1 has helpers for that.
+        report.add(&Frame::JournalLine.encode(&line));
+        return;
+    }
+    let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    let host = host.as_deref().unwrap_or("unknown");
+    let path = journal::path(directory, record.time, identity.container_id(), host);
+    match journal::append_bounded(&path, &line, true) {
+        Err(error) if error.kind() != std::io::ErrorKind::WriteZero => {
+            log::warn!("the journal {} cannot be written: {}", Shown::new(&path), reason(&error));
         }
-        let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
-        let host = host.as_deref().unwrap_or("unknown");
-        let path = journal::path(directory, self.time, identity.container_id(), host);
-        match journal::append_bounded(&path, &line, true) {
-            Err(error) if error.kind() != std::io::ErrorKind::WriteZero => {
-                log::warn!("the journal {} cannot be written: {}", Shown::new(&path), reason(&error));
-            }
-            _ => {}
-        }
+        _ => {}
     }
 }
 

@@ -1,6 +1,6 @@
 //! How a stop goes, step by step: delay, grace, drain.
 
-use super::{Mode, Options};
+use super::{Mode, Options, StopTimes};
 use std::time::Duration;
 
 /// What the exit record and the end of epitaph itself get of the grace.
@@ -8,19 +8,6 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The least that a program gets between the stop signal and the SIGKILL that `--grace` leads to.
 const LEAST: Duration = Duration::from_millis(500);
-
-/// The steps of a stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct StopTimes {
-    /// `--stop-delay`: how long a stop signal from outside is held back; zero is not at all
-    pub delay: Duration,
-    /// `--grace`: what the platform gives from the stop signal to SIGKILL
-    pub grace: Option<Duration>,
-    /// `--drain`: how long those that are left are waited for when the program has ended; zero is not at all
-    pub drain: Duration,
-    /// whether `--kill-after` was set; if not, the grace gives it
-    pub(super) has_kill_after: bool,
-}
 
 /// Puts what follows from `--grace` into the options, and warns where the steps do not fit into it.
 pub(super) fn settle(options: &mut Options) {

@@ -4,8 +4,11 @@
 //! members of the record are metrics and which are their dimensions; those are members of the root, and
 //! texts.
 
-use super::{LONGEST, Record, RenderedIdentity, Value, value};
-use crate::identity::{Field, Identity};
+use super::dimensions::Dimensions;
+use super::form::LONGEST;
+use super::identity::RenderedIdentity;
+use super::line::{Kind, Record};
+use super::value::{self, Value};
 use crate::options::RecordFormat;
 use std::time::SystemTime;
 
@@ -31,126 +34,52 @@ const OF_TASK: [(&str, &str); 5] = [
     ("storage_used", "Bytes"),
 ];
 
-/// What divides the metrics: the members of the record and the sets of their names, as JSON.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Dimensions {
-    /// `"cluster":"default","service":"shop"`, without what every record has
-    members: Vec<u8>,
-    /// `[["cluster","service"]]`; empty where no metric can be made
-    sets: Vec<u8>,
-}
-
-impl Dimensions {
-    /// Those of `wanted` that are known. A value that CloudWatch does not take (not ASCII, blank) drops out
-    /// of its set, and a set that has lost all is left out. An empty `wanted` is the cluster, the service
-    /// (the family where there is none) and the container. `leaves_out` is what no set shall have, and `told`
-    /// what the record has by itself, beside the common keys: no name may be there twice.
-    pub fn of(
-        identity: &Identity,
-        wanted: &[Vec<Field>],
-        leaves_out: &[Field],
-        told: &[Field],
-    ) -> Dimensions {
-        let service = if identity.get(Field::Service).is_some() { Field::Service } else { Field::Family };
-        let by_default = [vec![Field::Cluster, service, Field::ContainerName]];
-        let wanted = if wanted.is_empty() { &by_default } else { wanted };
-        let is_valid = |text: &str| text.is_ascii() && !text.trim().is_empty();
-        let known = |field: &Field| !leaves_out.contains(field) && identity.get(*field).is_some_and(is_valid);
-        let mut sets: Vec<Vec<Field>> = Vec::new();
-        for set in wanted {
-            let mut fields: Vec<Field> = Vec::new();
-            for field in set.iter().filter(|field| known(field)) {
-                if !fields.contains(field) {
-                    fields.push(*field);
-                }
-            }
-            if !fields.is_empty() && !sets.contains(&fields) {
-                sets.push(fields);
-            }
-        }
-        if sets.is_empty() {
-            return Dimensions::default();
-        }
-        let mut fields: Vec<Field> = sets.concat();
-        fields.sort_unstable();
-        fields.dedup();
-        // The record has these by itself.
-        fields.retain(|field| {
-            ![Field::ContainerId, Field::TaskArn, Field::TaskId].contains(field) && !told.contains(field)
-        });
-        let member = |field: &Field| Some((field.name(), Value::from(identity.get(*field)?)));
-        let members: Vec<_> = fields.iter().filter_map(member).collect();
-        let names =
-            |set: Vec<Field>| Value::List(set.into_iter().map(|field| Value::from(field.name())).collect());
-        let sets = Value::List(sets.into_iter().map(names).collect());
-        Dimensions { members: value::render(RecordFormat::Json, &members), sets: value::render_value(&sets) }
+/// `record` as JSON in `format`, with the dimensions and `_aws` at its end; a plain record where there
+/// are none, or none of the metrics. What has no room is left out as ever, but never those.
+pub fn render_emf(
+    record: &Record,
+    format: RecordFormat,
+    identity: &RenderedIdentity,
+    namespace: &str,
+    dimensions: &Dimensions,
+) -> Vec<u8> {
+    let format = if format.is_json() { format } else { RecordFormat::Json };
+    let declared = if record.kind == Kind::Task { &OF_TASK[..] } else { &OF_STATS };
+    let has = |name: &str| record.fields.iter().any(|(known, _)| *known == name);
+    let metric = |(name, unit): &(&str, &str)| {
+        Value::Object(vec![("Name", Value::from(*name)), ("Unit", Value::from(*unit))])
+    };
+    let metrics: Vec<Value> = declared.iter().filter(|(name, _)| has(name)).map(metric).collect();
+    if dimensions.is_empty() || metrics.is_empty() {
+        return record.render(format, identity);
     }
-
-    /// Whether no metric can be made: one without dimensions would mix up all services.
-    pub fn is_empty(&self) -> bool {
-        self.sets.is_empty()
-    }
-
-    /// As the bytes of a frame.
-    pub fn encode(&self) -> Vec<u8> {
-        if self.is_empty() { Vec::new() } else { [&self.sets, b"\n".as_slice(), &self.members].concat() }
-    }
-
-    /// From the bytes of a frame.
-    pub fn decode(bytes: &[u8]) -> Dimensions {
-        let mut parts = bytes.splitn(2, |byte| *byte == b'\n').map(<[u8]>::to_vec);
-        Dimensions { sets: parts.next().unwrap_or_default(), members: parts.next().unwrap_or_default() }
-    }
-}
-
-impl Record {
-    /// The record as JSON in `format`, with the dimensions and `_aws` at its end; a plain record where there
-    /// are none, or none of the metrics. What has no room is left out as ever, but never those.
-    pub fn render_emf(
-        &self,
-        format: RecordFormat,
-        identity: &RenderedIdentity,
-        namespace: &str,
-        dimensions: &Dimensions,
-    ) -> Vec<u8> {
-        let format = if format.is_json() { format } else { RecordFormat::Json };
-        let declared = if self.kind == super::Kind::Task { &OF_TASK[..] } else { &OF_STATS };
-        let has = |name: &str| self.fields.iter().any(|(known, _)| *known == name);
-        let metric = |(name, unit): &(&str, &str)| {
-            Value::Object(vec![("Name", Value::from(*name)), ("Unit", Value::from(*unit))])
-        };
-        let metrics: Vec<Value> = declared.iter().filter(|(name, _)| has(name)).map(metric).collect();
-        if dimensions.is_empty() || metrics.is_empty() {
-            return self.render(format, identity);
-        }
-        let since = self.time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let timestamp = u64::try_from(since.as_millis()).unwrap_or(0);
-        let mut end = Vec::new();
-        if !dimensions.members.is_empty() {
-            end.extend_from_slice(b",");
-            end.extend_from_slice(&dimensions.members);
-        }
-        end.extend_from_slice(
-            format!(",\"_aws\":{{\"Timestamp\":{timestamp},\"CloudWatchMetrics\":[{{").as_bytes(),
-        );
-        end.extend(value::render(RecordFormat::Json, &[("Namespace", Value::from(namespace))]));
-        end.extend_from_slice(b",\"Dimensions\":");
-        end.extend_from_slice(&dimensions.sets);
+    let since = record.time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let timestamp = u64::try_from(since.as_millis()).unwrap_or(0);
+    let mut end = Vec::new();
+    if !dimensions.members.is_empty() {
         end.extend_from_slice(b",");
-        end.extend(value::render(RecordFormat::Json, &[("Metrics", Value::List(metrics))]));
-        end.extend_from_slice(b"}]}}\n");
-        let mut line = self.render_within(format, identity, LONGEST.saturating_sub(end.len()));
-        // The closing brace and the line end.
-        line.truncate(line.len().saturating_sub(2));
-        line.extend(end);
-        line
+        end.extend_from_slice(&dimensions.members);
     }
+    end.extend_from_slice(
+        format!(",\"_aws\":{{\"Timestamp\":{timestamp},\"CloudWatchMetrics\":[{{").as_bytes(),
+    );
+    end.extend(value::render(RecordFormat::Json, &[("Namespace", Value::from(namespace))]));
+    end.extend_from_slice(b",\"Dimensions\":");
+    end.extend_from_slice(&dimensions.sets);
+    end.extend_from_slice(b",");
+    end.extend(value::render(RecordFormat::Json, &[("Metrics", Value::List(metrics))]));
+    end.extend_from_slice(b"}]}}\n");
+    let mut line = record.render_within(format, identity, LONGEST.saturating_sub(end.len()));
+    // The closing brace and the line end.
+    line.truncate(line.len().saturating_sub(2));
+    line.extend(end);
+    line
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::Source;
+    use crate::identity::{Field, Identity, Source};
     use crate::record::{Formats, Kind};
     use serde_json::json;
 
@@ -182,7 +111,7 @@ mod tests {
         let dimensions = Dimensions::of(identity, wanted, leaves_out, &[]);
         assert_eq!(Dimensions::decode(&dimensions.encode()), dimensions);
         let own = RenderedIdentity::of(identity, Formats { json: true, text: false });
-        let line = record.render_emf(RecordFormat::Json, &own, "Epitaph", &dimensions);
+        let line = render_emf(&record, RecordFormat::Json, &own, "Epitaph", &dimensions);
         assert!(line.ends_with(b"}\n") && line.len() <= LONGEST);
         serde_json::from_slice(&line).expect("JSON")
     }

@@ -5,6 +5,11 @@
 use crate::identity::Field;
 use crate::shown::is_forbidden;
 
+/// The longest record in bytes, its line ends included. Up to PIPE_BUF, 4,096 bytes on Linux, a write to a
+/// pipe is not mixed with others (pipe(7)); and `journalctl -o json` shows a message of 4,088 bytes and more
+/// as `null` (`JSON_THRESHOLD` in systemd's src/shared/logs-show.c, which counts the name of the field too).
+pub const LONGEST: usize = 4088;
+
 /// How deep objects and lists may lie in one another. Records have four levels.
 const DEPTH: u8 = 8;
 

@@ -5,17 +5,16 @@
 //! for its form before it is taken: it can be made to lie then, and not to break a line or to lead to another
 //! file.
 
-use super::LONGEST;
-use super::form::{is_dimensions, is_json_line, is_json_pairs, is_text_line, is_text_pairs};
+use super::form::{LONGEST, is_dimensions, is_json_line, is_json_pairs, is_text_line, is_text_pairs};
 use crate::identity::StoppedBy;
 use arrayvec::ArrayVec;
-
-/// The most that an identity may take in a record, so that the rest of an exit record always finds room.
-pub(super) const LONGEST_REST: usize = 2600;
 
 /// The most that the common keys may take: a container ID of 64 bytes at most, and an ARN and a task ID of
 /// 512.
 const LONGEST_COMMON: usize = 1280;
+
+/// The most that an identity may take in a record, so that the rest of an exit record always finds room.
+pub(super) const LONGEST_REST: usize = 2600;
 
 /// The longest sentence that tells why a program was not started: what the schema of the records allows, and
 /// the code.

@@ -4,7 +4,7 @@
 //! and that many bytes. PID 1 keeps the bytes and puts them into its records; it parses nothing that a
 //! network has told.
 
-use super::Dimensions;
+use super::dimensions::Dimensions;
 use super::frames::{Frame, LONGEST_REST};
 use super::value::{Value, render};
 use crate::identity::{Conflict, Field, Identity, Source, run};

@@ -13,7 +13,7 @@ use crate::forensics::{Memory, Pids, Process, name_and_parent};
 use crate::identity::StoppedBy;
 use crate::launch::NotStarted;
 use crate::options::{Options, RecordFormat, Signal, Target};
-use crate::record::{Formats, Kind, Record, RenderedIdentity, Value, stderr};
+use crate::record::{Formats, Kind, Record, RenderedIdentity, Value, render_emf, stats, stderr};
 use crate::sys::{self, Usage, reason};
 use nix::errno::Errno;
 use nix::unistd::{Pid, getpid};
@@ -338,12 +338,12 @@ impl Hands {
         let window = self.stats.as_mut()?.window(Instant::now(), &self.identity);
         let stats = self.stats.as_ref()?;
         if !stats.is_emf() {
-            return self.write(Kind::Stats, window.fields());
+            return self.write(Kind::Stats, stats::fields(&window));
         }
         let (time, pid) = (SystemTime::now(), self.program_pid);
-        let record = Record { kind: Kind::Stats, time, pid, fields: window.fields() };
+        let record = Record { kind: Kind::Stats, time, pid, fields: stats::fields(&window) };
         let (namespace, dimensions) = (&stats.settings.namespace, self.identity.dimensions());
-        let line = |format| record.render_emf(format, &self.identity, namespace, &dimensions);
+        let line = |format| render_emf(&record, format, &self.identity, namespace, &dimensions);
         if self.format != RecordFormat::Off {
             stderr().write_record(line(self.format));
         }

@@ -1,8 +1,8 @@
 //! `--drain`: those that the program has left behind may come to their end.
 
-use super::Supervisor;
 use super::core::Event;
 use super::core::kills::{Kills, Victim};
+use super::supervisor::Supervisor;
 use crate::forensics::{self, Memory};
 use crate::options::Signal;
 use crate::sys;

@@ -8,7 +8,9 @@ use super::core::kills::{Counted, Kills};
 use super::core::{Child, Ending, Event, Over};
 use super::drain::Evidence;
 use super::memory::{MemoryReader, counters_of};
-use super::{Supervisor, isolate, late};
+use super::supervisor::Supervisor;
+use super::wait::Ears;
+use super::{isolate, late};
 use crate::forensics::{Memory, Verdict};
 use crate::identity::{System, local};
 use crate::launch::NotStarted;
@@ -128,7 +130,7 @@ fn end_helpers(supervisor: &mut Supervisor, purpose: Purpose) {
 /// Signals that were pending as the program was reaped may explain its end.
 fn look_at_pending_signals(supervisor: &mut Supervisor) {
     for _ in 0..PENDING_ROUNDS {
-        let Some(pending) = supervisor.ears.as_ref().map(super::Ears::pending) else { return };
+        let Some(pending) = supervisor.ears.as_ref().map(Ears::pending) else { return };
         if pending.arrivals.is_empty() {
             return;
         }

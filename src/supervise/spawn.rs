@@ -1,11 +1,12 @@
 //! From the options to the program: what epitaph itself is set to, the fork, and what each side does first.
 
 use super::core::Event;
+use super::isolate;
 use super::memory::MemoryReader;
-use super::{Report, Supervisor, isolate};
+use super::supervisor::{Report, Setup, Supervisor};
 use crate::identity::System;
 use crate::launch::{self, Inherited, launch};
-use crate::options::{Isolation, Options, Persona, RecordFormat};
+use crate::options::{Options, Persona, RecordFormat};
 use crate::sys::{self, Fork, reason};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::getpid;
@@ -16,15 +17,6 @@ use std::path::Path;
 /// records. It is the usual size; a user who has very many pipes gets smaller ones (pipe(7),
 /// pipe-user-pages-soft).
 const ROOMY: i32 = 1 << 16;
-
-/// What epitaph itself is.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Setup {
-    /// whether orphans come to us: as PID 1, or as a subreaper
-    pub(super) adopts: bool,
-    /// what the program is put into
-    pub(super) isolation: Isolation,
-}
 
 /// Forks. The child finds out who it is and becomes the program.
 ///

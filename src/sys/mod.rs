@@ -6,6 +6,7 @@
 mod clock;
 mod descriptors;
 mod directory;
+mod errno;
 mod file;
 mod process;
 mod random;
@@ -17,6 +18,7 @@ mod xattr;
 pub use clock::since_boot;
 pub use descriptors::{close_inherited_descriptors, own_pidfd_inode, protect, unread};
 pub use directory::{Entries, Entry, entries};
+pub use errno::reason;
 pub use file::{
     has_room, is_mount_root, reserve_standard_descriptors, stderr_descriptor, stdin_descriptor, write,
     write_nowait,
@@ -34,15 +36,4 @@ pub use terminal::{give_up_terminal, take_terminal};
 pub use time::time_since_boot;
 pub use xattr::{attribute, is_in_bounding_set};
 
-use std::io;
-
-fn check(result: libc::c_int) -> io::Result<libc::c_int> {
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
-}
-
-/// The text of an error without the standard library's `(os error 2)`, which tells nobody more.
-pub fn reason(error: &io::Error) -> String {
-    error
-        .raw_os_error()
-        .map_or_else(|| error.to_string(), |errno| nix::Error::from_raw(errno).desc().to_owned())
-}
+use errno::check;

@@ -17,7 +17,7 @@ use crate::identity::ask::Trouble;
 use crate::identity::http::{BaseUrl, Client};
 use crate::identity::{Deadline, Identity, Source, System, derive::derive, metadata};
 use crate::options::{Options, RecordFormat, StatsFormat};
-use crate::record::{Dimensions, Formats, Kind, Record, RenderedIdentity, stderr};
+use crate::record::{Dimensions, Formats, Kind, Record, RenderedIdentity, render_emf, stderr};
 use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -285,7 +285,7 @@ impl Collector<'_> {
             _ => (&[], container_name),
         };
         let dimensions = Dimensions::of(identity, &stats.dimensions, leaves_out, told);
-        record.render_emf(format, &rendered(RecordFormat::Json), &stats.namespace, &dimensions)
+        render_emf(&record, format, &rendered(RecordFormat::Json), &stats.namespace, &dimensions)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::answer::{Container, Health, Stats, Task};
 use crate::forensics::{Sample, Window, percent};
 use crate::identity::Identity;
-use crate::record::{Kind, Value};
+use crate::record::{Kind, Value, stats};
 use std::time::{Duration, SystemTime};
 
 /// A record to write.
@@ -151,7 +151,7 @@ impl Known {
         if let Some(window) = self.window.filter(|_| is_new && !self.is_pause) {
             let mut fields = vec![name()];
             // It may be the whole task's, and is told there.
-            fields.extend(Window { net_rx_bytes: None, net_tx_bytes: None, ..window }.fields());
+            fields.extend(stats::fields(&Window { net_rx_bytes: None, net_tx_bytes: None, ..window }));
             told.push(Told { kind: Kind::Stats, of: Some(self.id.clone()), fields });
         }
         if let Some(health) = &container.health

@@ -49,4 +49,5 @@ mod statistics;
 mod steps;
 mod stops;
 mod streams;
+mod trust;
 mod verdicts;

@@ -45,6 +45,23 @@ impl Trace {
         *found.next().expect("a process that executed epitaph").0
     }
 
+    /// Every call of execve(2), whether it went well or not: who, and the path.
+    pub fn executed(&self) -> Vec<(i32, String)> {
+        let path = |call: &String| Some(call.strip_prefix("execve(\"")?.split('"').next()?.to_owned());
+        let of = |(pid, calls): (&i32, &Vec<String>)| {
+            calls.iter().filter_map(path).map(|path| (*pid, path)).collect::<Vec<_>>()
+        };
+        self.calls.iter().flat_map(of).collect()
+    }
+
+    /// How often this process has made another.
+    pub fn forks(&self, pid: i32) -> usize {
+        let is_fork = |call: &&String| {
+            ["fork(", "vfork(", "clone(", "clone3("].iter().any(|name| call.starts_with(name))
+        };
+        self.calls.get(&pid).map_or(0, |calls| calls.iter().filter(is_fork).count())
+    }
+
     /// The processes that called anything about sockets.
     pub fn with_sockets(&self) -> BTreeSet<i32> {
         let is_other = |call: &String| {

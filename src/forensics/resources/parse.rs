@@ -54,7 +54,7 @@ pub(super) fn throttle_bytes(text: &str) -> Option<(u64, u64)> {
 ///
 /// ```text
 /// Inter-|   Receive                                                |  Transmit
-///  face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed
+///  face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop …
 ///   eth0: 1296 16 0 0 0 0 0 0 656 8 0 0 0 0 0 0
 /// ```
 pub(super) fn net_dev(text: &str) -> Option<(u64, u64)> {

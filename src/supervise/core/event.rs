@@ -1,12 +1,12 @@
-//! What happens, and what is to be done: the words between the core and its shell.
+//! The words of the core: what happens, and what is to be done about it.
 
-use super::helpers::Purpose;
-use super::kills::{self, Counted, Victim};
-use super::stop::{Held, Told};
-use crate::forensics::ShortName;
+use crate::forensics::{Counters, ShortName};
 use crate::options::{Signal, Target};
 use arrayvec::ArrayVec;
 use std::time::{Duration, Instant};
+
+/// A deadline that is noticed later than this was missed: the container or the machine stood still.
+pub(super) const LATE: Duration = Duration::from_millis(250);
 
 /// Who sent a signal, as far as the kernel vouches for it: `si_code` and `si_pid`, sigaction(2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub enum Event {
     /// a child was reaped
     Reaped(Child),
     /// the memory cgroup was found, or found anew, or is certain now
-    MemoryFound(kills::Baseline),
+    MemoryFound(Baseline),
     /// the kernel tells that a counter of the memory cgroup has changed
     MemoryChanged,
     /// the answer to [`Action::CountKills`] and [`Action::CountSampledKills`]
@@ -241,4 +241,104 @@ pub enum Over {
         /// the errno
         errno: i32,
     },
+}
+
+/// What a helper is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// makes a record that takes time to make
+    Record,
+    /// appends to the journal
+    Journal,
+    /// goes on looking for the identity
+    Identity,
+    /// writes to stderr where that is a file
+    Writer,
+    /// asks the endpoint once
+    Look,
+}
+
+/// The state before the program's start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Baseline {
+    /// the counters then
+    pub counters: Counters,
+    /// whether the kernel tells of each change (cgroup v2)
+    pub watched: bool,
+    /// whether there is a limit; without one nothing is likely to be killed, and nobody looks by the clock
+    pub limited: bool,
+}
+
+/// A reading of the counters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// as they are now; `None` in them where they cannot be read
+    pub counters: Counters,
+    /// the kernel does not tell of changes any more: the cgroup is out of sight
+    pub watch_is_gone: bool,
+}
+
+/// A process that the OOM killer took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Victim {
+    /// its process ID
+    pub pid: i32,
+    /// what it called itself, where that was known before it was reaped
+    pub name: Option<ShortName>,
+    /// whether it was a helper of ours
+    pub is_helper: bool,
+}
+
+/// The counters as they stand in an event.
+impl From<Counters> for Counted {
+    fn from(counters: Counters) -> Counted {
+        Counted { counters, watch_is_gone: false }
+    }
+}
+
+/// A stop signal that was held back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// as it arrived
+    pub arrival: Arrival,
+    /// as it is to be sent
+    pub sent: Signal,
+    /// when it was let go; `None` where the program ended before that
+    pub released: Option<Instant>,
+}
+
+/// What became of a signal that arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// the kernel accepted it for the program
+    Forwarded,
+    /// the kernel refused it, with this errno
+    Refused(i32),
+    /// it is held back for this long
+    Held(Duration),
+    /// the program had ended as it arrived
+    AfterEnd,
+    /// the program has ended, and it went to all that are left
+    ToAll,
+}
+
+/// What a `stop` or a `signal` record tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Told {
+    /// whether it is a stop signal
+    pub is_stop: bool,
+    /// what arrived
+    pub arrival: Arrival,
+    /// what was sent, after rewriting
+    pub sent: Signal,
+    /// what became of it
+    pub delivery: Delivery,
+}
+
+/// There is room for all that one event can ask for; the tests and the histories would see it overflow.
+pub(super) fn put(actions: &mut Actions, action: Option<Action>) {
+    if let Some(action) = action {
+        let result = actions.try_push(action);
+        debug_assert!(result.is_ok(), "too many actions for one event");
+    }
 }

@@ -1,22 +1,9 @@
 //! The helpers that run: short-lived processes for what PID 1 must not do itself.
 
-use super::{Action, Actions, Child, Ending, put};
-use std::time::Instant;
+pub use super::event::Purpose;
 
-/// What a helper is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// makes a record that takes time to make
-    Record,
-    /// appends to the journal
-    Journal,
-    /// goes on looking for the identity
-    Identity,
-    /// writes to stderr where that is a file
-    Writer,
-    /// asks the endpoint once
-    Look,
-}
+use super::event::{Action, Actions, Child, Ending, put};
+use std::time::Instant;
 
 #[derive(Debug, Clone, Copy)]
 struct Helper {
@@ -36,6 +23,13 @@ pub struct Finished {
     pub ending: Ending,
     /// whether we killed it
     pub ended_by_us: bool,
+}
+
+impl Finished {
+    /// Whether somebody else than we ended it with SIGKILL: the OOM killer, most likely.
+    pub(super) fn was_killed_by_another(&self) -> bool {
+        self.ending == Ending::Signaled(libc::SIGKILL) && !self.ended_by_us
+    }
 }
 
 /// The helpers that run.

@@ -1,7 +1,7 @@
 //! When lines are appended to the journal, and which are lost. The lines themselves are in the shell's queue.
 
+use super::event::{Action, Ending};
 use super::helpers::Finished;
-use super::{Action, Ending};
 use std::time::{Duration, Instant};
 
 /// When a helper is tried again that could not be started: with the next event, but not with each of

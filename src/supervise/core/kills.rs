@@ -14,10 +14,12 @@
 
 mod tally;
 
+pub use super::event::{Baseline, Counted, Victim};
+
 use self::tally::Tally;
+use super::event::{Action, Actions, Child, Ending, LATE, put};
 use super::helpers::Finished;
-use super::{Action, Actions, Child, Ending, LATE, put};
-use crate::forensics::{self, Counters, SPARED, ShortName};
+use crate::forensics::{self, Counters, SPARED};
 use std::time::{Duration, Instant};
 
 /// How long an `oom_kill` record waits for the victim to be reaped, so that it can name it.
@@ -34,44 +36,6 @@ const PRESSURE_WAIT: Duration = Duration::from_millis(50);
 
 /// The pause between two records of memory pressure: the first, and the longest.
 const PRESSURE_PAUSE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3600));
-
-/// A program that lives on for this long after the counter rose was not the victim, unless it is seen being
-/// killed.
-///
-/// Within some three seconds after the kill the kernel's OOM reaper has taken a victim's memory or given up
-/// on it (mm/oom_kill.c).
-const OUTLIVED: Duration = Duration::from_secs(5);
-
-/// The state before the program's start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Baseline {
-    /// the counters then
-    pub counters: Counters,
-    /// whether the kernel tells of each change (cgroup v2)
-    pub watched: bool,
-    /// whether there is a limit; without one nothing is likely to be killed, and nobody looks by the clock
-    pub limited: bool,
-}
-
-/// A reading of the counters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Counted {
-    /// as they are now; `None` in them where they cannot be read
-    pub counters: Counters,
-    /// the kernel does not tell of changes any more: the cgroup is out of sight
-    pub watch_is_gone: bool,
-}
-
-/// A process that the OOM killer took.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Victim {
-    /// its process ID
-    pub pid: i32,
-    /// what it called itself, where that was known before it was reaped
-    pub name: Option<ShortName>,
-    /// whether it was a helper of ours
-    pub is_helper: bool,
-}
 
 /// A process that died of SIGKILL, of which it is being found out whether the OOM killer took it.
 #[derive(Debug, Clone, Copy)]
@@ -188,11 +152,15 @@ impl Kills {
         put(to, self.record_when_due(now));
     }
 
-    /// Nobody outlives anything while the machine stands still.
+    /// Nobody outlives anything while the machine stands still: of the time up to a look that comes late
+    /// none counts as lived.
     fn notice_a_freeze(&mut self, now: Instant) {
         if let Some((at, tally)) = self.spared_at.zip(self.tally.as_mut()) {
             let late = now.saturating_duration_since(at);
-            tally.not_lived = if late >= LATE { late.max(tally.not_lived) } else { tally.not_lived };
+            if late >= LATE {
+                tally.not_lived += late + SPARED;
+                self.spared_at = Some(now);
+            }
         }
     }
 
@@ -311,6 +279,12 @@ impl Kills {
                 tally.unsure = Some((count + 1, since));
             }
             (None, None) => {}
+        }
+        // Until it has outlived the kill: without a next look nobody would notice a freeze.
+        let is_open =
+            self.tally.as_ref().is_some_and(|tally| tally.unexplained() > 0 && !tally.is_outlived(now));
+        if is_ending.is_none() && is_open {
+            self.spared_at = self.spared_at.or_else(|| now.checked_add(SPARED));
         }
         put(to, self.record_when_due(now));
     }

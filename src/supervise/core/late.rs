@@ -1,7 +1,7 @@
 //! An identity that comes after the start: who looks for it, and when it is told.
 
+use super::event::{Action, Actions, put};
 use super::helpers::Finished;
-use super::{Action, Actions, put};
 use std::time::{Duration, Instant};
 
 /// When a helper is tried again that could not be started, or that was killed before its time.

@@ -4,7 +4,6 @@
 //! answer comes back as the next event. So every decision is a line in a table that a test can play, and
 //! `tests/histories` plays random lives against it.
 //!
-//! - `event`: what happens, and what is to be done;
 //! - [`stop`]: what a stop is, from the first stop signal to SIGKILL;
 //! - [`drain`]: how long those that are left are waited for;
 //! - [`kills`]: whose kill an OOM kill was, and when it is told;
@@ -26,17 +25,14 @@ mod tests;
 pub use self::event::{Action, Actions, Arrival, Child, Ending, Event, Order, Over, Sender};
 
 use self::drain::Drain;
-use self::helpers::{Finished, Helpers, Purpose};
+use self::event::{Delivery, Purpose, put};
+use self::helpers::Helpers;
 use self::journal::Journal;
-use self::kills::{Counted, Kills};
+use self::kills::Kills;
 use self::late::Late;
-use self::stop::{Deed, Delivery, Moment, Phase, Stops, deed};
-use crate::forensics::Counters;
+use self::stop::{Deed, Moment, Phase, Stops, deed};
 use crate::options::{Isolation, Mode, Options, Signal, Target};
 use std::time::{Duration, Instant};
-
-/// A deadline that is noticed later than this was missed: the container or the machine stood still.
-const LATE: Duration = Duration::from_millis(250);
 
 /// All that is decided, and what the decisions rest on.
 #[derive(Debug)]
@@ -393,27 +389,5 @@ impl Core {
     /// terminal we stop as well, unless the terminal has the program's group in the foreground and not ours.
     fn suspend(&self, signal: Signal) -> Option<Action> {
         (self.forwarding.suspends_itself && signal.is_terminal_stop()).then_some(Action::Suspend)
-    }
-}
-
-/// There is room for all that one event can ask for; the tests and the histories would see it overflow.
-fn put(actions: &mut Actions, action: Option<Action>) {
-    if let Some(action) = action {
-        let result = actions.try_push(action);
-        debug_assert!(result.is_ok(), "too many actions for one event");
-    }
-}
-
-/// The counters as they stand in an event.
-impl From<Counters> for Counted {
-    fn from(counters: Counters) -> Counted {
-        Counted { counters, watch_is_gone: false }
-    }
-}
-
-impl Finished {
-    /// Whether somebody else than we ended it with SIGKILL: the OOM killer, most likely.
-    fn was_killed_by_another(&self) -> bool {
-        self.ending == Ending::Signaled(libc::SIGKILL) && !self.ended_by_us
     }
 }

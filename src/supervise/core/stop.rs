@@ -7,7 +7,7 @@
 //! | goes on | with each that comes within the time of `stuck`; a later one begins a new stop |
 //! | lapses | when the program outlives it by the grace, but never before `--kill-after` has acted |
 //! | kills | `--kill-after` from the first one, refused or not; nothing puts it off |
-//! | held | with `--stop-delay`, before it begins: from the signal's arrival until the delay is over, or hurried by another |
+//! | held | with `--stop-delay`, before it begins: until the delay is over, or another signal hurries it |
 //! | expires | `--max-lifetime` begins one by itself, with the first of the signals of `--stop-signal` |
 //! | others | are told where they came from outside, and never arm anything |
 //!
@@ -18,11 +18,12 @@ mod phase;
 mod told;
 
 pub use self::phase::{Deed, Moment, Phase, deed};
-pub use self::told::{Delivery, Expiry, Held, Kill, Other, Refused, Stop, Told};
+pub use self::told::{Expiry, Kill, Other, Refused, Stop};
 
 use self::budget::Budget;
 
-use super::{Action, Actions, Arrival, Ending, LATE, Order, Sender, put};
+use super::event::{Action, Actions, Arrival, Ending, LATE, Order, Sender, put};
+pub use super::event::{Delivery, Held, Told};
 use crate::options::{Options, Signal, Target};
 use std::time::{Duration, Instant};
 

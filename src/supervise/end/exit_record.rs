@@ -3,12 +3,12 @@
 use super::names::Names;
 use crate::forensics::{self, Facts, Judgement, Pids, Verdict, judge};
 use crate::options::Signal;
-use crate::record::{Value, stderr};
-use crate::supervise::Supervisor;
+use crate::record::{Value, stats, stderr};
 use crate::supervise::act::milliseconds;
 use crate::supervise::core::{Child, Ending, Over};
 use crate::supervise::drain::Evidence;
 use crate::supervise::memory::{MemoryReader, memory_value, pids_value};
+use crate::supervise::supervisor::Supervisor;
 use crate::supervise::table::{self, Left};
 use crate::sys;
 use nix::errno::Errno;
@@ -44,7 +44,7 @@ pub(super) fn fields(
         exit.push(("core_dumped", Value::Flag(true)));
     }
     let is_oom = judgement.verdict == Verdict::OomKilled;
-    let trend = hands.stats.as_ref().filter(|_| is_oom).and_then(|stats| stats.trend().value());
+    let trend = hands.stats.as_ref().filter(|_| is_oom).and_then(|stats| stats::trend(stats.trend()));
     exit.push(("verdict", Value::from(judgement.verdict.name())));
     exit.push(("why", Value::from(judgement.why)));
     exit.push(("runtime_ms", since(hands.started)));

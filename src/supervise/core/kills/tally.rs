@@ -1,8 +1,14 @@
 //! The count of the kills.
 
-use super::OUTLIVED;
 use crate::forensics::{self, SPARED};
 use std::time::{Duration, Instant};
+
+/// A program that lives on for this long after the counter rose was not the victim, unless it is seen being
+/// killed.
+///
+/// Within some three seconds after the kill the kernel's OOM reaper has taken a victim's memory or given up
+/// on it (mm/oom_kill.c).
+const OUTLIVED: Duration = Duration::from_secs(5);
 
 /// The count of the kills, and whose they can have been.
 #[derive(Debug, Clone, Copy)]
@@ -119,10 +125,13 @@ impl Tally {
         self.unsure = None;
     }
 
-    pub(super) fn outlive(&mut self, now: Instant) {
+    pub(super) fn is_outlived(&self, now: Instant) -> bool {
         let time = OUTLIVED + self.not_lived;
-        let is_over = |risen: Instant| now.saturating_duration_since(risen) >= time && !self.doomed;
-        if self.risen_at.is_some_and(is_over) {
+        self.risen_at.is_some_and(|risen| now.saturating_duration_since(risen) >= time)
+    }
+
+    pub(super) fn outlive(&mut self, now: Instant) {
+        if self.is_outlived(now) && !self.doomed {
             self.spared(now);
         }
     }

@@ -223,9 +223,37 @@ fn a_kill_that_was_outlived_was_anothers() {
         let mut life = Life::v2();
         life.program = None;
         life.kill(1000, 1);
-        life.time(2000);
+        life.time(1050);
+        for look in [2000, 3000, 4000, 5000] {
+            assert_eq!(life.core.next_deadline(), Some(life.begin + Duration::from_millis(look)));
+            life.time(look);
+        }
         let (kills, _) = life.end(ms);
         assert_eq!(unexplained(&kills), (1, unexplained_then), "{ms}");
+    }
+}
+
+/// Freezes of a minute each, wherever they come: of that nothing is lived.
+#[test]
+fn nobody_outlives_a_kill_while_the_machine_stands_still() {
+    for looks in
+        [&[][..], &[2000], &[61_500], &[2000, 62_500], &[61_500, 121_800], &[2000, 3000, 63_000, 123_500]]
+    {
+        let mut life = Life::v2();
+        life.program = None;
+        life.kill(1000, 1);
+        looks.iter().for_each(|look| life.time(*look));
+        let (kills, _) = life.end(looks.last().unwrap_or(&1000) + 60_500);
+        assert_eq!(unexplained(&kills), (1, 1), "{looks:?}");
+    }
+    // Once it has outlived the kill nobody looks any more.
+    let mut life = Life::v2();
+    life.program = None;
+    life.kill(1000, 1);
+    while let Some(deadline) = life.core.next_deadline() {
+        let ms = deadline.duration_since(life.begin).as_millis();
+        assert!(ms <= 6000, "a look at {ms} ms");
+        life.time(u64::try_from(ms).unwrap());
     }
 }
 

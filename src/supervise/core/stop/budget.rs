@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 /// How many records one stop may have, and how many the other signals, before they come once a minute.
-pub(super) const RECORDS: u32 = 8;
+const RECORDS: u32 = 8;
 
 /// How often a record comes after that.
-pub(super) const PAUSE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_secs(60);
 
 /// So many records, and then one a minute: a signal can come a thousand times a second.
 #[derive(Debug, Default)]
