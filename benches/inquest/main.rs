@@ -6,8 +6,12 @@
 //! Each way to find the records takes its turn in each round, with one thread or process at a time where it
 //! can be told so, and what counts is the CPU time of all of its processes: machines are shared, and wall
 //! times are not comparable on them.
+//!
+//! `-- --lives N` measures another thing: what it costs to tell of so many lives.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::panic)]
+
+mod lives;
 
 use flate2::{Compression, write::GzEncoder};
 use nix::sys::resource::{UsageWho, getrusage};
@@ -31,6 +35,10 @@ fn main() {
         })
     };
     let (megabytes, rounds) = (number("--megabytes", 1000), number("--rounds", 5).max(1));
+    let lives = number("--lives", 0);
+    if lives > 0 {
+        return lives::measure(lives, rounds);
+    }
     let directory = tempfile::tempdir().expect("a directory");
     let heap = Heap::generate(directory.path(), megabytes * 1_000_000);
     let inquest = build();

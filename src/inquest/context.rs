@@ -8,14 +8,15 @@ use crate::inquest::time;
 use serde_json::{Map, Value};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
+use std::sync::Arc;
 
 /// What a wrapper says about the lines in it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Wrapper {
     /// the ID of the container whose line it is, whole or its beginning
-    pub container: Option<String>,
+    pub container: Option<Arc<str>>,
     /// the ID of its ECS task, 32 hex digits
-    pub task: Option<String>,
+    pub task: Option<Arc<str>>,
     /// when the line was taken, in milliseconds since 1970
     pub time: Option<i64>,
     /// when the store had it, where it says so
@@ -34,6 +35,15 @@ impl Wrapper {
             time: self.time.or(outer.time),
             stored: self.stored.or(outer.stored),
             writer: self.writer.or(outer.writer),
+        }
+    }
+
+    /// Takes the texts of a record where they are the same: they are there once then.
+    pub fn share(&mut self, container: Option<&Arc<str>>, task: Option<&Arc<str>>) {
+        for (own, other) in [(&mut self.container, container), (&mut self.task, task)] {
+            if own.as_ref() == other {
+                *own = other.cloned();
+            }
         }
     }
 
@@ -97,14 +107,11 @@ fn hash_of(value: impl Hash) -> u64 {
 fn look(object: &Map<String, Value>, wrapper: &mut Wrapper, depth: usize) {
     let text = |key: &str| object.get(key).and_then(Value::as_str);
     if wrapper.container.is_none() {
-        wrapper.container = CONTAINERS
-            .iter()
-            .find_map(|key| text(key))
-            .filter(|id| looks_like_container(id))
-            .map(str::to_owned);
+        wrapper.container =
+            CONTAINERS.iter().find_map(|key| text(key)).filter(|id| looks_like_container(id)).map(Arc::from);
     }
     if wrapper.task.is_none() {
-        wrapper.task = TASKS.iter().find_map(|key| task_of(text(key)?));
+        wrapper.task = TASKS.iter().find_map(|key| task_of(text(key)?)).map(Arc::from);
     }
     if wrapper.time.is_none() {
         wrapper.time = TIMES.iter().find_map(|key| time_of(object.get(*key)?));
@@ -120,7 +127,7 @@ fn look(object: &Map<String, Value>, wrapper: &mut Wrapper, depth: usize) {
                 if let Some(id) =
                     inner.get("id").and_then(Value::as_str).filter(|id| looks_like_container(id))
                 {
-                    wrapper.container.get_or_insert_with(|| id.to_owned());
+                    wrapper.container.get_or_insert_with(|| id.into());
                 }
             }
         }
@@ -157,12 +164,12 @@ pub fn of_path(path: &Path) -> Wrapper {
         let stem = part.split_once('.').map_or(part, |(stem, _)| stem);
         let stem = stem.strip_suffix("-json").unwrap_or(stem);
         if wrapper.container.is_none() && is_container_id(stem) {
-            wrapper.container = Some(stem.to_owned());
+            wrapper.container = Some(stem.into());
         }
         // A part of an S3 export is `prefix-name-TASK`; a digest and a container's ID are longer.
         if wrapper.task.is_none() && !is_container_id(stem) {
             wrapper.task =
-                stem.rsplit('-').next().filter(|last| stem.len() > 32 && is_hex(last, 32)).map(str::to_owned);
+                stem.rsplit('-').next().filter(|last| stem.len() > 32 && is_hex(last, 32)).map(Arc::from);
         }
     }
     wrapper

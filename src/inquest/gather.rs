@@ -91,16 +91,17 @@ pub struct Told {
     pub broken: usize,
 }
 
-/// Reads `entries` with this many threads.
+/// Reads those of `entries` whose numbers are `chosen`, with this many threads.
 pub fn gather(
     entries: &[Entry],
+    chosen: &[usize],
     needles: &Needles,
     keep: &Keep,
     threads: usize,
     state: &State,
     interner: &Interner,
 ) -> Gathered {
-    let mut order: Vec<usize> = (0..entries.len()).collect();
+    let mut order = chosen.to_vec();
     order.sort_by_key(|place| std::cmp::Reverse(entries.get(*place).map_or(0, |entry| entry.size)));
     let next = AtomicUsize::new(0);
     let all = Mutex::new(Gathered::default());
@@ -119,21 +120,36 @@ pub fn gather(
         all.lock().unwrap_or_else(PoisonError::into_inner).add(own);
     };
     std::thread::scope(|scope| {
-        for _ in 1..threads.min(entries.len()).max(1) {
+        for _ in 1..threads.min(chosen.len()).max(1) {
             scope.spawn(work);
         }
         work();
     });
     let mut all = all.into_inner().unwrap_or_else(PoisonError::into_inner);
-    all.problems.sort();
-    all.told.sort();
-    all.streams.sort_by_key(|stream| stream.file);
+    all.sort();
     all
 }
 
 impl Gathered {
+    fn sort(&mut self) {
+        self.problems.sort();
+        self.told.sort();
+        self.streams.sort_by_key(|stream| stream.file);
+    }
+
+    /// What was found in other files, too.
+    pub fn with(mut self, other: Gathered) -> Gathered {
+        self.add(other);
+        self.sort();
+        self
+    }
+
     fn add(&mut self, other: Gathered) {
-        self.sightings.extend(other.sightings);
+        if self.sightings.is_empty() {
+            self.sightings = other.sightings;
+        } else {
+            self.sightings.extend(other.sightings);
+        }
         self.said.extend(other.said);
         self.streams.extend(other.streams);
         self.problems.extend(other.problems);
@@ -186,9 +202,11 @@ impl Reading<'_> {
                             overflow = true;
                             return;
                         }
-                        let mut event = Event::of(&record, self.interner);
+                        let mut event = Box::new(Event::of(&record, self.interner));
                         event.line = self.line(&event, place, record.line, &mut overflow);
-                        sightings.push(Sighting { event, place, wrapper: wrapper.or(of_path.clone()), bare });
+                        let mut wrapper = wrapper.or(of_path.clone());
+                        wrapper.share(event.container.as_ref(), event.task.as_ref());
+                        sightings.push(Sighting { event, place, wrapper, bare });
                     }
                     Found::Statement(statement, unconfirmed) => {
                         told.statements += 1;

@@ -17,6 +17,7 @@ pub mod heap;
 mod progress;
 mod run;
 pub mod show;
+mod since;
 mod sources;
 pub mod stats;
 pub mod time;

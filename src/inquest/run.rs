@@ -9,7 +9,7 @@ use super::show::{self, Columns, Line, Out, Style, clean, count};
 use super::sources::Sources;
 use super::time::Clock;
 use super::who::Who;
-use super::{ask, progress, views};
+use super::{ask, progress, since, views};
 use clap::CommandFactory;
 use jiff::Timestamp;
 use std::io::{self, IsTerminal, Write};
@@ -157,10 +157,19 @@ impl<'a> Session<'a> {
 
     /// Reads all of the heap.
     pub fn read(&self, keep: &Keep) -> Result<Heard, String> {
+        self.read_since(keep, None)
+    }
+
+    /// Reads what is needed to tell of the lives that ended at `since` or later.
+    pub fn read_since(&self, keep: &Keep, since: Option<i64>) -> Result<Heard, String> {
         let begun = Instant::now();
         let witnesses = self.common.witnesses()?;
         let (entries, mut problems) = heap::walk(&self.paths, self.common.follow);
-        let total = entries.iter().map(|entry| entry.size).sum();
+        let (newer, older) = since::apart(&entries, since);
+        let size = |places: &[usize]| {
+            places.iter().filter_map(|place| entries.get(*place)).map(|entry| entry.size).sum()
+        };
+        let total = size(&newer);
         let needles = Needles::new(!witnesses.is_empty());
         let shown = match self.common.progress {
             When::Auto => io::stderr().is_terminal() && !self.common.quiet,
@@ -168,7 +177,12 @@ impl<'a> Session<'a> {
             When::Never => false,
         };
         let gathered = progress::during(shown, total, &self.state, || {
-            gather(&entries, &needles, keep, self.threads(), &self.state, &self.interner)
+            let gather = |chosen: &[usize]| {
+                gather(&entries, chosen, &needles, keep, self.threads(), &self.state, &self.interner)
+            };
+            let newer = gather(&newer);
+            let needed = since::needed(&entries, &older, &newer.sightings);
+            if needed.is_empty() { newer } else { newer.with(gather(&needed)) }
         });
         let Gathered { sightings, said, streams, problems: more, told, overflow } = gathered;
         problems.extend(more);
@@ -190,6 +204,7 @@ impl<'a> Session<'a> {
                 ));
             }
         }
+        self.interner.forget();
         let case = assemble(sightings, said, &streams, &witnesses);
         let complete = !problems.iter().any(|problem| problem.loses) && !self.interrupted();
         self.tell(&problems);
@@ -206,6 +221,10 @@ impl<'a> Session<'a> {
         if !self.common.quiet && (io::stderr().is_terminal() || self.common.verbose) {
             let packed = self.state.read.load(std::sync::atomic::Ordering::Relaxed);
             let inflated = self.state.inflated.load(std::sync::atomic::Ordering::Relaxed);
+            let left_out = entries.len().saturating_sub(told.len());
+            if since.is_some() && left_out > 0 {
+                note(&format!("{} not read: written before what --since asks for", count(left_out, "file")));
+            }
             note(&format!(
                 "read {}, {} ({} inflated) in {:.1} s",
                 count(told.len(), "file"),
@@ -254,9 +273,17 @@ impl<'a> Session<'a> {
             let file = wanted.iter().position(|(file, _)| *file == place.file)?;
             Some(Place { file: u32::try_from(file).ok()?, offset: place.offset })
         };
+        let all: Vec<usize> = (0..only.len()).collect();
         let keep = Keep::Exactly(missing.iter().filter_map(here).collect());
-        let again =
-            gather(&only, &Needles::new(false), &keep, self.threads(), &State::default(), &self.interner);
+        let again = gather(
+            &only,
+            &all,
+            &Needles::new(false),
+            &keep,
+            self.threads(),
+            &State::default(),
+            &self.interner,
+        );
         let mut lines: std::collections::HashMap<Place, Box<str>> = again
             .sightings
             .into_iter()
@@ -306,7 +333,7 @@ impl<'a> Session<'a> {
     }
 
     fn list(&self, list: &List) -> Result<(Outcome, bool), String> {
-        let heard = self.read(views::keep(self.common.format))?;
+        let heard = self.read_since(views::keep(self.common.format), views::since(self))?;
         let (mut lives, window) = views::wanted(self, &heard.case)?;
         match list.sort {
             Sort::Time => {}
@@ -340,7 +367,7 @@ impl<'a> Session<'a> {
             Format::Text | Format::Html | Format::Svg if lives.is_empty() => {}
             // A picture is drawn elsewhere; what comes here is the list.
             Format::Text | Format::Html | Format::Svg => {
-                show::table(lives, &self.clock, self.columns()).iter().for_each(|line| out.line(line));
+                show::table(lives, &self.clock, self.columns(), |line| out.line(line));
                 out.line(&Line::of(Style::Dim, self.sum(lives)));
             }
         }

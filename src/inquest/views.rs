@@ -48,12 +48,19 @@ pub fn wanted<'a>(session: &Session<'_>, case: &'a Case) -> Result<(Vec<&'a Life
     Ok((lives.filter(was_there).collect(), (Some(from), Some(to))))
 }
 
+/// From when on files are read, where that is enough: `--around` looks for somebody at any time, and certificates tell of
+/// earlier lives.
+pub fn since(session: &Session<'_>) -> Option<i64> {
+    let all = session.common.around.is_some() || session.common.format == Format::Html;
+    session.filter.since.filter(|_| !all)
+}
+
 /// `inquest timeline`
 ///
 /// # Errors
 /// A sentence for the person.
 pub fn timeline(session: &Session<'_>, timeline: &Timeline) -> Result<(Outcome, bool), String> {
-    let heard = session.read(keep(session.common.format))?;
+    let heard = session.read_since(keep(session.common.format), since(session))?;
     let (lives, window) = wanted(session, &heard.case)?;
     let outcome = if lives.is_empty() { Outcome::Nothing } else { Outcome::Found };
     if session.common.quiet {
@@ -147,7 +154,7 @@ pub fn picture(session: &Session<'_>, lives: &[&Life], heard: &Heard, window: Wi
 /// A sentence for the person.
 pub fn stats(session: &Session<'_>, options: &Stats) -> Result<(Outcome, bool), String> {
     let by = stats::keys(&options.by).map_err(|error| format!("--by: {error}"))?;
-    let heard = session.read(keep(session.common.format))?;
+    let heard = session.read_since(keep(session.common.format), since(session))?;
     let (lives, window) = wanted(session, &heard.case)?;
     let outcome = if lives.is_empty() { Outcome::Nothing } else { Outcome::Found };
     if session.common.quiet {

@@ -4,6 +4,7 @@
 #![allow(missing_docs, clippy::panic)]
 
 mod ask;
+mod browser;
 mod damaged;
 mod document;
 mod engine;
@@ -18,7 +19,9 @@ mod page;
 mod parts;
 mod round_trip;
 mod shapes;
+mod since;
 mod split;
+mod stats;
 mod support;
 mod timeline;
 mod unsure;

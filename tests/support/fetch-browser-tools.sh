@@ -1,16 +1,16 @@
 #!/bin/sh
-# Puts what drives a browser into DIRECTORY: fetch-browser-tools.sh DIRECTORY
+# Puts axe-core, which looks for what keeps people from reading a page, into DIRECTORY: fetch-browser-tools.sh DIRECTORY
 #
-# The test of inquest's pages (tests/inquest/browser.rs) looks for it in the target directory as `browser`. Needs npm; the
+# The test of inquest's pages (tests/inquest/browser.rs) looks for DIRECTORY/axe.min.js in the target directory as
+# `browser`. Needs python3 with venv and pip; of the Python package only that file is used, which is the one of npm. The
 # browser itself is Debian's package chromium.
 set -eu
 
 directory=${1:?usage: fetch-browser-tools.sh DIRECTORY}
-here=$(dirname "$0")/browser
-mkdir -p "$directory"
-# The lock has the versions and the sums of both.
-if ! cmp -s "$here/package-lock.json" "$directory/installed"; then
-    cp "$here/package.json" "$here/package-lock.json" "$directory/"
-    npm ci --prefix "$directory" --ignore-scripts --no-audit --no-fund --silent
-    cp "$here/package-lock.json" "$directory/installed"
+if ! [ -s "$directory/axe.min.js" ]; then
+    python3 -m venv "$directory/python"
+    "$directory/python/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-compile \
+        'axe-playwright-python==0.1.8'
+    find "$directory/python" -name axe.min.js -exec cp {} "$directory/axe.min.js" \;
+    rm -r "$directory/python"
 fi

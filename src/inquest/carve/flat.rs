@@ -52,24 +52,39 @@ fn lists(value: Value) -> Value {
     Value::Object(object.into_iter().map(|(key, value)| (key, lists(value))).collect())
 }
 
-/// The values with the paths to them; `26` and `"26"` are the same, since stores change the one into the
-/// other.
-pub fn flatten(path: &str, value: &Value, leaves: &mut Vec<(String, String)>) {
-    let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+/// Tells `leaf` the values with the paths to them, in an order that does not depend on how they were written; `26` and
+/// `"26"` are the same, since stores change the one into the other.
+///
+/// `path` is what all paths begin with; it is left as it was.
+pub fn leaves(path: &mut String, value: &Value, leaf: &mut impl FnMut(&str, &str)) {
     match value {
-        Value::Object(object) => object.iter().for_each(|(key, value)| flatten(&below(key), value, leaves)),
-        Value::Array(values) => {
-            values
-                .iter()
-                .enumerate()
-                .for_each(|(place, value)| flatten(&below(&place.to_string()), value, leaves));
+        Value::Object(object) => {
+            for (key, value) in object {
+                below(path, key, value, leaf);
+            }
         }
-        Value::String(text) => leaves.push((path.to_owned(), text.clone())),
+        Value::Array(values) => {
+            for (place, value) in values.iter().enumerate() {
+                below(path, &place.to_string(), value, leaf);
+            }
+        }
+        Value::String(text) => leaf(path, text),
         Value::Number(_) => {
             let text = whole(value).map_or_else(|| value.to_string(), |number| number.to_string());
-            leaves.push((path.to_owned(), text));
+            leaf(path, &text);
         }
         Value::Null => {}
-        Value::Bool(_) => leaves.push((path.to_owned(), value.to_string())),
+        Value::Bool(_) => leaf(path, &value.to_string()),
     }
+}
+
+/// The same of the value at `key`.
+pub fn below(path: &mut String, key: &str, value: &Value, leaf: &mut impl FnMut(&str, &str)) {
+    let length = path.len();
+    if length > 0 {
+        path.push('.');
+    }
+    path.push_str(key);
+    leaves(path, value, leaf);
+    path.truncate(length);
 }

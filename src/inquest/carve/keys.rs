@@ -1,6 +1,7 @@
 //! The keys of records, in epitaph's order, and those that collectors put beside them.
 
 use serde_json::{Map, Value};
+use std::sync::LazyLock;
 
 /// The keys that come first in a record, in this order.
 const FIRST: [&str; 8] = ["epitaph", "schema", "time", "run", "container_id", "task_arn", "task_id", "pid"];
@@ -111,7 +112,7 @@ const IDENTITY: [&str; 29] = [
     "_aws",
 ];
 
-/// Keys that collectors put beside those of a record which they have parsed.
+/// Keys that collectors put beside those of a record which they have parsed; in order.
 const COLLECTORS: [&str; 22] = [
     "@timestamp",
     "_time",
@@ -143,13 +144,19 @@ pub fn is_collectors(key: &str, value: &Value) -> bool {
         // A record's own is the name in the task definition, which has no slash.
         "container_name" => value.as_str().is_some_and(|name| name.starts_with('/')),
         "source" => value.as_str().is_some_and(|source| ["stdout", "stderr"].contains(&source)),
-        _ => COLLECTORS.contains(&key),
+        _ => COLLECTORS.binary_search(&key).is_ok(),
     }
 }
 
 /// Whether it is a key of docs/records.md.
 pub fn is_known(key: &str) -> bool {
-    [&FIRST[..], &OWN, &IDENTITY].iter().any(|keys| keys.contains(&key))
+    // Each key of each record is looked for.
+    static SORTED: LazyLock<Vec<&str>> = LazyLock::new(|| {
+        let mut keys = [&FIRST[..], &OWN, &IDENTITY].concat();
+        keys.sort_unstable();
+        keys
+    });
+    SORTED.binary_search(&key).is_ok()
 }
 
 /// The line with the keys in epitaph's order.
@@ -168,6 +175,11 @@ pub fn render(object: &Map<String, Value>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_of_collectors_are_in_order() {
+        assert!(COLLECTORS.is_sorted());
+    }
 
     #[test]
     fn every_key_of_the_schema_is_known() {

@@ -11,7 +11,7 @@ pub fn wrapper_of_line(bytes: &[u8], at: usize) -> Wrapper {
     let (time, writer) = (context::time_of_line(line), context::writer_of_line(line));
     let mut wrapper = Wrapper { time, writer, ..Wrapper::default() };
     if line.starts_with(b"MESSAGE") || before.ends_with(b"\n") {
-        wrapper.container = journald_field(bytes, at, b"CONTAINER_ID_FULL=");
+        wrapper.container = journald_field(bytes, at, b"CONTAINER_ID_FULL=").map(Into::into);
     }
     wrapper
 }

@@ -194,6 +194,10 @@ impl<'a> Carver<'a> {
             if let Ok(serde_json::Value::Object(object)) = serde_json::from_slice(&around.text) {
                 wrapper = wrapper.or(context::of_object(&object));
             }
+            // Of a log with a document on each line, all braces before would be tried in vain.
+            if outer.is_empty() && !object::may_be_within(bytes, around.begin, around.end) {
+                break;
+            }
         }
         wrapper
     }

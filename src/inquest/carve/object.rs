@@ -75,10 +75,25 @@ impl Reader {
         Some(false)
     }
 
+    /// The same of bytes within a string of which none is a quotation mark, a backslash or a line end: whether they
+    /// are taken.
+    fn take_plain(&mut self, plain: &[u8]) -> bool {
+        let fits = self.text.len() + plain.len() <= LONGEST;
+        if fits && !plain.is_empty() {
+            self.escaped = false;
+            self.text.extend_from_slice(plain);
+        }
+        fits
+    }
+
     /// Goes on with `source`, behind `levels`.
     pub fn go_on(&mut self, source: &[u8], levels: &[Level]) -> Object {
         let mut bytes = Unescape::new(source, levels);
         loop {
+            // Most of a record is within strings.
+            if self.in_string && !self.take_plain(bytes.plain()) {
+                return Object::None;
+            }
             match bytes.next() {
                 Next::Byte(b'\n') if self.in_string => {
                     return Object::Cut(
@@ -164,6 +179,15 @@ pub fn around<'a>(
     })
 }
 
+/// Whether the object from `begin` to `end` may be a part of another one that is not escaped: before it stands what
+/// JSON has before a value, and behind it what it has there. Blanks do not count.
+pub fn may_be_within(bytes: &[u8], begin: usize, end: usize) -> bool {
+    let before = bytes.get(..begin).unwrap_or_default().trim_ascii_end().last();
+    let after = bytes.get(end..).unwrap_or_default().trim_ascii_start().first();
+    // Of what is not here, nothing is known, unless it is the beginning.
+    before.is_some_and(|byte| b",[:".contains(byte)) && after.is_none_or(|byte| b",]}".contains(byte))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,6 +212,20 @@ mod tests {
         assert_eq!(texts(bytes, "needle", &[Level::Json]), [r#"{"needle":"\""}"#]);
         assert_eq!(texts(r#"{"a":1} {"needle":"ab"#, "needle", &[]), [r#"{"needle":"ab…"#]);
         assert_eq!(texts(r#"needle} {"#, "needle", &[]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_may_be_a_part_of_another_object() {
+        let may = |text: &str| {
+            let (begin, end) = (text.find("{}").expect("an object"), text.find("{}").map_or(0, |at| at + 2));
+            may_be_within(text.as_bytes(), begin, end)
+        };
+        for text in [r#"{"a":{}}"#, "[\n  {}\n]", r#"{"events": [{"b":1}, {}, 5]}"#, r#"{"a":[{}"#] {
+            assert!(may(text), "{text}");
+        }
+        for text in ["{}", "{\"a\":1}\n{}\n{\"b\":1}", "a line: {}\nanother, ", "x {}", "[{}\n{"] {
+            assert!(!may(text), "{text}");
+        }
     }
 
     #[test]

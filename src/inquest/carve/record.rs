@@ -1,6 +1,6 @@
 //! What makes an object a record, and one form for it, however a collector has rearranged it.
 
-use super::flat::{flatten, nested, whole};
+use super::flat::{below, nested, whole};
 use super::keys::{is_collectors, is_known, render};
 use crate::inquest::time;
 use serde_json::{Map, Value};
@@ -37,7 +37,9 @@ pub fn of_text(text: &[u8]) -> Option<Record> {
     let Value::Object(object) = serde_json::from_str(&text).ok()? else { return None };
     // A line end in it is from a cut between two words: within a text it would be no JSON.
     let as_written = text.starts_with("{\"epitaph\":\"");
-    of_object(object, as_written.then(|| text.replace('\n', "")))
+    let line =
+        as_written.then(|| if text.contains('\n') { text.replace('\n', "") } else { text.into_owned() });
+    of_object(object, line)
 }
 
 /// The record that `object` is; `written` is its text where that is still epitaph's own.
@@ -53,11 +55,18 @@ pub fn of_object(object: Map<String, Value>, written: Option<String>) -> Option<
     let before = object.len();
     object.retain(|key, value| !is_collectors(key, value));
     let clean = written.is_some() && object.len() == before && object.keys().all(|key| is_known(key));
-    let mut leaves = Vec::new();
-    flatten("", &Value::Object(object.clone()), &mut leaves);
-    leaves.sort();
-    let core = leaves.iter().filter(|(key, _)| is_core(key));
-    let (hash, core) = (hash_of(leaves.iter()), hash_of(core));
+    let (mut hash, mut core) = (DefaultHasher::new(), DefaultHasher::new());
+    let mut path = String::with_capacity(64);
+    // The keys of an object are in the order of their names.
+    for (key, value) in &object {
+        below(&mut path, key, value, &mut |path, text| {
+            (path, text).hash(&mut hash);
+            if is_core(path) {
+                (path, text).hash(&mut core);
+            }
+        });
+    }
+    let (hash, core) = (hash.finish(), core.finish());
     let line = match written {
         Some(line) if object.len() == before => line,
         _ => render(&object),
@@ -67,12 +76,6 @@ pub fn of_object(object: Map<String, Value>, written: Option<String>) -> Option<
 
 fn is_core(key: &str) -> bool {
     ["exit.code", "exit.signal", "exit.verdict", "program", "signal", "victim.pid", "pid"].contains(&key)
-}
-
-fn hash_of<'a>(leaves: impl Iterator<Item = &'a (String, String)>) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    leaves.for_each(|leaf| leaf.hash(&mut hasher));
-    hasher.finish()
 }
 
 #[cfg(test)]

@@ -89,6 +89,18 @@ impl<'a> Unescape<'a> {
         self.pull(self.levels.len())
     }
 
+    /// The bytes that come next and stand for themselves at every level: up to a quotation mark, a backslash or a
+    /// line end. They are taken; where there are none, [`Unescape::next`] tells what comes.
+    pub fn plain(&mut self) -> &'a [u8] {
+        if self.levels.iter().any(|(_, pending)| pending.given < pending.length) {
+            return &[];
+        }
+        let rest = self.source.get(self.at..).unwrap_or_default();
+        let length = memchr::memchr3(b'"', b'\\', b'\n', rest).unwrap_or(rest.len());
+        self.at += length;
+        rest.get(..length).unwrap_or_default()
+    }
+
     /// The next byte with the first `levels` undone. Its depth is that of the levels, at most [`DEEPEST`].
     fn pull(&mut self, levels: usize) -> Next {
         let Some(inner) = levels.checked_sub(1) else {

@@ -3,6 +3,7 @@
 use super::identity::{Identity, Interner};
 use crate::inquest::carve::Record;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -207,10 +208,10 @@ impl Event {
     }
 }
 
-fn scalar(value: &Value) -> Option<String> {
+fn scalar(value: &Value) -> Option<Cow<'_, str>> {
     match value {
-        Value::String(text) if !text.is_empty() => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
+        Value::String(text) if !text.is_empty() => Some(text.as_str().into()),
+        Value::Number(number) => Some(number.to_string().into()),
         _ => None,
     }
 }

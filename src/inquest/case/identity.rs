@@ -5,10 +5,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Who a container was: of the keys that are kept, those that were told.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub struct Identity(Vec<(&'static str, Arc<str>)>);
+pub struct Identity {
+    /// what many lives have in common, in the order of [`SHARED`]
+    shared: Option<Arc<Values>>,
+    /// what each life has for itself, in the order of [`OWN`]
+    own: Box<[Value]>,
+    /// how many are told
+    known: usize,
+}
 
-/// What is kept of the identity.
-const KEYS: [&str; 18] = [
+type Value = Option<Arc<str>>;
+type Values = [Value; SHARED.len()];
+
+/// What is kept of the identity, and is the same for many lives.
+const SHARED: [&str; 13] = [
     "container_name",
     "family",
     "revision",
@@ -19,45 +29,52 @@ const KEYS: [&str; 18] = [
     "region",
     "account",
     "instance_arn",
-    "docker_name",
     "image",
     "image_id",
-    "hostname",
-    "ip",
     "log_group",
-    "log_stream",
-    "network_wait_ms",
 ];
+
+/// The rest.
+const OWN: [&str; 5] = ["docker_name", "hostname", "ip", "log_stream", "network_wait_ms"];
 
 impl Identity {
     /// Of whom nothing is known.
-    pub const fn nobody() -> Identity {
-        Identity(Vec::new())
+    pub fn nobody() -> Identity {
+        Identity::default()
     }
 
     /// What `value` tells of each key.
     pub fn of(value: impl Fn(&str) -> Option<Arc<str>>) -> Identity {
-        Identity(KEYS.iter().filter_map(|key| Some((*key, value(key)?))).collect())
+        let shared = SHARED.map(&value);
+        let own = OWN.map(value);
+        let any = |values: &[Value]| values.iter().any(Option::is_some);
+        Identity {
+            known: shared.iter().chain(&own).flatten().count(),
+            own: if any(&own) { Box::new(own) } else { Box::new([]) },
+            shared: any(&shared).then(|| Arc::new(shared)),
+        }
     }
 
     /// The value of a key.
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.0.iter().find(|(name, _)| *name == key).map(|(_, value)| &**value)
+        self.iter().find(|(name, _)| *name == key).map(|(_, value)| value)
     }
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.0.iter().map(|(name, value)| (*name, &**value))
+        let shared = self.shared.iter().flat_map(|values| SHARED.iter().zip(values.iter()));
+        let all = shared.chain(OWN.iter().zip(&self.own));
+        all.filter_map(|(name, value)| Some((*name, value.as_deref()?)))
     }
 
     /// How many keys are known.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.known
     }
 
     /// Whether none is known.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.known == 0
     }
 }
 
@@ -65,6 +82,7 @@ impl Identity {
 #[derive(Debug, Default)]
 pub struct Interner {
     texts: Mutex<HashSet<Arc<str>>>,
+    shared: Mutex<HashSet<Arc<Values>>>,
     identities: Mutex<HashSet<Arc<Identity>>>,
 }
 
@@ -81,7 +99,14 @@ impl Interner {
     }
 
     /// The identity, shared.
-    pub fn identity(&self, identity: Identity) -> Arc<Identity> {
+    pub fn identity(&self, mut identity: Identity) -> Arc<Identity> {
+        if let Some(shared) = &mut identity.shared {
+            let mut all = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+            match all.get(shared) {
+                Some(known) => *shared = known.clone(),
+                None => drop(all.insert(shared.clone())),
+            }
+        }
         let mut identities = self.identities.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = identities.get(&identity) {
             return known.clone();
@@ -89,5 +114,11 @@ impl Interner {
         let new = Arc::new(identity);
         identities.insert(new.clone());
         new
+    }
+
+    /// Forgets all texts, of which there may be several for each life. Those that somebody has are not touched.
+    pub fn forget(&self) {
+        *self.texts.lock().unwrap_or_else(PoisonError::into_inner) = HashSet::new();
+        *self.identities.lock().unwrap_or_else(PoisonError::into_inner) = HashSet::new();
     }
 }

@@ -5,7 +5,7 @@ use super::event::{Event, Exit, Kind, Memory};
 use super::identity::Identity;
 use super::once::Once;
 use super::sighting::{Place, Said};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// One run of epitaph in one container.
 #[derive(Debug, Clone, Default)]
@@ -75,7 +75,7 @@ impl Life {
 
     /// The most that is known of who it was.
     pub fn identity(&self) -> &Identity {
-        static NOBODY: Identity = Identity::nobody();
+        static NOBODY: LazyLock<Identity> = LazyLock::new(Identity::nobody);
         self.records
             .iter()
             .map(|record| &*record.event.identity)

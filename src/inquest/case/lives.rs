@@ -10,25 +10,32 @@ use std::sync::Arc;
 /// How far the times of one run may be apart from what its records compute, in milliseconds.
 pub(super) const SLACK: i64 = 2_000;
 
-/// Whose records belong together.
+/// Whose records belong together where they have no container's ID.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Owner {
-    Container(Arc<str>),
-    /// Without an ID: those of one run,
+    /// Those of one run,
     Run(Arc<str>),
     /// or of one file.
     File(u32),
 }
 
-/// The lives that `records` tell of, and the records that tell of none of them: what was said of containers
+/// The lives that `records`, in order of their container, tell of, and the records that tell of none of them: what was said of containers
 /// that wrote nothing themselves, and of tasks.
 pub fn of(records: Vec<Once>) -> (Vec<Life>, Vec<Once>) {
     let mut groups: BTreeMap<Owner, Vec<Once>> = BTreeMap::new();
-    let mut loose = Vec::new();
+    let (mut lives, mut loose) = (Vec::new(), Vec::new());
+    // One container after the other, so that few records are held twice.
+    let mut of_one: Vec<Once> = Vec::new();
     for record in records {
         let event = &record.event;
         let owner = match (&event.container, &event.run) {
-            (Some(id), _) => Owner::Container(id.clone()),
+            (Some(id), _) => {
+                if of_one.first().is_some_and(|first| first.event.container.as_ref() != Some(id)) {
+                    lives.extend(of_container(std::mem::take(&mut of_one), &mut loose));
+                }
+                of_one.push(record);
+                continue;
+            }
             (None, _) if event.is_hearsay() => {
                 loose.push(record);
                 continue;
@@ -38,7 +45,9 @@ pub fn of(records: Vec<Once>) -> (Vec<Life>, Vec<Once>) {
         };
         groups.entry(owner).or_default().push(record);
     }
-    let lives = groups.into_values().flat_map(|records| of_container(records, &mut loose)).collect();
+    lives.extend(of_container(of_one, &mut loose));
+    lives.extend(groups.into_values().flat_map(|records| of_container(records, &mut loose)));
+    lives.shrink_to_fit();
     (lives, loose)
 }
 
@@ -67,6 +76,8 @@ fn of_container(records: Vec<Once>, loose: &mut Vec<Once>) -> Vec<Life> {
     lives.sort_by_key(|life| (life.begun.or(life.last_sign), life.ended()));
     let begins: Vec<Option<i64>> = lives.iter().map(|life| life.begun.or(life.last_sign)).collect();
     for (place, life) in lives.iter_mut().enumerate() {
+        // There may be very many lives of few records.
+        life.records.shrink_to_fit();
         life.records.sort_by(|one, other| {
             (one.event.time, &one.event.kind).cmp(&(other.event.time, &other.event.kind))
         });

@@ -3,6 +3,7 @@
 use super::conclude::{RECENT, TOGETHER};
 use super::event::Kind;
 use super::life::Life;
+use std::collections::HashMap;
 
 /// For each life, what tells that its instance was lost: others of the same instance ended without an exit
 /// record at the same time, none of them after a stop signal.
@@ -16,17 +17,26 @@ pub fn lost_instances(lives: &[Life]) -> Vec<Option<String>> {
         .filter_map(|(place, life)| Some((host(life)?, life.last_sign?, place)))
         .collect();
     ends.sort();
+    // Of each instance the newest time, and when something there was stopped.
+    let mut hosts: HashMap<&str, (Option<i64>, Vec<i64>)> = HashMap::new();
+    for life in lives {
+        if let Some(host) = life.get("instance_arn") {
+            let (newest, stops) = hosts.entry(host).or_default();
+            *newest = (*newest).max(life.at());
+            stops.extend(life.at().filter(|_| life.has(&Kind::Stop)));
+        }
+    }
+    hosts.values_mut().for_each(|(_, stops)| stops.sort_unstable());
     let newest = lives.iter().filter_map(|life| life.at()).max();
     let mut lost: Vec<Option<String>> = vec![None; lives.len()];
     for run in ends.chunk_by(|(host, end, _), (other, later, _)| host == other && later - end <= TOGETHER) {
         let (Some((host, first, _)), Some((_, last, _))) = (run.first(), run.last()) else { continue };
         // All that runs at the end of the heap would look so, and so would what somebody outlived.
-        let of_host = || lives.iter().filter(|life| life.get("instance_arn") == Some(host));
-        let outlived = of_host().any(|life| life.at() > Some(last + TOGETHER));
+        let Some((last_there, stops)) = hosts.get(host.as_str()) else { continue };
+        let outlived = *last_there > Some(last + TOGETHER);
         // Where others were stopped then, the instance was drained, or its machine was shut down in order.
-        let stopped = of_host()
-            .filter(|life| life.has(&Kind::Stop))
-            .any(|life| life.at().is_some_and(|at| at >= first - TOGETHER && at <= last + TOGETHER));
+        let next = stops.partition_point(|at| *at < first - TOGETHER);
+        let stopped = stops.get(next).is_some_and(|at| *at <= last + TOGETHER);
         if run.len() < 2 || outlived || stopped || newest.is_none_or(|newest| newest - last < RECENT) {
             continue;
         }

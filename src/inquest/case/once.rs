@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 #[derive(Debug, Clone)]
 pub struct Once {
     /// what it says
-    pub event: Event,
+    pub event: Box<Event>,
     /// where, in order
     pub places: Vec<Place>,
     /// a wrapper says that it is another container's line: that container
@@ -41,7 +41,8 @@ pub fn once(mut sightings: Vec<Sighting>) -> Vec<Once> {
             sighting.event.task = Some(id.into());
         }
     }
-    sightings.sort_by(|one, other| order(one, other).then_with(|| one.place.cmp(&other.place)));
+    // Without a buffer: no two have the same place.
+    sightings.sort_unstable_by(|one, other| order(one, other).then_with(|| one.place.cmp(&other.place)));
     let mut records: Vec<Once> = Vec::new();
     let mut begin = 0;
     for sighting in sightings {
@@ -55,6 +56,7 @@ pub fn once(mut sightings: Vec<Sighting>) -> Vec<Once> {
             None => records.push(Once::new(sighting)),
         }
     }
+    records.shrink_to_fit();
     records
 }
 

@@ -17,7 +17,7 @@ pub struct Place {
 #[derive(Debug, Clone)]
 pub struct Sighting {
     /// what it says
-    pub event: Event,
+    pub event: Box<Event>,
     /// where it stands
     pub place: Place,
     /// what its place says about it

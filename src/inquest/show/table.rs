@@ -28,8 +28,9 @@ struct Row {
     why: String,
 }
 
-/// The lines of the table, with its heading.
-pub fn table(lives: &[&Life], clock: &Clock, columns: Columns) -> Vec<Line> {
+/// Tells `line` the lines of the table, with its heading. Each row is made twice, so that none has to be held: there may be
+/// very many.
+pub fn table(lives: &[&Life], clock: &Clock, columns: Columns, mut line: impl FnMut(&Line)) {
     let narrow = matches!(columns, Columns::At(width) if width < 110);
     let died = format!("DIED ({})", clock.name());
     let heading = Row {
@@ -37,14 +38,14 @@ pub fn table(lives: &[&Life], clock: &Clock, columns: Columns) -> Vec<Line> {
         styles: [Style::Bold; 7],
         why: "WHY".to_owned(),
     };
-    let rows: Vec<Row> =
-        std::iter::once(heading).chain(lives.iter().map(|life| row(life, clock, narrow))).collect();
     let mut widths = [0; 7];
-    for row in &rows {
+    let mut measure = |row: &Row| {
         for (width, cell) in widths.iter_mut().zip(&row.cells) {
             *width = (*width).max(cell.as_str().width());
         }
-    }
+    };
+    measure(&heading);
+    lives.iter().for_each(|life| measure(&row(life, clock, narrow)));
     let mut room = usize::MAX;
     if let Columns::At(width) = columns {
         let width = width.max(NARROWEST);
@@ -56,7 +57,8 @@ pub fn table(lives: &[&Life], clock: &Clock, columns: Columns) -> Vec<Line> {
         }
         room = width.saturating_sub(used(&widths));
     }
-    rows.iter().map(|row| fit(row, &widths, room)).collect()
+    line(&fit(&heading, &widths, room));
+    lives.iter().for_each(|life| line(&fit(&row(life, clock, narrow), &widths, room)));
 }
 
 fn fit(row: &Row, widths: &[usize; 7], room: usize) -> Line {

@@ -12,9 +12,6 @@ use crate::inquest::stats::is_bad;
 use crate::inquest::time::span;
 use std::collections::HashMap;
 
-/// How many bytes of certificates a page has at the most; the others are one command away.
-const ROOM: usize = 700_000;
-
 /// How long it ran, as in the list.
 pub fn ran(life: &Life) -> String {
     match (life.exit_record(), life.ran(), life.begun, life.last_sign) {
@@ -24,12 +21,15 @@ pub fn ran(life: &Life) -> String {
     }
 }
 
-/// Certificates in HTML, as many as there is room for: those that ended badly first.
-pub fn certificates(scene: &Scene<'_>, certificate: Certificate<'_>) -> HashMap<*const Life, String> {
+/// Certificates in HTML, as many as there is room for, in bytes: those that ended badly first.
+pub fn certificates(
+    scene: &Scene<'_>,
+    certificate: Certificate<'_>,
+    mut room: usize,
+) -> HashMap<*const Life, String> {
     let mut lives: Vec<&Life> = scene.rows.iter().map(|row| row.life).collect();
     // The last ones of each; a page of a few has all of them.
     lives.sort_by_key(|life| (!is_bad(life) && life.exit().is_some(), std::cmp::Reverse(life.at())));
-    let mut room = ROOM;
     let mut all = HashMap::new();
     for life in lives {
         let written = written(&certificate(life));
@@ -64,7 +64,7 @@ fn meter(to: &mut Markup, life: &Life) {
     });
     if let Some(part) = part {
         to.raw(&format!(
-            r#"<svg class="mt" aria-hidden="true"><rect class="mb" width="100%" height="6"/><rect class="mf" width="{}%" height="6"/></svg>"#,
+            r#"<svg class="mt" aria-hidden="true"><rect class="mf" width="{}%"/></svg>"#,
             number(part.clamp(0.0, 1.0) * 100.0)
         ));
     }

@@ -7,6 +7,7 @@ use super::canvas::{self, Canvas};
 use super::colors::{CLASSES, DEFS, STYLE, class};
 use super::markup::{Markup, number};
 use super::{Certificate, Incident, MOST_ROWS, Scene, heading, lives, plain_table};
+use std::collections::HashMap;
 
 /// Nothing is loaded, run or sent, whatever a log may hold.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
@@ -18,6 +19,12 @@ const LAYOUT: &str = include_str!("page.css");
 /// that are folded.
 const FEW: usize = 400;
 const PRINTED: usize = 40;
+
+/// How many bytes of certificates a page has at the most; the others are one command away.
+const ROOM: usize = 700_000;
+
+/// With certificates a page has no more bytes than these: mail takes it, and a telephone shows it.
+const LARGEST: usize = 1_990_000;
 
 /// More bytes than these the lists of binned lives do not take.
 const LIST_ROOM: usize = 1_200_000;
@@ -68,7 +75,12 @@ pub fn page(incident: &Incident<'_>, certificate: Certificate<'_>) -> String {
     match &bins {
         Some(bins) => binned(&mut to, &canvas, bins),
         None => {
-            let certificates = lives::certificates(&scene, certificate);
+            // How large it is without them.
+            let mut bare = Markup::default();
+            lives::rows(&mut bare, &canvas, &scene, &HashMap::new());
+            plain_table::table(&mut bare, &scene, incident.clock, true);
+            let room = LARGEST.saturating_sub(to.len() + bare.len()).min(ROOM);
+            let certificates = lives::certificates(&scene, certificate, room);
             if certificates.len() < scene.rows.len() {
                 let text = format!(
                     "{} of {} have their certificate here, those that ended badly first; for the others inquest is to be asked.",
@@ -190,7 +202,9 @@ fn binned(to: &mut Markup, canvas: &Canvas<'_>, bins: &Bins<'_, '_>) {
         to.raw(r##"<use href="#grid"/>"##);
         bins.draw(to, canvas, kind, 0.0);
         to.raw("</svg>").element(r#"b class="v w""#, &bins::sum(kind)).raw("</summary>");
-        to.raw(r#"<div class="scroll" role="region" aria-label="Lives of this kind" tabindex="0"><table><thead><tr>"#);
+        to.raw(r#"<div class="scroll" role="region" tabindex="0" aria-label=""#);
+        // Regions are told apart by their names.
+        to.text(&format!("Lives of {} {}", kind.name, kind.service)).raw(r#""><table><thead><tr>"#);
         for text in ["Task", "Ended, or last seen", "Ran", "Verdict", "Memory"] {
             to.element(r#"th scope="col""#, text);
         }
