@@ -19,6 +19,7 @@ mod run;
 pub mod show;
 mod sources;
 pub mod stats;
+mod tail;
 pub mod time;
 mod views;
 pub mod who;

@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Identity(Vec<(&'static str, Arc<str>)>);
 
 /// What is kept of the identity.
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
     "container_name",
+    "container_arn",
     "family",
     "revision",
     "service",

@@ -1,0 +1,47 @@
+//! Lines in what the AWS CLI prints: objects over several lines.
+
+use crate::inquest::case::LastLine;
+use crate::inquest::context;
+
+/// The parts of an object over several lines, read from its end.
+#[derive(Default)]
+pub struct Spread {
+    text: Option<String>,
+    time: Option<i64>,
+    stream: Option<String>,
+}
+
+impl Spread {
+    /// Reads the line above; returns what the program wrote when the object is whole, if it is of this stream.
+    pub fn take(&mut self, line: &[u8], stream: Option<&str>) -> Option<LastLine> {
+        let line = std::str::from_utf8(line).ok()?.trim().trim_end_matches(',');
+        if line == "{" {
+            let read = std::mem::take(self);
+            let same = read.stream.as_deref() == stream;
+            return read.text.filter(|_| same).map(|text| LastLine { time: read.time, text });
+        }
+        let (key, value) = line.split_once(": ")?;
+        match key {
+            "\"message\"" => self.text = serde_json::from_str(value).ok(),
+            "\"logStreamName\"" => self.stream = serde_json::from_str(value).ok(),
+            "\"timestamp\"" => self.time = context::time_of(&serde_json::from_str(value).ok()?),
+            _ => {}
+        }
+        None
+    }
+}
+
+/// The log stream that stands above `message` in the same object.
+pub fn stream_above(before: &[u8]) -> Option<String> {
+    let lines = before.rsplit(|byte| *byte == b'\n').take(8);
+    for line in lines {
+        let line = std::str::from_utf8(line).ok()?.trim().trim_end_matches(',');
+        if let Some(value) = line.strip_prefix("\"logStreamName\": ") {
+            return serde_json::from_str(value).ok();
+        }
+        if line == "{" {
+            return None;
+        }
+    }
+    None
+}
