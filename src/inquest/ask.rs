@@ -202,5 +202,5 @@ fn choose<'a>(all: &[&'a Life]) -> (Vec<&'a Life>, usize) {
 /// Whether it ended badly, or something in it failed, whatever its verdict.
 fn is_bad(life: &Life) -> bool {
     let good = life.verdict().is_some_and(is_good) || life.conclusion.word == "running";
-    !good || life.remarks.iter().any(|remark| remark.grave)
+    !good || life.has_grave_remark()
 }

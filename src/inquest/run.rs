@@ -360,6 +360,10 @@ impl<'a> Session<'a> {
             Format::Text | Format::Html | Format::Svg => {
                 show::table(lives, &self.clock, self.columns()).iter().for_each(|line| out.line(line));
                 out.line(&Line::of(Style::Dim, self.sum(lives)));
+                if lives.iter().any(|life| life.has_grave_remark()) {
+                    let text = "* something failed, or is contradicted, that the verdict does not tell: inquest WHO has a remark";
+                    out.line(&Line::of(Style::Dim, text));
+                }
             }
         }
         self.finish(out)

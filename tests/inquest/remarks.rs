@@ -179,6 +179,7 @@ fn what_a_good_end_hides() {
     let both = heap_of_kill.container(OTHER, &other, 69);
     let shown = certificate(&both, TASK);
     assert_eq!(shown.matches("Verdict: ").count(), 1, "{shown}");
+    assert!(shown.contains(" ok*") && shown.contains("\n* something failed"), "{shown}");
     assert!(shown.contains("The kernel's log has an OOM kill"), "{shown}");
     // Where nothing is hidden there is no remark.
     let stopped = ended(json!({"verdict": "stopped", "stop_signal": "SIGTERM", "stop_ms": 10}));

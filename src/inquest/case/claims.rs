@@ -4,75 +4,77 @@
 use super::life::Life;
 use super::remarks::Remark;
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// How many containers of one identity are kept; one other is enough to say so.
-const CLAIMANTS: usize = 8;
-
-/// Who tells which identity: of a container's ARN, and of a task and a name at the runtime, the containers.
-#[derive(Default)]
-pub struct Claims(HashMap<(String, String), Vec<Claimant>>);
-
-struct Claimant {
-    container: String,
-    begun: Option<i64>,
-    over: Option<i64>,
+/// What a life says that it is, which only one container can be.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Claim<'a> {
+    /// the container's ARN
+    Arn(&'a str),
+    /// the task and the name at the runtime
+    Name(&'a str, &'a str),
 }
 
-impl Claims {
-    /// What all lives tell.
-    pub fn of(lives: &[Life]) -> Claims {
-        let mut claims = Claims::default();
-        for life in lives {
-            let Some(container) = life.container.as_deref() else { continue };
-            for key in Claims::keys(life) {
-                let known = claims.0.entry(key).or_default();
-                if let Some(known) = known.iter_mut().find(|known| known.container == container) {
-                    known.over = known.over.max(life.at());
-                } else if known.len() < CLAIMANTS {
-                    let container = container.to_owned();
-                    known.push(Claimant { container, begun: life.begun.or(life.last_sign), over: life.at() });
-                }
+fn claims(life: &Life) -> impl Iterator<Item = Claim<'_>> {
+    let name = life.task.as_deref().zip(life.get("docker_name"));
+    let name = name.map(|(task, name)| Claim::Name(task, name));
+    life.get("container_arn").map(Claim::Arn).into_iter().chain(name)
+}
+
+/// For each life that says that it is the same container as another one, what is to be said of that. There may be
+/// many lives, so that hashes are kept in place of texts.
+pub fn doubles(lives: &[Life]) -> HashMap<usize, Remark> {
+    let mut hashes: Vec<(u64, u32)> = Vec::new();
+    for (place, life) in lives.iter().enumerate().filter(|(_, life)| life.container.is_some()) {
+        for claim in claims(life) {
+            let mut hasher = DefaultHasher::new();
+            claim.hash(&mut hasher);
+            hashes.extend(u32::try_from(place).map(|place| (hasher.finish(), place)));
+        }
+    }
+    hashes.sort_unstable();
+    let mut remarks = HashMap::new();
+    let container = |place: &u32| lives.get(*place as usize)?.container.as_deref();
+    for same in hashes.chunk_by(|(one, _), (other, _)| one == other) {
+        let Some((_, first)) = same.first() else { continue };
+        let Some((_, second)) = same.iter().find(|(_, place)| container(place) != container(first)) else {
+            continue;
+        };
+        for (_, place) in same {
+            // One other is enough to say so.
+            let other = if container(place) == container(first) { second } else { first };
+            let (own, other) = (lives.get(*place as usize), lives.get(*other as usize));
+            let Some((own, other)) = own.zip(other) else { continue };
+            let claim = claims(own).find(|claim| claims(other).any(|of_other| of_other == *claim));
+            if let Some(claim) = claim {
+                remarks.entry(*place as usize).or_insert_with(|| double(own, other, claim));
             }
         }
-        claims
     }
+    remarks
+}
 
-    fn keys(life: &Life) -> impl Iterator<Item = (String, String)> {
-        let arn = life.get("container_arn").map(|arn| ("the ARN of the same container".to_owned(), arn));
-        let task = life.task.as_deref();
-        let name =
-            life.get("docker_name").zip(task).map(|(name, task)| (format!("the same task {task}"), name));
-        [arn, name].into_iter().flatten().map(|(what, value)| (what, value.to_owned()))
-    }
-
-    /// Another container that says that it is the same as this one.
-    pub fn on(&self, life: &Life) -> Option<Remark> {
-        let own = life.container.as_deref()?;
-        let (key, other) = Claims::keys(life).find_map(|key| {
-            let other = self.0.get(&key)?.iter().find(|other| other.container != own)?;
-            Some((key, other))
-        })?;
-        let together = life.begun.or(life.last_sign) <= other.over && other.begun <= life.at();
-        let what = match key.0.as_str() {
-            what if what.starts_with("the ARN") => what.to_owned(),
-            what => format!("{what} and name"),
-        };
-        let text = if together {
-            format!(
-                "Another container, {}, tells {what} in its records, and ran at the same time: one of the two has the \
-                 identity of the other, as where its environment was copied. Task, name, image and logs above may be the \
-                 other's.",
-                other.container
-            )
-        } else {
-            format!(
-                "Another container, {}, tells {what} in its records, at another time: it is the same under a new ID, or one \
-                 of the two has the identity of the other, as where its environment was copied.",
-                other.container
-            )
-        };
-        Some(Remark { text, place: None, grave: false })
-    }
+fn double(own: &Life, other: &Life, claim: Claim<'_>) -> Remark {
+    let id = other.container.as_deref().unwrap_or_default();
+    let what = match claim {
+        Claim::Arn(_) => "the ARN of the same container".to_owned(),
+        Claim::Name(task, _) => format!("the same task {task} and name"),
+    };
+    let begun = |life: &Life| life.begun.or(life.last_sign);
+    let together = begun(own) <= other.at() && begun(other) <= own.at();
+    let text = if together {
+        format!(
+            "Another container, {id}, tells {what} in its records, and ran at the same time: one of the two has the \
+             identity of the other, as where its environment was copied. Task, name, image and logs above may be the \
+             other's."
+        )
+    } else {
+        format!(
+            "Another container, {id}, tells {what} in its records, at another time: it is the same under a new ID, or one \
+             of the two has the identity of the other, as where its environment was copied."
+        )
+    };
+    Remark { text, place: None, grave: false }
 }
 
 /// The engine calls it otherwise than its records do.

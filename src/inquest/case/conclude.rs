@@ -103,11 +103,11 @@ fn of(life: &Life, newest: Option<i64>, lost: Option<String>) -> Conclusion {
 }
 
 /// When the container ended, by its engine's own log. ECS tells later, and when it heard of it.
-fn witnessed(life: &Life) -> Option<Witnessed> {
+fn witnessed(life: &Life) -> Option<Box<Witnessed>> {
     let by_engine = |said: &Said| said.statement.kind == WitnessKind::Docker && !said.unconfirmed;
     let (said, _) = exits(life).find(|(said, _)| by_engine(said))?;
     let time = said.statement.time?.as_millisecond();
-    (life.last_sign.is_none_or(|sign| sign <= time)).then_some(Witnessed { time, place: said.place })
+    (life.last_sign.is_none_or(|sign| sign <= time)).then(|| Box::new(Witnessed { time, place: said.place }))
 }
 
 /// A conclusion on what is here.

@@ -20,13 +20,16 @@ pub struct Tail {
 
 /// Gives each life the lines that stand before its end. `own` are the files in which one container alone writes.
 pub fn attach(lives: &mut [Life], tails: Vec<Tail>, own: &BTreeSet<u32>) {
-    let mut at: HashMap<(Place, bool), Vec<LastLine>> = HashMap::new();
+    if tails.is_empty() {
+        return;
+    }
+    let mut at: HashMap<Place, Vec<LastLine>> = HashMap::new();
     let mut ends: HashMap<u32, Vec<LastLine>> = HashMap::new();
     for tail in tails.into_iter().filter(|tail| tail.certain || own.contains(&tail.place.file)) {
         if tail.end {
             ends.insert(tail.place.file, tail.lines);
         } else {
-            at.insert((tail.place, false), tail.lines);
+            at.insert(tail.place, tail.lines);
         }
     }
     // Where a life has no exit record, its lines stand before the start of the next one.
@@ -42,7 +45,7 @@ pub fn attach(lives: &mut [Life], tails: Vec<Tail>, own: &BTreeSet<u32>) {
             life.records.iter().flat_map(|record| &record.places).map(|place| place.file).collect();
         let before = |places: &[Place]| -> Vec<Vec<LastLine>> {
             let here = places.iter().filter(|place| files.contains(&place.file));
-            here.filter_map(|place| at.get(&(*place, false)).cloned()).collect()
+            here.filter_map(|place| at.get(place).cloned()).collect()
         };
         let next = life.container.as_deref().zip(life.next);
         let candidates = match (life.exit_record(), next) {
@@ -53,8 +56,9 @@ pub fn attach(lives: &mut [Life], tails: Vec<Tail>, own: &BTreeSet<u32>) {
             (None, None) => files.iter().filter_map(|file| ends.get(file).cloned()).collect(),
         };
         // The journal has records alone; of two logs the one that goes on for longer tells the last.
-        life.last_lines = candidates
+        let lines = candidates
             .into_iter()
             .max_by_key(|lines| (!lines.is_empty(), lines.iter().filter_map(|line| line.time).max()));
+        life.last_lines = lines.map(Vec::into_boxed_slice);
     }
 }

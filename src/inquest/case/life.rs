@@ -29,8 +29,6 @@ pub struct Life {
     pub has_start: bool,
     /// the container's name in its engine, as Docker or Podman tell it
     pub name: Option<Arc<str>>,
-    /// when the life before it in the same container ended, or was last seen
-    pub previous: Option<i64>,
     /// when the next life in the same container began
     pub next: Option<i64>,
     /// the last that was seen of it, in milliseconds since 1970
@@ -46,11 +44,11 @@ pub struct Life {
     /// what is concluded about its end
     pub conclusion: Conclusion,
     /// the end that an engine tells of, where there is no exit record
-    pub witnessed: Option<Witnessed>,
+    pub witnessed: Option<Box<Witnessed>>,
     /// what is not to be overlooked beside the verdict
     pub remarks: Vec<Remark>,
     /// what its program wrote last, where that was looked at
-    pub last_lines: Option<Vec<LastLine>>,
+    pub last_lines: Option<Box<[LastLine]>>,
 }
 
 /// An end by the word of its engine.
@@ -80,7 +78,7 @@ impl Life {
 
     /// When it ended, by its own record, else by the word of its engine.
     pub fn died(&self) -> Option<i64> {
-        self.ended().or_else(|| Some(self.witnessed?.time))
+        self.ended().or_else(|| Some(self.witnessed.as_ref()?.time))
     }
 
     /// How long it ran, in milliseconds.
@@ -156,6 +154,11 @@ impl Life {
     /// The container's name at its runtime: what the engine calls it, else what its records say.
     pub fn runtime_name(&self) -> Option<&str> {
         self.name.as_deref().or_else(|| self.get("docker_name"))
+    }
+
+    /// Whether something failed that its verdict does not tell.
+    pub fn has_grave_remark(&self) -> bool {
+        self.remarks.iter().any(|remark| remark.grave)
     }
 
     /// All names by which somebody may ask for it.

@@ -1,7 +1,7 @@
 //! What is not to be overlooked beside a verdict: where witnesses and records disagree, what a good end hides,
 //! and that two containers tell the same identity.
 
-use super::claims::{Claims, other_name};
+use super::claims::{doubles, other_name};
 use super::filter::is_good;
 use super::life::Life;
 use super::sighting::{Place, Said};
@@ -28,10 +28,10 @@ impl Remark {
 
 /// Adds to each life what is to be remarked on it.
 pub fn remark(lives: &mut [Life]) {
-    let claims = Claims::of(lives);
-    for life in lives.iter_mut() {
+    let mut doubles = doubles(lives);
+    for (place, life) in lives.iter_mut().enumerate() {
         let mut remarks = Vec::new();
-        remarks.extend(claims.on(life));
+        remarks.extend(doubles.remove(&place));
         remarks.extend(other_name(life));
         remarks.extend(other_codes(life));
         remarks.extend(kernel_kill(life).or_else(|| engine_oom(life)).or_else(|| counted_kills(life)));

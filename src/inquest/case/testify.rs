@@ -80,7 +80,7 @@ pub fn join(lives: &mut [Life], mut said: Vec<Said>) -> (Vec<Said>, Vec<Said>) {
             by_task.entry(id.to_string()).or_default().push(place);
         }
     }
-    set_previous(lives);
+    let previous = previous(lives);
     let (mut strangers, mut general) = (Vec::new(), Vec::new());
     for said in said {
         let statement = &said.statement;
@@ -101,8 +101,11 @@ pub fn join(lives: &mut [Life], mut said: Vec<Said>) -> (Vec<Said>, Vec<Said>) {
         let about: Vec<(usize, Option<i64>)> = match (&statement.clock, time) {
             (Some(clock), None) => placed(lives, &candidates, clock),
             _ => {
-                let then =
-                    |place: &usize| lives.get(*place).is_some_and(|life| was_then(life, statement, time));
+                let before = |place: &usize| previous.get(*place).copied().flatten();
+                let then = |place: &usize| {
+                    let life = lives.get(*place);
+                    life.is_some_and(|life| was_then(life, before(place), statement, time))
+                };
                 candidates.into_iter().filter(then).map(|place| (place, None)).collect()
             }
         };
@@ -148,23 +151,27 @@ fn placed(lives: &[Life], candidates: &[usize], clock: &LocalClock) -> Vec<(usiz
     best.into_values().map(|(placed, place)| (place, Some(placed.time))).collect()
 }
 
-/// Tells each life when the one before it in the same container was over.
-fn set_previous(lives: &mut [Life]) {
-    let mut last: HashMap<String, (Option<i64>, i64)> = HashMap::new();
+/// When the life before each one in the same container was over.
+fn previous(lives: &[Life]) -> Vec<Option<i64>> {
+    let mut last: HashMap<&str, (Option<i64>, i64)> = HashMap::new();
     // Those of one container stand in the order of their starts.
-    for life in lives.iter_mut() {
-        let Some(id) = life.container.as_deref() else { continue };
-        let begun = life.begun.or(life.last_sign);
-        let over = life.ended().or(life.last_sign);
-        life.previous = last.get(id).filter(|(before, _)| *before < begun).map(|(_, over)| *over);
+    let mut all = Vec::with_capacity(lives.len());
+    for life in lives {
+        let (begun, over) = (life.begun.or(life.last_sign), life.ended().or(life.last_sign));
+        let Some(id) = life.container.as_deref() else {
+            all.push(None);
+            continue;
+        };
+        all.push(last.get(id).filter(|(before, _)| *before < begun).map(|(_, over)| *over));
         if let Some(over) = over {
-            last.insert(id.to_owned(), (begun, over));
+            last.insert(id, (begun, over));
         }
     }
+    all
 }
 
 /// Whether something at `time` can be about this life of its container.
-fn was_then(life: &Life, statement: &Statement, time: Option<i64>) -> bool {
+fn was_then(life: &Life, previous: Option<i64>, statement: &Statement, time: Option<i64>) -> bool {
     let Some(time) = time else { return true };
     let of_engine = statement.kind == WitnessKind::Docker;
     match (&statement.what, life.begun) {
@@ -187,7 +194,7 @@ fn was_then(life: &Life, statement: &Statement, time: Option<i64>) -> bool {
         }
         _ => {}
     }
-    let begun = match (life.previous, life.begun) {
+    let begun = match (previous, life.begun) {
         (Some(over), _) => time > over,
         (None, Some(begun)) => time >= begun - BEFORE,
         (None, None) => true,

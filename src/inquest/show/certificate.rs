@@ -122,7 +122,7 @@ impl Certificate<'_> {
         } else {
             self.row("Started", "not known: there is no start record");
         }
-        if let Some(end) = life.witnessed {
+        if let Some(end) = &life.witnessed {
             let after =
                 life.begun.map_or(String::new(), |begun| format!("  after {}", span(end.time - begun)));
             let place = (self.name)(end.place);

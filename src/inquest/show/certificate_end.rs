@@ -47,7 +47,7 @@ impl Certificate<'_> {
         let style = if style == Style::Plain { style_of(life.verdict().unwrap_or_default()) } else { style };
         // A good word is no good news where something failed.
         let style = match style {
-            Style::Good if life.remarks.iter().any(|remark| remark.grave) => Style::Warn,
+            Style::Good if life.has_grave_remark() => Style::Warn,
             style => style,
         };
         self.styled("Verdict", style, text);

@@ -47,7 +47,7 @@ fn of_life(life: &Life, name: &dyn Fn(Place) -> String) -> Value {
     put("started", time(life.begun));
     put("started_from", life.begun.map(|_| Value::from(if life.has_start { "start" } else { "exit" })));
     put("ended", time(life.ended()));
-    put("ended_by_witness", time(life.witnessed.map(|end| end.time)));
+    put("ended_by_witness", time(life.witnessed.as_ref().map(|end| end.time)));
     put("last_sign", time(life.last_sign));
     put("runtime_ms", life.exit_record().and_then(|_| life.ran()).map(Value::from));
     if let Some(exit) = life.exit() {

@@ -112,11 +112,14 @@ fn row(life: &Life, clock: &Clock, narrow: bool) -> Row {
     let label = life.label().or_else(|| life.container.as_deref().map(|id| id.chars().take(12).collect()));
     let ran = match (life.exit_record(), life.ran(), life.begun, life.last_sign) {
         (Some(_), Some(ran), ..) => span(ran),
-        (None, _, Some(begun), _) if let Some(end) = life.witnessed => span(end.time - begun),
+        (None, _, Some(begun), _) if let Some(end) = &life.witnessed => span(end.time - begun),
         (None, _, Some(begun), Some(sign)) => format!(">{}", span(sign - begun)),
         _ => "–".to_owned(),
     };
-    let (verdict, style) = verdict(life);
+    let (mut verdict, style) = verdict(life);
+    if life.has_grave_remark() {
+        verdict.push('*');
+    }
     let code = life.exit().and_then(|exit| exit.code).or(conclusion.code);
     let code = code.map_or_else(|| "–".to_owned(), |code| code.to_string());
     let memory = memory(life).unwrap_or_else(|| "–".to_owned());

@@ -12,7 +12,7 @@ use super::column::column;
 use super::context::{self, Wrapper};
 use super::time;
 use serde_json::{Map, Value};
-use spread::{Spread, stream_above};
+use spread::{Entry, Spread, stream_above};
 use text::{is_bound, is_record, kept};
 
 /// How many lines are kept.
@@ -39,6 +39,8 @@ pub enum Shape {
     Behind(String),
     /// something else stands before it; where the lines tell who wrote them, this one: syslog, half a line
     Raw(Option<u64>),
+    /// what `journalctl -o export` prints, of this container
+    Export(Option<String>),
     /// objects over several lines, each with `message`, of this log stream: what the AWS CLI prints
     Spread(Option<String>),
 }
@@ -61,18 +63,31 @@ impl Shape {
         if before.trim_start().starts_with("\"message\":") {
             return Some(Shape::Spread(stream_above(bytes.get(..begin)?)));
         }
+        if before.starts_with("MESSAGE=") {
+            return Some(Shape::Export(spread::container_of_entry(bytes, at)));
+        }
         if let Some((word, rest)) = before.split_once(' ')
             && time::rfc3339(word).is_some()
         {
-            let cri = matches!(rest, "stdout F " | "stderr F " | "stdout P " | "stderr P ");
-            return Some(if cri { Shape::Cri } else { Shape::Timed(rest.to_owned()) });
+            if ["stdout F ", "stderr F ", "stdout P ", "stderr P "]
+                .iter()
+                .any(|column| rest.starts_with(column))
+            {
+                return Some(Shape::Cri);
+            }
+            // A log stream is one word; others are what the program left open before the record.
+            let stream = rest.split_once(' ').filter(|(word, _)| context::task_of(word).is_some());
+            return Some(Shape::Timed(stream.map_or(String::new(), |(word, _)| format!("{word} "))));
         }
-        if before.ends_with("| ") {
-            return Some(Shape::Behind(before.to_owned()));
+        if let Some((name, _)) = before.split_once("| ")
+            && !name.trim_end().contains(' ')
+        {
+            return Some(Shape::Behind(format!("{name}| ")));
         }
         // What a spreadsheet reads has its quotes doubled, and what is binary has no lines.
-        let is_text = before.chars().all(|letter| !letter.is_control() || "\t\u{1b}".contains(letter));
-        let of_table = before.starts_with(['"', '[']);
+        let is_text = before.chars().all(|letter| !letter.is_control() || letter == '\u{1b}');
+        let of_table =
+            before.trim_start().starts_with(['[', '{']) || before.contains('"') || before.trim().is_empty();
         (is_text && !of_table).then(|| Shape::Raw(context::writer_of_line(line)))
     }
 
@@ -83,7 +98,7 @@ impl Shape {
             Shape::Objects(_, wrapper) => wrapper.container.is_some() || wrapper.task.is_some(),
             Shape::Timed(rest) => !rest.trim().is_empty(),
             Shape::Behind(_) => true,
-            Shape::Spread(stream) => stream.is_some(),
+            Shape::Spread(whose) | Shape::Export(whose) => whose.is_some(),
         }
     }
 
@@ -92,6 +107,9 @@ impl Shape {
         let mut found: Vec<LastLine> = Vec::new();
         let mut end = line_around(bytes, at.min(bytes.len())).0;
         let mut spread = Spread::default();
+        let mut entry = Entry::default();
+        // How many of what was found stood on the line behind this one.
+        let mut behind = 0;
         for _ in 0..LOOKED_AT {
             // What stands before the first line end may be the rest of a line.
             let Some(newline) = end.checked_sub(1) else { break };
@@ -109,15 +127,22 @@ impl Shape {
             let Some(line) = line else { break };
             let read = match self {
                 Shape::Spread(stream) => spread.take(line, stream.as_deref()),
+                Shape::Export(container) => entry.take(line, container.as_deref()),
                 _ => self.read(line),
             };
             let Some(read) = read else { continue };
+            if is_record(&read.text) && self.goes_on(line, &read.text) {
+                // The line behind is the rest of the record.
+                found.truncate(found.len().saturating_sub(behind));
+            }
             if is_bound(&read.text) {
                 break;
             }
+            let before = found.len();
             for text in read.text.lines().rev() {
                 found.extend(kept(text, read.time));
             }
+            behind = found.len() - before;
             if found.len() >= LINES {
                 break;
             }
@@ -131,15 +156,22 @@ impl Shape {
     /// what it wrote last may come behind the record.
     pub fn behind(&self, bytes: &[u8], at: usize) -> Vec<LastLine> {
         let mut found = Vec::new();
-        if matches!(self, Shape::Spread(_)) {
+        if matches!(self, Shape::Spread(_) | Shape::Export(_)) {
             return found;
         }
-        let mut begin = line_around(bytes, at).1 + 1;
+        let (own, end) = line_around(bytes, at);
+        let mut begin = end + 1;
+        let own = bytes.get(own..end).unwrap_or_default();
+        let mut rest_of_record = self.read(own).is_some_and(|read| self.goes_on(own, &read.text));
         for _ in 0..LOOKED_AT {
             let Some(length) = bytes.get(begin..).and_then(|rest| memchr::memchr(b'\n', rest)) else { break };
             let Some(line) = bytes.get(begin..begin + length) else { break };
             begin += length + 1;
             let Some(read) = self.read(line) else { continue };
+            if rest_of_record {
+                rest_of_record = self.goes_on(line, &read.text);
+                continue;
+            }
             if is_bound(&read.text) {
                 break;
             }
@@ -148,6 +180,15 @@ impl Shape {
             }
         }
         found
+    }
+
+    /// Whether the text of a line goes on in the next one: Docker and CRI cut what is longer than 16 KiB.
+    fn goes_on(&self, line: &[u8], text: &str) -> bool {
+        match self {
+            Shape::Objects("log", _) => !text.ends_with('\n'),
+            Shape::Cri => line.split(|byte| *byte == b' ').nth(2) == Some(b"P".as_slice()),
+            _ => false,
+        }
     }
 
     /// What the program wrote on this line, if it is one of this log.
@@ -195,7 +236,7 @@ impl Shape {
                 let (_, _) = (parts.next()?, parts.next()?);
                 words(parts.next()?, Some(time))
             }
-            Shape::Objects(..) | Shape::Spread(_) => None,
+            Shape::Objects(..) | Shape::Spread(_) | Shape::Export(_) => None,
         }
     }
 }
@@ -235,7 +276,7 @@ mod tests {
     fn lines_of_each_shape() {
         let wrapped = |key: &str, more: &str| {
             let line = |text: &str| format!("{{{more}\"{key}\":{}}}\n", Value::from(text));
-            line("one\n") + &line("two") + &line(RECORD) + &line("three\n")
+            line("one\n") + &line("two\n") + &line(&format!("{RECORD}\n")) + &line("three\n")
         };
         let time = "2026-11-23T17:02:10.691Z";
         let logs = [
@@ -246,14 +287,49 @@ mod tests {
                 "{time} stdout F one\n{time} stderr F two\n{time} stderr F {RECORD}\n{time} stdout F three\n"
             ),
             format!(
-                "{time} a/b one\n{time} x/y not\n{time} a/b two\n{time} a/b {RECORD}\n{time} a/b three\n"
-            ),
-            format!("web-1  | one\ndb-1   | not\nweb-1  | two\nweb-1  | {RECORD}\nweb-1  | three\n"),
+                "{time} TASK one\n{time} OTHER not\n{time} TASK two\n{time} TASK half {RECORD}\n{time} TASK three\n"
+            )
+            .replace("TASK", "a/b/9d4f1c7ab2e84c0f8a35d6e17b20c493")
+            .replace("OTHER", "a/b/77aa01b2c3d44c0f8a35d6e17b20c493"),
+            format!("web-1  | one\ndb-1   | not\nweb-1  | two\nweb-1  | half {RECORD}\nweb-1  | three\n"),
             format!("one\ntwo\n\u{1b}[33mhalf {RECORD}\nthree\n"),
         ];
         for log in logs {
             assert_eq!(texts(&log), ["one", "two", "three"], "{log}");
         }
+    }
+
+    #[test]
+    fn the_rest_of_a_record_is_nobodys_word() {
+        let line = |text: &str| format!("{{\"log\":{}}}\n", Value::from(text));
+        let stop = RECORD.replace("exit", "stop");
+        let (head, tail) = RECORD.split_at(40);
+        let (stop_head, stop_tail) = stop.split_at(40);
+        let log = line("one\n")
+            + &line(stop_head)
+            + &line(stop_tail)
+            + &line(head)
+            + &line(&format!("{tail}\n"))
+            + &line("two\n");
+        assert_eq!(texts(&log), ["one", "two"]);
+        let line = |mark: &str, text: &str| format!("2026-11-23T17:02:10.691Z stderr {mark} {text}\n");
+        let log = line("F", "one") + &line("P", head) + &line("F", tail) + &line("F", "two");
+        assert_eq!(texts(&log), ["one", "two"]);
+    }
+
+    #[test]
+    fn the_export_of_the_journal() {
+        let entry = |container: &str, text: &str| {
+            format!(
+                "__CURSOR=s=1\n__REALTIME_TIMESTAMP=1795453330000000\nMESSAGE={text}\nCONTAINER_ID_FULL={}\n_COMM=dockerd\n\n",
+                container.repeat(64)
+            )
+        };
+        let log = entry("a", "one") + &entry("b", "not") + &entry("a", "two") + &entry("a", RECORD);
+        assert_eq!(texts(&log), ["one", "two"]);
+        // What is not plain text stands in a binary form: its length, then the bytes.
+        let binary = entry("a", "two").replace("MESSAGE=two", "MESSAGE\n\u{8}\0\0\0\0\0\0\0\u{1b}[1mtwo!");
+        assert_eq!(texts(&(binary + &entry("a", RECORD))), ["\u{1b}[1mtwo!"]);
     }
 
     #[test]
@@ -279,10 +355,7 @@ mod tests {
         let many: String = (0..30).map(|number| format!("line {number}\n")).collect();
         let lines = texts(&format!("{many}{RECORD}\n"));
         assert_eq!((lines.len(), lines[0].as_str()), (10, "line 20"));
-        assert_eq!(
-            Shape::at(b"17:02,\"{\"\"epitaph\"\":\"\"exit\"\"", 7).map(|shape| shape.is_certain()),
-            Some(false)
-        );
+        assert_eq!(Shape::at(b"17:02,\"{\"\"epitaph\"\":\"\"exit\"\"", 7), None);
         assert_eq!(Shape::at(b"\"17:02\",\"{\"\"epitaph\"\":\"\"exit\"\"", 9), None);
         assert_eq!(Shape::at(b"\x0a\x12\x01{\"epitaph\":\"exit\"", 3), None);
         // In syslog, others write too.

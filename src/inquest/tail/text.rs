@@ -5,9 +5,10 @@ use crate::inquest::case::LastLine;
 /// The longest text of a line, in bytes; the rest is left out.
 const LONGEST: usize = 1024;
 
-/// Whether the text is a record's.
+/// Whether the text is a record's, or has one in it, however it is quoted.
 pub fn is_record(text: &str) -> bool {
-    text.contains("\"epitaph\":") || text.contains("epitaph=") && text.contains(" schema=")
+    let quoted = text.contains("epitaph\"") || text.contains("epitaph\\");
+    quoted && text.contains("schema") || text.contains("epitaph=") && text.contains(" schema=")
 }
 
 /// Whether a run begins or ends with this line: what is beyond is of another one.
