@@ -8,7 +8,7 @@ use super::show::{self, Beside, Line, Style, count};
 use super::sources::Sources;
 use super::views;
 use super::who::Who;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// How many candidates are named where WHO may be several.
 const CANDIDATES: usize = 10;
@@ -18,8 +18,7 @@ const CERTIFICATES: usize = 3;
 
 /// Whether `who` means this life.
 pub fn is_meant(who: &Who, life: &Life) -> bool {
-    let names: Vec<&str> =
-        ["docker_name", "log_stream"].into_iter().filter_map(|key| life.get(key)).collect();
+    let names: Vec<&str> = life.names().collect();
     who.matches(life.container.as_deref(), life.task.as_deref(), &names)
 }
 
@@ -44,8 +43,13 @@ pub fn ask(session: &Session<'_>, cli: &Cli, argument: &str) -> Result<(Outcome,
     for life in &lives {
         owners.entry(owner(life)).or_default().push(life);
     }
+    // What was said of a container before the first of its lives that is here is about no other.
+    let known: BTreeSet<&str> = lives.iter().filter_map(|life| life.container.as_deref()).collect();
+    let of_others =
+        |said: &&&Said| !said.statement.container_id.as_deref().is_some_and(|id| known.contains(id));
     let others = strangers
         .iter()
+        .filter(of_others)
         .filter_map(|said| said.statement.task_id.clone().or(said.statement.container_id.clone()));
     for owner in others {
         owners.entry(owner).or_default();
@@ -61,7 +65,7 @@ pub fn ask(session: &Session<'_>, cli: &Cli, argument: &str) -> Result<(Outcome,
             _ => None,
         };
         let Some((chosen, _)) = chosen else {
-            candidates(session, argument, &owners);
+            candidates(session, argument, &who, &owners);
             return Ok((Outcome::Ambiguous, heard.complete));
         };
         let chosen = chosen.clone();
@@ -77,17 +81,24 @@ pub fn ask(session: &Session<'_>, cli: &Cli, argument: &str) -> Result<(Outcome,
         return Ok((Outcome::Nothing, heard.complete));
     }
     if !session.common.quiet {
-        session.complete_lines(&heard.entries, &mut lives);
+        // A name that only a witness tells was not known while the records were read.
+        let by_witness = lives.iter().any(|life| {
+            let own: Vec<&str> = life.own_names().collect();
+            !who.matches(life.container.as_deref(), life.task.as_deref(), &own)
+        });
+        session.complete_lines(&heard, &mut lives, by_witness);
         print(session, &heard, &lives, &strangers)?;
     }
     Ok((Outcome::Found, heard.complete))
 }
 
 /// Tells whom it may mean.
-fn candidates(session: &Session<'_>, argument: &str, owners: &BTreeMap<String, Vec<&Life>>) {
+fn candidates(session: &Session<'_>, argument: &str, who: &Who, owners: &BTreeMap<String, Vec<&Life>>) {
+    let tasks = owners.values().flatten().all(|life| life.task.is_some());
+    let give = if matches!(who, Who::Name(_)) { "one of these IDs" } else { "more digits" };
     note(&format!(
-        "{argument} may be {}: give more digits, or --first or --last",
-        count(owners.len(), "task")
+        "{argument} may be {}: give {give}, or --first or --last",
+        count(owners.len(), if tasks { "task" } else { "container" })
     ));
     for (id, lives) in owners.iter().take(CANDIDATES) {
         let last = lives.iter().max_by_key(|life| life.at());
@@ -119,13 +130,10 @@ fn print(session: &Session<'_>, heard: &Heard, lives: &[Life], strangers: &[&Sai
     }
     let name = |place| sources.name(place);
     let mut shown = all.clone();
+    let mut earlier = 0;
     if all.len() > 1 {
         session.print_list(&all, heard)?;
-        // Who ended badly is what is asked about; where nobody did, who ended last.
-        shown.retain(|life| !life.verdict().is_some_and(is_good) && life.conclusion.word != "running");
-        if shown.is_empty() {
-            shown.extend(all.last());
-        }
+        (shown, earlier) = choose(&all);
     }
     let beside = Beside::of(&heard.case.lives);
     let mut out = session.out();
@@ -139,7 +147,14 @@ fn print(session: &Session<'_>, heard: &Heard, lives: &[Life], strangers: &[&Sai
     }
     if hidden > 0 {
         out.line(&Line::new());
-        let text = format!("and {} that ended badly: ask for a container by its ID", count(hidden, "life"));
+        let text =
+            format!("and {} more in the list above: ask for a container by its ID", count(hidden, "life"));
+        out.line(&Line::of(Style::Dim, text));
+    }
+    if earlier > 0 {
+        out.line(&Line::new());
+        let text =
+            format!("{} above: --until TIME shows the certificate of one", count(earlier, "earlier run"));
         out.line(&Line::of(Style::Dim, text));
     }
     if lives.is_empty() {
@@ -147,4 +162,45 @@ fn print(session: &Session<'_>, heard: &Heard, lives: &[Life], strangers: &[&Sai
         show::fold(lines, session.columns()).iter().for_each(|line| out.line(line));
     }
     session.finish(out)
+}
+
+/// Whose certificates follow a list: the newest run of each container, of those that ended badly or were
+/// started again; where there is none of these, who ended last. And how many runs before those are in the list
+/// alone.
+fn choose<'a>(all: &[&'a Life]) -> (Vec<&'a Life>, usize) {
+    let mut newest: HashMap<Option<&str>, (usize, usize)> = HashMap::new();
+    for (place, life) in all.iter().enumerate() {
+        let (last, runs) = newest.entry(life.container.as_deref()).or_insert((place, 0));
+        *runs += 1;
+        if all.get(*last).is_none_or(|other| other.begun <= life.begun) {
+            *last = place;
+        }
+    }
+    let of_interest = |place: usize, life: &Life| {
+        // Lives without an ID may be anybody's.
+        let Some((last, runs)) = newest.get(&life.container.as_deref()).filter(|_| life.container.is_some())
+        else {
+            return is_bad(life);
+        };
+        *last == place && (*runs > 1 || is_bad(life))
+    };
+    let mut shown: Vec<&Life> = all
+        .iter()
+        .enumerate()
+        .filter(|(place, life)| of_interest(*place, life))
+        .map(|(_, life)| *life)
+        .collect();
+    if shown.is_empty() {
+        shown.extend(all.last());
+    }
+    // Who ended badly comes first, since not all may have room.
+    shown.sort_by_key(|life| !is_bad(life));
+    let ids = newest.iter().filter(|(id, _)| id.is_some());
+    (shown, ids.map(|(_, (_, runs))| runs.saturating_sub(1)).sum())
+}
+
+/// Whether it ended badly, or something in it failed, whatever its verdict.
+fn is_bad(life: &Life) -> bool {
+    let good = life.verdict().is_some_and(is_good) || life.conclusion.word == "running";
+    !good || life.has_grave_remark()
 }

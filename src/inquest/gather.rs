@@ -4,11 +4,13 @@
 //! not depend on how many there are.
 
 use super::carve::{Carver, Found, Needles};
-use super::case::{Event, Interner, Kind, Place, Said, Sighting, Stream};
+use super::case::{Event, Interner, Kind, Place, Said, Sighting, Stream, Tail};
 use super::context;
 use super::heap::{self, Entry, Opened, Problem, Search, Window};
 use super::show::count;
+use super::tail::Tails;
 use super::who::Who;
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -57,6 +59,7 @@ pub struct State {
     /// set to end it
     pub stop: Arc<AtomicBool>,
     kept: AtomicUsize,
+    tails: AtomicUsize,
 }
 
 /// What the heap holds.
@@ -68,6 +71,8 @@ pub struct Gathered {
     pub said: Vec<Said>,
     /// what is known of each input that was read
     pub streams: Vec<Stream>,
+    /// what stands before the starts and ends of those who are asked about
+    pub tails: Vec<Tail>,
     /// what could not be read
     pub problems: Vec<Problem>,
     /// for each input, what was done with it
@@ -135,6 +140,7 @@ impl Gathered {
         self.problems.sort();
         self.told.sort();
         self.streams.sort_by_key(|stream| stream.file);
+        self.tails.sort_by_key(|tail| (tail.place, tail.end));
     }
 
     /// What was found in other files, too.
@@ -152,6 +158,7 @@ impl Gathered {
         }
         self.said.extend(other.said);
         self.streams.extend(other.streams);
+        self.tails.extend(other.tails);
         self.problems.extend(other.problems);
         self.told.extend(other.told);
         self.overflow |= other.overflow;
@@ -191,6 +198,9 @@ impl Reading<'_> {
         let mut said = Vec::new();
         let mut overflow = false;
         let mut disbelieved = 0;
+        let mut tails = Tails::new(self.file, &self.state.tails);
+        // Records of those who are asked about, until the window has been looked through.
+        let asked = RefCell::new(Vec::new());
         let of_container = (of_path.container.is_some() || of_path.task.is_some()) && !is_state(path);
         let result = {
             let mut found = |found: Found, offset: u64| {
@@ -204,6 +214,9 @@ impl Reading<'_> {
                         }
                         let mut event = Box::new(Event::of(&record, self.interner));
                         event.line = self.line(&event, place, record.line, &mut overflow);
+                        if self.is_asked(&event, place) {
+                            asked.borrow_mut().push((offset, event.kind.clone()));
+                        }
                         let mut wrapper = wrapper.or(of_path.clone());
                         wrapper.share(event.container.as_ref(), event.task.as_ref());
                         sightings.push(Sighting { event, place, wrapper, bare });
@@ -223,6 +236,7 @@ impl Reading<'_> {
             let search = Search { find: &find, longest: self.needles.longest() };
             heap::scan_for(Interruptible { source, state: self.state }, WINDOW, &search, |window| {
                 carver.look(window);
+                tails.take(window, asked.take());
                 self.state.inflated.fetch_add((window.to - window.from) as u64, Ordering::Relaxed);
                 ends(window, &mut stream);
             })
@@ -267,8 +281,23 @@ impl Reading<'_> {
         gathered.sightings.append(&mut sightings);
         gathered.said.append(&mut said);
         gathered.streams.push(stream);
+        gathered.tails.append(&mut tails.found);
         gathered.told.push(told);
         gathered.overflow |= overflow;
+    }
+
+    /// Whether it is a record of somebody who is asked about.
+    fn is_asked(&self, event: &Event, place: Place) -> bool {
+        match self.keep {
+            Keep::Exactly(places) => places.contains(&place),
+            Keep::Of(who) => {
+                let of = |key: &str| event.identity.get(key);
+                let names: Vec<&str> =
+                    ["docker_name", "container_name", "log_stream"].into_iter().filter_map(of).collect();
+                who.matches(event.container.as_deref(), event.task.as_deref(), &names)
+            }
+            Keep::All | Keep::Shown | Keep::Nothing => false,
+        }
     }
 
     /// The record itself, if it is to be kept.
@@ -278,12 +307,8 @@ impl Reading<'_> {
             Keep::Nothing => return None,
             Keep::Shown if event.kind == Kind::Stats => return None,
             Keep::Shown => false,
-            Keep::Exactly(places) => return places.contains(&place).then(|| line.into_boxed_str()),
-            Keep::Of(who) => {
-                let of = |key: &str| event.identity.get(key);
-                let names: Vec<&str> = ["docker_name", "log_stream"].into_iter().filter_map(of).collect();
-                who.matches(event.container.as_deref(), event.task.as_deref(), &names)
-            }
+            Keep::Exactly(_) => return self.is_asked(event, place).then(|| line.into_boxed_str()),
+            Keep::Of(_) => self.is_asked(event, place),
         };
         let kept = self.state.kept.load(Ordering::Relaxed);
         let room = match self.keep {
@@ -317,6 +342,7 @@ fn ends(window: &Window<'_>, stream: &mut Stream) {
         let begin = memchr::memrchr(b'\n', text).map_or(0, |at| at + 1);
         let line = text.get(begin..).unwrap_or_default();
         stream.last = context::time_of_line(line);
+        stream.last_at = window.offset + begin as u64;
         stream.writer = context::writer_of_line(line);
     }
 }

@@ -20,6 +20,7 @@ pub mod show;
 mod since;
 mod sources;
 pub mod stats;
+mod tail;
 pub mod time;
 mod views;
 pub mod who;

@@ -1,7 +1,7 @@
 //! From the command line to the exit code.
 
 use super::carve::Needles;
-use super::case::{Case, Filter, Interner, Life, Place, Said, assemble};
+use super::case::{Case, Filter, Interner, Kind, Life, Place, Said, Tail, assemble, attach};
 use super::cli::{Cli, Command, Common, Format, List, Records, Sort, When};
 use super::gather::{Gathered, Keep, State, gather};
 use super::heap::{self, Entry, Problem};
@@ -32,6 +32,9 @@ pub enum Outcome {
 
 /// Ten lines of what is wrong are enough; the rest is counted.
 const PROBLEMS: usize = 10;
+
+/// Of so many lives the last lines are looked for in a second reading.
+const SECOND_LOOKS: usize = 64;
 
 /// Tells the person.
 pub fn note(text: &str) {
@@ -184,7 +187,7 @@ impl<'a> Session<'a> {
             let needed = since::needed(&entries, &older, &newer.sightings);
             if needed.is_empty() { newer } else { newer.with(gather(&needed)) }
         });
-        let Gathered { sightings, said, streams, problems: more, told, overflow } = gathered;
+        let Gathered { sightings, said, streams, tails, problems: more, told, overflow } = gathered;
         problems.extend(more);
         if overflow {
             let text =
@@ -205,7 +208,8 @@ impl<'a> Session<'a> {
             }
         }
         self.interner.forget();
-        let case = assemble(sightings, said, &streams, &witnesses);
+        let mut case = assemble(sightings, said, &streams, &witnesses);
+        attach(&mut case.lives, tails, &case.own_files);
         let complete = !problems.iter().any(|problem| problem.loses) && !self.interrupted();
         self.tell(&problems);
         if self.interrupted() {
@@ -250,14 +254,23 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Reads again what a certificate needs and was not kept.
-    pub fn complete_lines(&self, entries: &[Entry], lives: &mut [Life]) {
-        let missing: std::collections::HashSet<Place> = lives
+    /// Reads again what a certificate needs and was not kept. `tails`: also what stands before their ends, since
+    /// the first reading could not know that they are asked about.
+    pub fn complete_lines(&self, heard: &Heard, lives: &mut [Life], tails: bool) {
+        let entries = &heard.entries;
+        let mut missing: std::collections::HashSet<Place> = lives
             .iter()
             .flat_map(|life| &life.records)
             .filter(|record| record.event.line.is_none())
             .filter_map(|record| record.places.first().copied())
             .collect();
+        let unknown = || lives.iter().filter(|life| life.last_lines.is_none());
+        if tails && unknown().count() <= SECOND_LOOKS {
+            let bounds = |record: &&super::case::Once| matches!(record.event.kind, Kind::Start | Kind::Exit);
+            let records =
+                unknown().flat_map(|life| life.records.iter().filter(bounds).chain(life.records.last()));
+            missing.extend(records.flat_map(|record| record.places.iter().copied()));
+        }
         if missing.is_empty() {
             return;
         }
@@ -289,6 +302,11 @@ impl<'a> Session<'a> {
             .into_iter()
             .filter_map(|sighting| Some((sighting.place, sighting.event.line?)))
             .collect();
+        let there = |mut tail: Tail| {
+            tail.place.file = wanted.get(tail.place.file as usize)?.0;
+            Some(tail)
+        };
+        attach(lives, again.tails.into_iter().filter_map(there).collect(), &heard.case.own_files);
         for record in lives.iter_mut().flat_map(|life| &mut life.records) {
             if record.event.line.is_none()
                 && let Some(place) = record.places.first().and_then(here)
@@ -369,6 +387,10 @@ impl<'a> Session<'a> {
             Format::Text | Format::Html | Format::Svg => {
                 show::table(lives, &self.clock, self.columns(), |line| out.line(line));
                 out.line(&Line::of(Style::Dim, self.sum(lives)));
+                if lives.iter().any(|life| life.has_grave_remark()) {
+                    let text = "* something failed, or is contradicted, that the verdict does not tell: inquest WHO has a remark";
+                    out.line(&Line::of(Style::Dim, text));
+                }
             }
         }
         self.finish(out)
@@ -378,8 +400,9 @@ impl<'a> Session<'a> {
     pub fn sum(&self, lives: &[&Life]) -> String {
         let tasks: std::collections::BTreeSet<_> =
             lives.iter().map(|life| life.task.as_deref().or(life.container.as_deref())).collect();
-        let open = lives.iter().filter(|life| life.exit().is_none()).count();
-        format!("{} of {}, {open} without an end", count(lives.len(), "life"), count(tasks.len(), "task"))
+        let open = lives.iter().filter(|life| life.died().is_none()).count();
+        let of = if lives.iter().any(|life| life.task.is_some()) { "task" } else { "container" };
+        format!("{} of {}, {open} without an end", count(lives.len(), "life"), count(tasks.len(), of))
     }
 
     fn records(&self, records: &Records) -> Result<(Outcome, bool), String> {
@@ -389,7 +412,7 @@ impl<'a> Session<'a> {
             heard.case.lives.iter().filter(|life| self.filter.wants(life)).cloned().collect();
         if let Some(who) = &who {
             lives.retain(|life| ask::is_meant(who, life));
-            self.complete_lines(&heard.entries, &mut lives);
+            self.complete_lines(&heard, &mut lives, false);
         }
         let loose = heard.case.loose.iter().filter(|record| match &who {
             Some(who) => who.matches(record.event.container.as_deref(), record.event.task.as_deref(), &[]),
@@ -421,6 +444,20 @@ impl<'a> Session<'a> {
             String::new()
         };
         note(&format!("{what} in {looked}{others}"));
+        let said = heard.case.strangers.iter().map(|said| &said.statement);
+        let ids: std::collections::BTreeSet<&str> =
+            said.filter_map(|said| said.task_id.as_deref().or(said.container_id.as_deref())).collect();
+        if let (0, Some(first)) = (all, ids.first()) {
+            let id: String = first.chars().take(12).collect();
+            note(&format!(
+                "no record of epitaph is there, but other witnesses speak of {}: inquest {id} PATH tells what they say",
+                if ids.len() == 1 {
+                    "one task or container".to_owned()
+                } else {
+                    format!("{} tasks or containers", ids.len())
+                }
+            ));
+        }
         if only_stdin && self.state.read.load(std::sync::atomic::Ordering::Relaxed) == 0 {
             note("the standard input is empty: give a file or a directory as PATH");
         }
@@ -431,7 +468,8 @@ impl<'a> Session<'a> {
 pub fn about<'a>(who: &Who, strangers: &'a [Said]) -> Vec<&'a Said> {
     let is_about = |said: &&Said| {
         let statement = &said.statement;
-        let names: Vec<&str> = statement.container_name.as_deref().into_iter().collect();
+        let names = [statement.container_name.as_deref(), statement.engine_name.as_deref()];
+        let names: Vec<&str> = names.into_iter().flatten().collect();
         who.matches(statement.container_id.as_deref(), statement.task_id.as_deref(), &names)
     };
     strangers.iter().filter(is_about).collect()

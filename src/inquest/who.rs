@@ -98,7 +98,12 @@ impl Who {
                         .is_some_and(|container| container.starts_with(id.as_str()) && container.len() < 64)
             }
             Who::Container(id) => container.is_some_and(|container| container.eq_ignore_ascii_case(id)),
-            Who::Prefix(prefix) => begins(task, prefix) || begins(container, prefix),
+            // A name may be of hexadecimal digits alone: cafe, feed-2.
+            Who::Prefix(prefix) => {
+                begins(task, prefix)
+                    || begins(container, prefix)
+                    || names.iter().any(|name| name.replace('-', "").eq_ignore_ascii_case(prefix))
+            }
             Who::Name(name) => names.iter().any(|other| other == name),
         }
     }

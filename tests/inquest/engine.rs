@@ -82,6 +82,22 @@ fn pid_1_was_killed() {
     assert_eq!(lives.len(), 1, "{lives:#?}");
     assert_eq!(conclusion(&lives[0]), ("killed", "witness"), "{lives:#?}");
     assert!(lives[0].get("verdict").is_none() && lives[0].get("ended").is_none(), "{lives:#?}");
+    // Asked by the name that Docker gave it, with Docker's events: when it ended, and on whose word.
+    let name = engine.docker(&["inspect", "--format", "{{.Name}}", container.id()]);
+    let filter = format!("--filter=container={}", container.id());
+    let events = engine.docker(&["events", "--since=10m", "--until=0s", &filter, "--format={{json .}}"]);
+    let folder = tempfile::tempdir().expect("a directory");
+    std::fs::write(folder.path().join("events.jsonl"), events).expect("a file");
+    let (log, events) = (left_by(engine, &container), folder.path().to_str().expect("UTF-8"));
+    let ran = inquest(&[name.trim().trim_start_matches('/'), log.to_str().expect("UTF-8"), events]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    for text in [
+        "(by Docker's word)",
+        "Docker was told to send SIGKILL to PID 1, ",
+        name.trim().trim_start_matches('/'),
+    ] {
+        assert!(ran.stdout.contains(text), "{text}\n{}", ran.stdout);
+    }
 }
 
 #[test]

@@ -12,11 +12,13 @@ mod heap;
 mod hostile;
 mod incomplete;
 mod init;
+mod last_lines;
 mod machine;
 mod mixed;
 mod page;
 #[path = "../support/mod.rs"]
 mod parts;
+mod remarks;
 mod round_trip;
 mod shapes;
 mod since;

@@ -2,7 +2,7 @@
 //! bottom.
 
 use super::event::Kind;
-use super::life::Life;
+use super::life::{Life, Witnessed};
 use super::lost::lost_instances;
 use super::sighting::{Place, Said};
 use super::word::{by_word, exits};
@@ -65,6 +65,9 @@ pub(super) const RECENT: i64 = 10 * 60_000;
 
 /// Concludes on each of the lives, of which `newest` is the newest time in the heap.
 pub fn conclude(lives: &mut [Life], newest: Option<i64>) {
+    for life in lives.iter_mut() {
+        life.witnessed = if life.exit().is_none() { witnessed(life) } else { None };
+    }
     let lost = lost_instances(lives);
     for (life, lost) in lives.iter_mut().zip(lost) {
         life.conclusion = of(life, newest, lost);
@@ -97,6 +100,14 @@ fn of(life: &Life, newest: Option<i64>, lost: Option<String>) -> Conclusion {
         .or_else(next)
         .or_else(|| still_running(life, newest))
         .unwrap_or_else(|| unknown(life))
+}
+
+/// When the container ended, by its engine's own log. ECS tells later, and when it heard of it.
+fn witnessed(life: &Life) -> Option<Box<Witnessed>> {
+    let by_engine = |said: &Said| said.statement.kind == WitnessKind::Docker && !said.unconfirmed;
+    let (said, _) = exits(life).find(|(said, _)| by_engine(said))?;
+    let time = said.statement.time?.as_millisecond();
+    (life.last_sign.is_none_or(|sign| sign <= time)).then(|| Box::new(Witnessed { time, place: said.place }))
 }
 
 /// A conclusion on what is here.
@@ -244,7 +255,7 @@ fn by_exit_137(life: &Life, stop: &Stop) -> Option<Conclusion> {
     let after = after.map_or(String::new(), |ms| format!(" {}", span(ms)));
     let text = format!(
         "PID 1 was killed by SIGKILL{after} after {} when the grace was over{}. Set --kill-after below the grace \
-         (stopTimeout).",
+         (stopTimeout of ECS, -t of docker stop).",
         stop.signal, stop.stuck
     );
     let mut conclusion = said_by(conclusion("killed", Sure::Yes, text), said);

@@ -134,7 +134,7 @@ impl Filter {
         in_time
             && fits(&self.family, &[of("family"), with_revision.as_deref()])
             && fits(&self.service, &[of("service")])
-            && fits(&self.container, &[of("container_name"), of("docker_name")])
+            && fits(&self.container, &[of("container_name"), of("docker_name"), life.name.as_deref()])
             && fits(&self.cluster, &[of("cluster")])
             && fits(&self.az, &[of("availability_zone")])
             && fits(&self.host, &[of("hostname"), of("ip"), of("instance_arn"), instance])

@@ -35,7 +35,7 @@ const SHARED: [&str; 13] = [
 ];
 
 /// The rest.
-const OWN: [&str; 5] = ["docker_name", "hostname", "ip", "log_stream", "network_wait_ms"];
+const OWN: [&str; 6] = ["container_arn", "docker_name", "hostname", "ip", "log_stream", "network_wait_ms"];
 
 impl Identity {
     /// Of whom nothing is known.

@@ -4,7 +4,8 @@ use super::conclude::Conclusion;
 use super::event::{Event, Exit, Kind, Memory};
 use super::identity::Identity;
 use super::once::Once;
-use super::sighting::{Place, Said};
+use super::remarks::Remark;
+use super::sighting::{LastLine, Place, Said};
 use std::sync::{Arc, LazyLock};
 
 /// One run of epitaph in one container.
@@ -26,11 +27,13 @@ pub struct Life {
     pub begun: Option<i64>,
     /// whether there is a start record
     pub has_start: bool,
+    /// the container's name in its engine, as Docker or Podman tell it
+    pub name: Option<Arc<str>>,
     /// when the next life in the same container began
     pub next: Option<i64>,
     /// the last that was seen of it, in milliseconds since 1970
     pub last_sign: Option<i64>,
-    /// the file that has the last sign
+    /// where the last sign stands, if it is no record
     pub sign_place: Option<Place>,
     /// the first line of its stream is later than its start
     pub cut: Option<i64>,
@@ -40,6 +43,21 @@ pub struct Life {
     pub said: Vec<Said>,
     /// what is concluded about its end
     pub conclusion: Conclusion,
+    /// the end that an engine tells of, where there is no exit record
+    pub witnessed: Option<Box<Witnessed>>,
+    /// what is not to be overlooked beside the verdict
+    pub remarks: Vec<Remark>,
+    /// what its program wrote last, where that was looked at
+    pub last_lines: Option<Box<[LastLine]>>,
+}
+
+/// An end by the word of its engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Witnessed {
+    /// milliseconds since 1970
+    pub time: i64,
+    /// where it says so
+    pub place: Place,
 }
 
 impl Life {
@@ -56,6 +74,11 @@ impl Life {
     /// When it ended, by its own record.
     pub fn ended(&self) -> Option<i64> {
         self.exit_record().map(|record| record.event.time)
+    }
+
+    /// When it ended, by its own record, else by the word of its engine.
+    pub fn died(&self) -> Option<i64> {
+        self.ended().or_else(|| Some(self.witnessed.as_ref()?.time))
     }
 
     /// How long it ran, in milliseconds.
@@ -105,7 +128,7 @@ impl Life {
 
     /// By when it is sorted: its end, or the last that was seen of it.
     pub fn at(&self) -> Option<i64> {
-        self.ended().or(self.last_sign).or(self.begun)
+        self.died().or(self.last_sign).or(self.begun)
     }
 
     /// The order of lives.
@@ -124,8 +147,28 @@ impl Life {
             (Some(family), Some(name)) => Some(format!("{family}/{name}")),
             (Some(family), None) => Some(family),
             (None, Some(name)) => Some(name.to_owned()),
-            (None, None) => self.get("docker_name").or(self.program()).map(str::to_owned),
+            (None, None) => self.runtime_name().or(self.program()).map(str::to_owned),
         }
+    }
+
+    /// The container's name at its runtime: what the engine calls it, else what its records say.
+    pub fn runtime_name(&self) -> Option<&str> {
+        self.name.as_deref().or_else(|| self.get("docker_name"))
+    }
+
+    /// Whether something failed that its verdict does not tell.
+    pub fn has_grave_remark(&self) -> bool {
+        self.remarks.iter().any(|remark| remark.grave)
+    }
+
+    /// All names by which somebody may ask for it.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.own_names().chain(self.name.as_deref())
+    }
+
+    /// Those of them that its own records tell.
+    pub fn own_names(&self) -> impl Iterator<Item = &str> {
+        ["docker_name", "container_name", "log_stream"].into_iter().filter_map(|key| self.get(key))
     }
 
     /// The life that this record alone tells of.

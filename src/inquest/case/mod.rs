@@ -1,17 +1,20 @@
 //! From records and statements to lives: each record once, put together by container and start, and a
 //! conclusion on each end. Pure: nothing here reads a file, a clock or the environment.
 
+mod claims;
 mod clocks;
 mod conclude;
 mod disputes;
 mod event;
 mod filter;
 mod identity;
+mod last_lines;
 mod life;
 mod lives;
 mod lost;
 mod once;
 mod placing;
+mod remarks;
 mod sighting;
 mod testify;
 mod word;
@@ -21,11 +24,14 @@ pub use conclude::{Conclusion, Sure};
 pub use event::{Cpu, Event, Exit, Kind, Memory};
 pub use filter::{Filter, Glob, is_good, verdicts};
 pub use identity::{Identity, Interner};
+pub use last_lines::{Tail, attach};
 pub use life::Life;
 pub use once::Once;
-pub use sighting::{Place, Said, Sighting, Stream};
+pub use remarks::Remark;
+pub use sighting::{LastLine, Place, Said, Sighting, Stream};
 
 use super::witness::WitnessKind;
+use std::collections::BTreeSet;
 
 /// Everything that was found, put together.
 #[derive(Debug, Default)]
@@ -42,6 +48,8 @@ pub struct Case {
     pub newest: Option<i64>,
     /// records of a schema that is newer than ours
     pub newer: usize,
+    /// the files in which one container alone writes
+    pub own_files: BTreeSet<u32>,
 }
 
 /// Puts together what was found. The outcome does not depend on the order.
@@ -55,10 +63,11 @@ pub fn assemble(
     let times = sightings.iter().map(|sighting| sighting.event.time);
     let newest = times.chain(streams.iter().filter_map(|stream| stream.last)).max();
     let (mut lives, loose) = lives::of(once::once(sightings));
-    testify::last_signs(&mut lives, streams);
+    let own_files = testify::last_signs(&mut lives, streams);
     let said = said.into_iter().filter(|said| witnesses.contains(&said.statement.kind)).collect();
     let (strangers, general) = testify::join(&mut lives, said);
     conclude::conclude(&mut lives, newest);
+    remarks::remark(&mut lives);
     lives.sort_by(|one, other| one.order().cmp(&other.order()));
-    Case { lives, loose, strangers, general, newest, newer }
+    Case { lives, loose, strangers, general, newest, newer, own_files }
 }

@@ -13,6 +13,15 @@ pub struct Place {
     pub offset: u64,
 }
 
+/// A line that a program wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastLine {
+    /// when a log driver or a store took it, in milliseconds since 1970
+    pub time: Option<i64>,
+    /// the line. Raw: to be escaped before it is shown
+    pub text: String,
+}
+
 /// A record at one place.
 #[derive(Debug, Clone)]
 pub struct Sighting {
@@ -60,6 +69,8 @@ pub struct Stream {
     pub first: Option<i64>,
     /// the time of its last one
     pub last: Option<i64>,
+    /// where its last line begins
+    pub last_at: u64,
     /// who wrote the last one, where that is told; see [`Wrapper::writer`]
     pub writer: Option<u64>,
     /// others speak here too, so that its last line may be theirs

@@ -2,8 +2,8 @@
 
 use super::life::Life;
 use super::placing;
-use super::sighting::{Said, Stream};
-use crate::inquest::witness::LocalClock;
+use super::sighting::{Place, Said, Stream};
+use crate::inquest::witness::{LocalClock, Statement, What, WitnessKind};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// How long before its start record a container's life may be spoken of, in milliseconds: it is created, its
@@ -11,8 +11,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 const BEFORE: i64 = 10 * 60_000;
 
 /// Sets the last sign of each life: the last line of a log that has records of this container alone. And
-/// tells a stream whose first line is later than the start.
-pub fn last_signs(lives: &mut [Life], streams: &[Stream]) {
+/// tells a stream whose first line is later than the start. Returns the files in which one container alone
+/// writes, and nobody else.
+pub fn last_signs(lives: &mut [Life], streams: &[Stream]) -> BTreeSet<u32> {
     let streams: HashMap<u32, &Stream> = streams.iter().map(|stream| (stream.file, stream)).collect();
     let mut owners: BTreeMap<u32, BTreeSet<Option<&str>>> = BTreeMap::new();
     for life in lives.iter() {
@@ -44,7 +45,8 @@ pub fn last_signs(lives: &mut [Life], streams: &[Stream]) {
             // What follows the next start is a sign of that life.
             let own = stream.last.filter(|last| life.next.is_none_or(|next| *last < next));
             if own > life.last_sign {
-                (life.last_sign, life.sign_place) = (own, Some(*place));
+                (life.last_sign, life.sign_place) =
+                    (own, Some(Place { file: place.file, offset: stream.last_at }));
             }
         }
         if !life.has_start {
@@ -54,6 +56,8 @@ pub fn last_signs(lives: &mut [Life], streams: &[Stream]) {
                 .filter(|first| life.begun.is_some_and(|begun| *first > begun + 1000));
         }
     }
+    let mixed = |file: &u32| streams.get(file).is_none_or(|stream| stream.mixed);
+    single.into_iter().filter(|file| !mixed(file)).collect()
 }
 
 /// Gives each life what was said about it, and returns what is about somebody of whom there is no life here,
@@ -76,6 +80,7 @@ pub fn join(lives: &mut [Life], mut said: Vec<Said>) -> (Vec<Said>, Vec<Said>) {
             by_task.entry(id.to_string()).or_default().push(place);
         }
     }
+    let previous = previous(lives);
     let (mut strangers, mut general) = (Vec::new(), Vec::new());
     for said in said {
         let statement = &said.statement;
@@ -96,7 +101,11 @@ pub fn join(lives: &mut [Life], mut said: Vec<Said>) -> (Vec<Said>, Vec<Said>) {
         let about: Vec<(usize, Option<i64>)> = match (&statement.clock, time) {
             (Some(clock), None) => placed(lives, &candidates, clock),
             _ => {
-                let then = |place: &usize| lives.get(*place).is_some_and(|life| was_then(life, time));
+                let before = |place: &usize| previous.get(*place).copied().flatten();
+                let then = |place: &usize| {
+                    let life = lives.get(*place);
+                    life.is_some_and(|life| was_then(life, before(place), statement, time))
+                };
                 candidates.into_iter().filter(then).map(|place| (place, None)).collect()
             }
         };
@@ -116,6 +125,12 @@ pub fn join(lives: &mut [Life], mut said: Vec<Said>) -> (Vec<Said>, Vec<Said>) {
     }
     for life in lives.iter_mut() {
         life.said.sort_by_key(|said| (said.at(), said.place));
+        // A name that the engine's own log tells goes before one that a program may have written.
+        let named = |unconfirmed: bool| {
+            let of = life.said.iter().rev().filter(move |said| said.unconfirmed == unconfirmed);
+            of.filter_map(|said| said.statement.engine_name.as_deref()).next()
+        };
+        life.name = named(false).or_else(|| named(true)).map(Into::into);
     }
     (strangers, general)
 }
@@ -136,10 +151,54 @@ fn placed(lives: &[Life], candidates: &[usize], clock: &LocalClock) -> Vec<(usiz
     best.into_values().map(|(placed, place)| (place, Some(placed.time))).collect()
 }
 
+/// When the life before each one in the same container was over.
+fn previous(lives: &[Life]) -> Vec<Option<i64>> {
+    let mut last: HashMap<&str, (Option<i64>, i64)> = HashMap::new();
+    // Those of one container stand in the order of their starts.
+    let mut all = Vec::with_capacity(lives.len());
+    for life in lives {
+        let (begun, over) = (life.begun.or(life.last_sign), life.ended().or(life.last_sign));
+        let Some(id) = life.container.as_deref() else {
+            all.push(None);
+            continue;
+        };
+        all.push(last.get(id).filter(|(before, _)| *before < begun).map(|(_, over)| *over));
+        if let Some(over) = over {
+            last.insert(id, (begun, over));
+        }
+    }
+    all
+}
+
 /// Whether something at `time` can be about this life of its container.
-fn was_then(life: &Life, time: Option<i64>) -> bool {
+fn was_then(life: &Life, previous: Option<i64>, statement: &Statement, time: Option<i64>) -> bool {
     let Some(time) = time else { return true };
-    let begun = life.begun.is_none_or(|begun| time >= begun - BEFORE);
+    let of_engine = statement.kind == WitnessKind::Docker;
+    match (&statement.what, life.begun) {
+        // The engine starts a container before its first process is there, so that the start of the next
+        // life comes before that begins.
+        (What::Started, _)
+            if of_engine
+                && life.next.is_some()
+                && life.ended().or(life.last_sign).is_some_and(|over| time > over) =>
+        {
+            return false;
+        }
+        // What ends a life does not come before its start: it is about the run before, whether records of
+        // that are here or not. An engine has the clock of its containers.
+        (
+            What::ContainerExit(_) | What::KillSignal { .. } | What::StopRequested(_) | What::Oom,
+            Some(begun),
+        ) if of_engine && time < begun => {
+            return false;
+        }
+        _ => {}
+    }
+    let begun = match (previous, life.begun) {
+        (Some(over), _) => time > over,
+        (None, Some(begun)) => time >= begun - BEFORE,
+        (None, None) => true,
+    };
     begun && life.next.is_none_or(|next| time < next)
 }
 

@@ -3,6 +3,7 @@
 use super::conclude::{Conclusion, Sure, conclusion, said_by};
 use super::life::Life;
 use super::sighting::Said;
+use crate::inquest::time::span;
 use crate::inquest::witness::{ContainerExit, What, WitnessKind};
 
 /// How the container ended, by Docker's or ECS's word, the surest and latest first.
@@ -27,9 +28,10 @@ pub fn by_word(life: &Life) -> Option<Conclusion> {
         let reason = exit.reason.clone().filter(|reason| !reason.is_empty());
         let told: Vec<String> = code.into_iter().chain(reason).collect();
         let text = format!(
-            "No exit record. {} says: {}.",
+            "No exit record. {} says: {}.{}",
             name(said.statement.kind),
-            told.join(", ").trim_end_matches('.')
+            told.join(", ").trim_end_matches('.'),
+            kill(life, said.at()).unwrap_or_default()
         );
         let word = if exit.code == Some(137) { "killed" } else { "ended" };
         let mut conclusion = said_by(conclusion(word, Sure::Word, text), said);
@@ -45,6 +47,20 @@ pub fn by_word(life: &Life) -> Option<Conclusion> {
             format!("No exit record. {} says: {}.", name(said.statement.kind), told.trim_end_matches('.'));
         Some(said_by(conclusion("ended", Sure::Word, text), said))
     })
+}
+
+/// The SIGKILL that the engine has sent to PID 1 within the minute before the end.
+fn kill(life: &Life, end: Option<i64>) -> Option<String> {
+    let end = end?;
+    let before =
+        life.said.iter().filter(|said| !said.unconfirmed).filter_map(|said| match said.statement.what {
+            What::KillSignal { signal: 9 } => {
+                end.checked_sub(said.at()?).filter(|ms| (0..60_000).contains(ms))
+            }
+            _ => None,
+        });
+    let before = before.min()?;
+    Some(format!(" Docker was told to send SIGKILL to PID 1, {} before that.", span(before)))
 }
 
 /// The name of a witness in a sentence.

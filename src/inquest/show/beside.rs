@@ -40,7 +40,7 @@ impl Beside {
     pub fn of(lives: &[Life]) -> Beside {
         let mut beside = Beside::default();
         for life in lives {
-            let Some(ended) = life.ended() else { continue };
+            let Some(ended) = life.died() else { continue };
             let kind = life.label().map(|label| match beside.by_kind.get(&label) {
                 Some(kind) => *kind,
                 None => {
@@ -66,11 +66,11 @@ impl Beside {
 
     /// The other deaths within five minutes, if there are any.
     pub fn deaths(&self, life: &Life) -> Option<Deaths> {
-        let at = life.ended().or(life.last_sign)?;
+        let at = life.died().or(life.last_sign)?;
         let first = self.ends.partition_point(|(ended, ..)| *ended < at.saturating_sub(BESIDE));
         let near = self.ends.iter().skip(first).take_while(|(ended, ..)| *ended <= at.saturating_add(BESIDE));
         // Its own end is among them.
-        let own = usize::from(life.ended().is_some());
+        let own = usize::from(life.died().is_some());
         let own_kind = life.label().and_then(|label| self.by_kind.get(&label)).copied();
         let (mut deaths, mut bad, mut of_kind) = (0_usize, 0_usize, 0_usize);
         let mut kinds = BTreeSet::new();

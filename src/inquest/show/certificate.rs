@@ -4,9 +4,8 @@
 use super::beside::Beside;
 use super::out::{Line, Style};
 use super::spark::{self, Series};
-use super::table::{style_of, verdict};
 use super::units::{bytes, count};
-use crate::inquest::case::{Life, Memory, Once, Place, Sure, ahead};
+use crate::inquest::case::{Life, Memory, Once, Place, ahead};
 use crate::inquest::time::{Clock, span};
 use serde_json::Value;
 
@@ -29,10 +28,13 @@ pub fn certificate(life: &Life, beside: &Beside, clock: &Clock, name: &dyn Fn(Pl
     certificate.who(life);
     certificate.when(life);
     certificate.how(life);
+    certificate.remarks(life);
     certificate.memory(life, beside);
+    certificate.limits(life);
     certificate.series(life);
     certificate.before(life);
     certificate.processes(life);
+    certificate.last_lines(life);
     certificate.witnesses(life);
     certificate.beside(life, beside);
     certificate.records(life);
@@ -64,6 +66,8 @@ impl Certificate<'_> {
         }
         let named = [get("container_name"), life.container.as_deref(), get("docker_name")];
         let mut named: Vec<&str> = named.into_iter().flatten().collect();
+        // Swarm and the agent have labels that tell a name too; each is shown once.
+        named.extend(life.name.as_deref().filter(|name| !named.contains(name)));
         if named.is_empty() {
             named.push("not known");
         }
@@ -87,7 +91,7 @@ impl Certificate<'_> {
         self.optional("Logs", (!logs.is_empty()).then(|| logs.join("  ")));
     }
 
-    fn optional(&mut self, key: &str, value: Option<String>) {
+    pub(super) fn optional(&mut self, key: &str, value: Option<String>) {
         if let Some(value) = value {
             self.row(key, value);
         }
@@ -118,6 +122,12 @@ impl Certificate<'_> {
         } else {
             self.row("Started", "not known: there is no start record");
         }
+        if let Some(end) = &life.witnessed {
+            let after =
+                life.begun.map_or(String::new(), |begun| format!("  after {}", span(end.time - begun)));
+            let place = (self.name)(end.place);
+            self.row("Died", format!("{}{after}  (by Docker's word)  {place}", self.clock.long(end.time)));
+        }
         match (life.ended(), life.last_sign) {
             (Some(ended), _) => {
                 let after = life.ran().map_or(String::new(), |ran| format!("  after {}", span(ran)));
@@ -136,50 +146,6 @@ impl Certificate<'_> {
             let text =
                 format!("at least {} ahead: a store had a record that long before its time", span(ahead));
             self.styled("Clock", Style::Warn, text);
-        }
-    }
-
-    fn how(&mut self, life: &Life) {
-        let conclusion = &life.conclusion;
-        let (word, style) = verdict(life);
-        let Some(exit) = life.exit() else {
-            let sure = match conclusion.sure {
-                Sure::Yes => "",
-                Sure::Word => "  (the witness's word)",
-                Sure::Likely => "  (likely)",
-                Sure::No => "  (cannot be known from what is here)",
-            };
-            let word = if word == "–" { "none".to_owned() } else { word.replace("– ", "none ") };
-            let code = conclusion.code.map_or(String::new(), |code| format!(", exit code {code}"));
-            self.styled("Verdict", style, format!("{word}{code}{sure}"));
-            let place = conclusion.place.map_or(String::new(), |place| format!("  {}", (self.name)(place)));
-            self.row("Why", format!("{}{place}", conclusion.text));
-            return;
-        };
-        let mut text = word;
-        if let Some(code) = exit.code {
-            text.push_str(&format!(", exit code {code}"));
-        }
-        if let Some(signal) = &exit.signal {
-            text.push_str(&format!(" ({signal})"));
-        }
-        let style = if style == Style::Plain { style_of(life.verdict().unwrap_or_default()) } else { style };
-        self.styled("Verdict", style, text);
-        if !exit.why.is_empty() {
-            self.row("Why", exit.why.to_string());
-        }
-        if let (Some(signal), Some(stop)) = (&exit.stop_signal, exit.stop) {
-            let by = match exit.stopped_by.as_deref() {
-                Some("ecs") => "; ECS stopped the task",
-                Some("sibling") => "; another container of the task had ended",
-                Some("health") => "; its health check had failed",
-                _ => "",
-            };
-            self.row("Stop", format!("{signal} came {} before the end{by}", span(stop)));
-        }
-        if exit.lost > 0 {
-            let lost = count(usize::try_from(exit.lost).unwrap_or(usize::MAX), "record");
-            self.styled("Lost", Style::Warn, format!("{lost} could not be written (records_lost)"));
         }
     }
 
@@ -226,6 +192,7 @@ impl Certificate<'_> {
     fn beside(&mut self, life: &Life, beside: &Beside) {
         let Some(others) = beside.deaths(life) else { return };
         let of = match (others.kinds, &others.kind) {
+            (1, Some(kind)) if others.deaths == 1 => format!(", of {kind}"),
             (1, Some(kind)) => format!(", all {kind}"),
             (0 | 1, _) => String::new(),
             (number, _) => format!(", of {number} kinds"),

@@ -5,6 +5,7 @@ use super::certificate::{Certificate, field, told};
 use super::out::Style;
 use super::units::{bytes, count};
 use crate::inquest::case::{Kind, Life, Once, Said};
+use crate::inquest::time::span;
 use crate::inquest::witness::EXEC;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -33,6 +34,10 @@ impl Certificate<'_> {
                 text.push_str(&format!("  {about}"));
             }
             text.push_str(&more(record));
+            let late = field(record, "late_ms").and_then(|late| late.as_i64());
+            if let Some(late) = late {
+                text.push_str(&format!("  {} late: the container or the machine stood still", span(late)));
+            }
             if let Some(told) = event.memory.as_deref().filter(|_| event.kind != Kind::Stop).and_then(told) {
                 text.push_str(&format!("  {told}"));
             }
@@ -51,10 +56,21 @@ impl Certificate<'_> {
             if list.is_empty() {
                 continue;
             }
+            // Of a stop what each does with SIGTERM tells most; of those that are left, how old they are.
+            let last = if key == "Stuck" { ("sigterm", "  SIGTERM") } else { ("age_ms", "      AGE") };
+            let last = if list.iter().any(|process| process.get(last.0).is_some()) { last } else { ("", "") };
+            let in_last = |process: &Value| match (last.0, process.get(last.0)) {
+                ("", _) => String::new(),
+                ("age_ms", Some(age)) => format!(" {:>8}", age.as_i64().map_or_else(String::new, span)),
+                (_, value) => format!("  {}", value.and_then(Value::as_str).unwrap_or("–")),
+            };
             self.styled(
                 key,
                 Style::Dim,
-                format!("{:>7} {:<15} S {:<22} {:>9} {:>7}", "PID", "NAME", "WAITS IN", "MEMORY", "THREADS"),
+                format!(
+                    "{:>7} {:<15} S {:<22} {:>9} {:>7}{}",
+                    "PID", "NAME", "WAITS IN", "MEMORY", "THREADS", last.1
+                ),
             );
             for process in list.iter().take(MOST) {
                 let text = |key: &str| process.get(key).and_then(Value::as_str).unwrap_or("–");
@@ -63,12 +79,13 @@ impl Certificate<'_> {
                     |key: &str| number(key).map_or_else(|| "–".to_owned(), |number| number.to_string());
                 let memory = number("memory").map_or_else(|| "–".to_owned(), bytes);
                 let row = format!(
-                    "{:>7} {:<15} {} {:<22} {memory:>9} {:>7}",
+                    "{:>7} {:<15} {} {:<22} {memory:>9} {:>7}{}",
                     plain("pid"),
                     text("name"),
                     text("state"),
                     text("wait_channel"),
-                    plain("threads")
+                    plain("threads"),
+                    in_last(process)
                 );
                 self.row("", row);
             }
@@ -135,10 +152,19 @@ fn more(record: &Once) -> String {
     let sender = match (text("sender").as_deref(), field(record, "sender_pid")) {
         (Some("outside"), _) => "  from outside of the container".to_owned(),
         (Some("terminal"), _) => "  from the terminal".to_owned(),
-        (Some("inside"), Some(pid)) => match text("sender_name") {
-            Some(name) => format!("  from {name} ({pid})"),
-            None => format!("  from the process {pid}"),
-        },
+        (Some("inside"), Some(pid)) => {
+            let parent = match field(record, "sender_ppid").and_then(|parent| parent.as_i64()) {
+                Some(0) => {
+                    ", which came from outside: docker exec, or a health check of the engine".to_owned()
+                }
+                Some(parent) => format!(", a child of {parent}"),
+                None => String::new(),
+            };
+            match text("sender_name") {
+                Some(name) => format!("  from {name} ({pid}){parent}"),
+                None => format!("  from the process {pid}{parent}"),
+            }
+        }
         _ => String::new(),
     };
     let refused = text("refused").map_or(String::new(), |why| format!("  not sent to the program: {why}"));

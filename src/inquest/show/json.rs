@@ -47,6 +47,7 @@ fn of_life(life: &Life, name: &dyn Fn(Place) -> String) -> Value {
     put("started", time(life.begun));
     put("started_from", life.begun.map(|_| Value::from(if life.has_start { "start" } else { "exit" })));
     put("ended", time(life.ended()));
+    put("ended_by_witness", time(life.witnessed.as_ref().map(|end| end.time)));
     put("last_sign", time(life.last_sign));
     put("runtime_ms", life.exit_record().and_then(|_| life.ran()).map(Value::from));
     if let Some(exit) = life.exit() {
@@ -84,6 +85,17 @@ fn of_life(life: &Life, name: &dyn Fn(Place) -> String) -> Value {
         put("memory", Some(Value::Object(known)));
     }
     put("clock_ahead_ms", ahead(life).map(Value::from));
+    put("engine_name", life.name.as_deref().map(Value::from));
+    if !life.remarks.is_empty() {
+        let remarks = life.remarks.iter().map(
+            |remark| json!({ "text": remark.text, "grave": remark.grave, "place": remark.place.map(name) }),
+        );
+        put("remarks", Some(remarks.collect()));
+    }
+    if let Some(lines) = &life.last_lines {
+        let lines = lines.iter().map(|line| json!({ "time": time(line.time), "text": line.text }));
+        put("last_lines", Some(lines.collect()));
+    }
     put("disputed", Some(Value::from(life.disputed.clone())));
     let records: Vec<Value> = life
         .records

@@ -3,6 +3,7 @@
 
 mod beside;
 mod certificate;
+mod certificate_end;
 mod certificate_lists;
 mod csv;
 mod fold;

@@ -103,7 +103,7 @@ fn row(life: &Life, clock: &Clock, narrow: bool) -> Row {
         // Seconds are enough where there is little room.
         if narrow { text.get(..14).unwrap_or(&text).to_owned() } else { text }
     };
-    let died = match (life.ended(), life.last_sign) {
+    let died = match (life.died(), life.last_sign) {
         (Some(ended), _) => short(ended),
         (None, _) if conclusion.word == "running" => "still running?".to_owned(),
         (None, Some(sign)) => format!(">{}", short(sign)),
@@ -114,10 +114,14 @@ fn row(life: &Life, clock: &Clock, narrow: bool) -> Row {
     let label = life.label().or_else(|| life.container.as_deref().map(|id| id.chars().take(12).collect()));
     let ran = match (life.exit_record(), life.ran(), life.begun, life.last_sign) {
         (Some(_), Some(ran), ..) => span(ran),
+        (None, _, Some(begun), _) if let Some(end) = &life.witnessed => span(end.time - begun),
         (None, _, Some(begun), Some(sign)) => format!(">{}", span(sign - begun)),
         _ => "–".to_owned(),
     };
-    let (verdict, style) = verdict(life);
+    let (mut verdict, style) = verdict(life);
+    if life.has_grave_remark() {
+        verdict.push('*');
+    }
     let code = life.exit().and_then(|exit| exit.code).or(conclusion.code);
     let code = code.map_or_else(|| "–".to_owned(), |code| code.to_string());
     let memory = memory(life).unwrap_or_else(|| "–".to_owned());

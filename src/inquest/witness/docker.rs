@@ -166,8 +166,9 @@ fn name(statement: &mut Statement, labels: Option<&Map<String, Value>>, given: O
         statement.task_arn = Some(arn);
         statement.task_id = Some(id);
     }
-    let name = label(NAME_LABEL).or(given).map(|name| name.trim_start_matches('/'));
-    statement.container_name = name.filter(|name| !name.is_empty()).map(json::limited);
+    let given = given.map(|name| name.trim_start_matches('/')).filter(|name| !name.is_empty());
+    statement.engine_name = given.map(json::limited);
+    statement.container_name = label(NAME_LABEL).filter(|name| !name.is_empty()).or(given).map(json::limited);
 }
 
 /// A line of `docker events` or `podman events`:
@@ -199,6 +200,7 @@ pub fn from_line(line: &str) -> Option<Statement> {
         statement.task_arn = Some(arn);
         statement.task_id = Some(id);
     }
-    statement.container_name = attribute(NAME_LABEL).or_else(|| attribute("name")).map(json::limited);
+    statement.engine_name = attribute("name").map(json::limited);
+    statement.container_name = attribute(NAME_LABEL).map(json::limited).or(statement.engine_name.clone());
     Some(statement)
 }

@@ -61,6 +61,8 @@ pub struct Statement {
     /// the container's name in the task definition; of `docker` alone its name in the engine where it has no
     /// such label
     pub container_name: Option<String>,
+    /// the container's name in Docker or Podman, which it has also where there is no ECS
+    pub engine_name: Option<String>,
     /// `version` of the object that the statement is about: the same version twice is one statement
     pub version: Option<u64>,
     /// what is said
@@ -83,6 +85,7 @@ impl Statement {
             task_arn: None,
             container_id: None,
             container_name: None,
+            engine_name: None,
             version: None,
             what,
             text: shortened(text),
