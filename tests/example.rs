@@ -101,7 +101,8 @@ fn shows_it_without_a_pid_namespace_too() {
 fn inquest_reads_what_the_containers_have_left() {
     let (shown, _) = lines(&example(&["--inquest"]));
     let certificates = shown.iter().filter(|line| line.trim_start().starts_with("Verdict: ")).count();
-    assert_eq!(certificates, 2, "{}", shown.join("\n"));
+    // Of a container that was started again, the newest run has one.
+    assert_eq!(certificates, 1, "{}", shown.join("\n"));
     assert!(shown.iter().any(|line| line.contains("3 lives of 1 task")), "{}", shown.join("\n"));
 }
 

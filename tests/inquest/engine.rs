@@ -85,7 +85,10 @@ fn pid_1_was_killed() {
     // Asked by the name that Docker gave it, with Docker's events: when it ended, and on whose word.
     let name = engine.docker(&["inspect", "--format", "{{.Name}}", container.id()]);
     let filter = format!("--filter=container={}", container.id());
-    let events = engine.docker(&["events", "--since=10m", "--until=0s", &filter, "--format={{json .}}"]);
+    // Docker counts in whole seconds here, and what is of this second comes with the next one.
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a time").as_secs();
+    let (since, until) = (format!("--since={}", now - 600), format!("--until={}", now + 1));
+    let events = engine.docker(&["events", &since, &until, &filter, "--format={{json .}}"]);
     let folder = tempfile::tempdir().expect("a directory");
     std::fs::write(folder.path().join("events.jsonl"), events).expect("a file");
     let (log, events) = (left_by(engine, &container), folder.path().to_str().expect("UTF-8"));

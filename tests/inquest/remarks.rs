@@ -91,10 +91,18 @@ fn two_containers_of_one_identity() {
         );
         assert!(told.contains(&expected), "{told}");
     }
+    // Docker's names tell which of the two it is.
+    let names =
+        event(ID, 0, "start", json!({"name": "ecs-shop-web-1"})) + &event(OTHER, 10, "start", json!({}));
+    let heap = heap.file("events.jsonl", &names);
+    let told = remarks(&certificate(&heap, ID));
+    assert!(told.contains("and the other one not: that has the identity of this one."), "{told}");
+    let told = remarks(&certificate(&heap, OTHER));
+    assert!(told.contains("and this one not: this one has the identity of the other"), "{told}");
     let heap =
         Heap::new().container(ID, &of(ID, 0, 20, arn), 19).container(OTHER, &of(OTHER, 30, 40, arn), 39);
     let told = remarks(&certificate(&heap, ID));
-    assert!(told.contains("at another time: it is the same under a new ID, or"), "{told}");
+    assert!(told.contains("in its records at another time: it is the same under a new ID, or"), "{told}");
     // The name alone, of one task, does too.
     let heap =
         Heap::new().container(ID, &of(ID, 0, 60, "a"), 59).container(OTHER, &of(OTHER, 10, 40, "b"), 39);

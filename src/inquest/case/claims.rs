@@ -3,6 +3,7 @@
 
 use super::life::Life;
 use super::remarks::Remark;
+use super::sighting::Said;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -62,27 +63,47 @@ fn double(own: &Life, other: &Life, claim: Claim<'_>) -> Remark {
     };
     let begun = |life: &Life| life.begun.or(life.last_sign);
     let together = begun(own) <= other.at() && begun(other) <= own.at();
-    let text = if together {
-        format!(
-            "Another container, {id}, tells {what} in its records, and ran at the same time: one of the two has the \
-             identity of the other, as where its environment was copied. Task, name, image and logs above may be the \
-             other's."
-        )
-    } else {
-        format!(
-            "Another container, {id}, tells {what} in its records, at another time: it is the same under a new ID, or one \
-             of the two has the identity of the other, as where its environment was copied."
-        )
+    let when = if together { "and ran at the same time" } else { "at another time" };
+    let whose = match (name_fits(own), name_fits(other)) {
+        (Some(true), Some(false)) => {
+            "Docker calls this one as its records do, and the other one not: that has the identity of this one"
+        }
+        (Some(false), Some(true)) => {
+            "Docker calls the other one as its records do, and this one not: this one has the identity of the other, and task, \
+             name, image and logs above are the other's"
+        }
+        _ if together => {
+            "one of the two has the identity of the other, as where its environment was copied. Task, name, image and logs above \
+             may be the other's"
+        }
+        _ => {
+            "it is the same under a new ID, or one of the two has the identity of the other, as where its environment was copied"
+        }
     };
+    let comma = if together { ", " } else { " " };
+    let text = format!("Another container, {id}, tells {what} in its records{comma}{when}: {whose}.");
     Remark { text, place: None, grave: false }
+}
+
+/// What its engine calls it, in the engine's own log.
+fn engine_name(life: &Life) -> Option<(&Said, &str)> {
+    life.said
+        .iter()
+        .rev()
+        .filter(|said| !said.unconfirmed)
+        .find_map(|said| Some((said, said.statement.engine_name.as_deref()?)))
+}
+
+/// Whether its engine calls it as its records do, where both tell.
+fn name_fits(life: &Life) -> Option<bool> {
+    let told = life.get("docker_name")?.trim_start_matches('/');
+    engine_name(life).map(|(_, name)| name == told)
 }
 
 /// The engine calls it otherwise than its records do.
 pub fn other_name(life: &Life) -> Option<Remark> {
     let told = life.get("docker_name")?.trim_start_matches('/');
-    let said =
-        life.said.iter().rev().find(|said| !said.unconfirmed && said.statement.engine_name.is_some())?;
-    let name = said.statement.engine_name.as_deref().filter(|name| *name != told)?;
+    let (said, name) = engine_name(life).filter(|(_, name)| *name != told)?;
     Some(Remark {
         text: format!(
             "Docker calls this container {name}, and its records say {told}: it was renamed, or its records tell the \

@@ -64,7 +64,7 @@ fn other_codes(life: &Life) -> Vec<Remark> {
                  that had ended too"
             ),
             (137, None) => format!(
-                "the program had ended with {own}, and then SIGKILL met PID 1 (epitaph) before that had ended too; who sent it \
+                "most likely the program had ended with {own}, and then SIGKILL met PID 1 (epitaph) before that had ended too; who sent it \
                  is not known here"
             ),
             _ => "epitaph's -e gives another code to the outside; where that is not set, one of the two is not true"
@@ -84,7 +84,8 @@ fn sigkill_after(life: &Life) -> Option<String> {
             && !said.unconfirmed
             && matches!(said.statement.what, What::KillSignal { signal: 9 })
     });
-    let at = kills.filter_map(Said::at).min_by_key(|at| (at - end).abs())?;
+    // One that PID 1 has outlived by more than it takes to tell of it explains nothing.
+    let at = kills.filter_map(Said::at).filter(|at| *at >= end - 1_000).min_by_key(|at| (at - end).abs())?;
     Some(if at >= end { format!("{} after", span(at - end)) } else { format!("{} before", span(end - at)) })
 }
 

@@ -185,7 +185,8 @@ impl Shape {
     /// Whether the text of a line goes on in the next one: Docker and CRI cut what is longer than 16 KiB.
     fn goes_on(&self, line: &[u8], text: &str) -> bool {
         match self {
-            Shape::Objects("log", _) => !text.ends_with('\n'),
+            // Collectors take the line end away, so that only a text without its last brace is cut.
+            Shape::Objects("log", _) => !text.ends_with('\n') && !text.trim_end().ends_with('}'),
             Shape::Cri => line.split(|byte| *byte == b' ').nth(2) == Some(b"P".as_slice()),
             _ => false,
         }
