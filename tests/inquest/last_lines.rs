@@ -131,7 +131,7 @@ fn figures_that_say_something() {
         "from reload (39), a child of 12",
         "2.3s late: the container or the machine stood still",
         "Stop: SIGTERM came 1.0s before the end (2 stop signals, the first one 12.0s before it)",
-        "SIGTERM\n                      6 serve           S –                              –       1  ignored",
+        "    PID NAME            S    MEMORY THREADS SIGTERM WAITS IN\n                      6 serve           S         –       1 ignored –",
         "Memory kinds: after the program's end: 18.4 MiB anonymous (heaps, stacks), 105 MiB shared (tmpfs, /dev/shm), 209 KiB page cache of \
          files, which the kernel can take back; the limit was met 3 times",
         "Processes: peak 70 of 70, with threads; 4 times a process or thread could not be started",

@@ -56,20 +56,25 @@ impl Certificate<'_> {
             if list.is_empty() {
                 continue;
             }
-            // Of a stop what each does with SIGTERM tells most; of those that are left, how old they are.
-            let last = if key == "Stuck" { ("sigterm", "  SIGTERM") } else { ("age_ms", "      AGE") };
-            let last = if list.iter().any(|process| process.get(last.0).is_some()) { last } else { ("", "") };
-            let in_last = |process: &Value| match (last.0, process.get(last.0)) {
-                ("", _) => String::new(),
-                ("age_ms", Some(age)) => format!(" {:>8}", age.as_i64().map_or_else(String::new, span)),
-                (_, value) => format!("  {}", value.and_then(Value::as_str).unwrap_or("–")),
+            // Of a stop what each does with SIGTERM tells most; of those that are left, how old they are. What is as
+            // long as it is comes last.
+            let (name, title) = if key == "Stuck" { ("sigterm", " SIGTERM") } else { ("age_ms", "     AGE") };
+            let has = list.iter().any(|process| process.get(name).is_some());
+            let last = |process: &Value| {
+                let text = match process.get(name) {
+                    Some(Value::String(text)) => text.clone(),
+                    Some(age) => age.as_i64().map_or_else(String::new, span),
+                    None => "–".to_owned(),
+                };
+                if has { format!(" {text:>7}") } else { String::new() }
             };
+            let title = if has { title } else { "" };
             self.styled(
                 key,
                 Style::Dim,
                 format!(
-                    "{:>7} {:<15} S {:<22} {:>9} {:>7}{}",
-                    "PID", "NAME", "WAITS IN", "MEMORY", "THREADS", last.1
+                    "{:>7} {:<15} S {:>9} {:>7}{title} {}",
+                    "PID", "NAME", "MEMORY", "THREADS", "WAITS IN"
                 ),
             );
             for process in list.iter().take(MOST) {
@@ -79,13 +84,13 @@ impl Certificate<'_> {
                     |key: &str| number(key).map_or_else(|| "–".to_owned(), |number| number.to_string());
                 let memory = number("memory").map_or_else(|| "–".to_owned(), bytes);
                 let row = format!(
-                    "{:>7} {:<15} {} {:<22} {memory:>9} {:>7}{}",
+                    "{:>7} {:<15} {} {memory:>9} {:>7}{} {}",
                     plain("pid"),
                     text("name"),
                     text("state"),
-                    text("wait_channel"),
                     plain("threads"),
-                    in_last(process)
+                    last(process),
+                    text("wait_channel")
                 );
                 self.row("", row);
             }
