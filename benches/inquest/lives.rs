@@ -38,6 +38,7 @@ struct Cost {
     memory: f64,
 }
 
+#[allow(clippy::zombie_processes, reason = "`wait` waits for it")]
 fn run(inquest: &Path, way: &str, folder: &Path) -> Cost {
     let begun = Instant::now();
     let mut command = Command::new(inquest);
