@@ -38,7 +38,8 @@ struct Cost {
     memory: f64,
 }
 
-#[allow(clippy::zombie_processes, reason = "`wait` waits for it")]
+// wait4 reaps it.
+#[allow(clippy::zombie_processes)]
 fn run(inquest: &Path, way: &str, folder: &Path) -> Cost {
     let begun = Instant::now();
     let mut command = Command::new(inquest);

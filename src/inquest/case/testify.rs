@@ -66,18 +66,24 @@ pub fn join(lives: &mut [Life], mut said: Vec<Said>) -> (Vec<Said>, Vec<Said>) {
     // Of the same in two files, the surer one is kept.
     said.sort_by_key(|said| (said.statement.time, said.unconfirmed, said.place));
     drop_repeated(&mut said);
-    let mut by_container: HashMap<String, Vec<usize>> = HashMap::new();
-    let mut by_task: HashMap<String, Vec<usize>> = HashMap::new();
+    // Of very many lives, those that somebody speaks of.
+    let mentioned = |id: fn(&Said) -> Option<&String>| -> HashMap<String, Vec<usize>> {
+        said.iter().filter_map(|said| Some((id(said)?.clone(), Vec::new()))).collect()
+    };
+    let mut by_container = mentioned(|said| said.statement.container_id.as_ref());
+    let mut by_task = mentioned(|said| said.statement.task_id.as_ref());
     for (place, life) in lives.iter().enumerate() {
         if let Some(id) = &life.container {
-            by_container.entry(id.to_string()).or_default().push(place);
             // `docker events` and the daemon's log have the first 12 digits.
-            if let Some(short) = id.get(..12).filter(|_| id.len() == 64) {
-                by_container.entry(short.to_owned()).or_default().push(place);
+            let short = id.get(..12).filter(|_| id.len() == 64);
+            for id in [Some(&**id), short].into_iter().flatten() {
+                if let Some(places) = by_container.get_mut(id) {
+                    places.push(place);
+                }
             }
         }
-        if let Some(id) = &life.task {
-            by_task.entry(id.to_string()).or_default().push(place);
+        if let Some(places) = life.task.as_deref().and_then(|id| by_task.get_mut(id)) {
+            places.push(place);
         }
     }
     let previous = previous(lives);
