@@ -6,7 +6,10 @@
 # podman keeps what it makes on the way in a folder of its own here. It runs nothing, so it needs no emulator.
 make_images() {
     local store=$work/images context=$work/image target platform name=localhost/epitaph:$version
-    local podman=(podman --root "$store/root" --runroot "$store/run" --storage-driver vfs --cgroup-manager cgroupfs)
+    # Its path may have 50 characters.
+    images_run=$(mktemp -d)
+    trap 'rm -rf "$images_run"' EXIT
+    local podman=(podman --root "$store/root" --runroot "$images_run" --storage-driver vfs --cgroup-manager cgroupfs)
     "${podman[@]}" rmi --all --force >/dev/null 2>&1 || true
     rm -rf "$context"
     "${podman[@]}" manifest create "$name" >/dev/null
