@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
@@ -175,9 +174,9 @@ impl Running {
         (task.subject().map(|container| container.docker_id.clone()).unwrap_or_default(), task.arn.clone())
     }
 
-    /// Waits for the end; gives the exit code as a shell would show it.
-    pub fn end(mut self) -> Result<i32> {
-        let status = self.child.wait()?;
+    /// Waits for the end.
+    pub fn end(mut self) -> Result<()> {
+        self.child.wait()?;
         let deadline = Instant::now() + PATIENCE;
         // What was in it is gone in a moment.
         while let Err(error) = fs::remove_dir(&self.cgroup) {
@@ -186,6 +185,6 @@ impl Running {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        Ok(status.code().or(status.signal().map(|number| 128 + number)).unwrap_or(-1))
+        Ok(())
     }
 }
