@@ -40,9 +40,9 @@ impl Trace {
 
     /// The process that executed epitaph.
     pub fn epitaph(&self) -> i32 {
-        let executes = |call: &String| call.starts_with("execve(\"") && call.contains("/epitaph\"");
-        let mut found = self.calls.iter().filter(|(_, calls)| calls.iter().any(executes));
-        *found.next().expect("a process that executed epitaph").0
+        // Others have its path among their arguments.
+        let mut found = self.executed().into_iter().filter(|(_, path)| path.ends_with("/epitaph"));
+        found.next().expect("a process that executed epitaph").0
     }
 
     /// Every call of execve(2), whether it went well or not: who, and the path.
