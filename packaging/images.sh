@@ -3,14 +3,13 @@
 # shellcheck disable=SC2154 # build.sh sets what is not set here
 
 # make_images TARGET...: an image FROM scratch for each, and one manifest of them all, as the archive of an OCI layout.
-# podman keeps what it makes on the way in a folder of its own here. It runs nothing, so it needs no emulator.
+# podman keeps what it makes on the way in a folder that goes away. It runs nothing, so it needs no emulator.
 make_images() {
-    local store=$work/images context=$work/image target platform name=localhost/epitaph:$version
-    # Its path may have 50 characters.
-    images_run=$(mktemp -d)
-    trap 'rm -rf "$images_run"' EXIT
-    local podman=(podman --root "$store/root" --runroot "$images_run" --storage-driver vfs --cgroup-manager cgroupfs)
-    "${podman[@]}" rmi --all --force >/dev/null 2>&1 || true
+    local context=$work/image target platform name=localhost/epitaph:$version
+    # Of a long path podman wants nothing: --runroot may have 50 characters.
+    images_store=$(mktemp -d)
+    trap 'rm -rf "$images_store"' EXIT
+    local podman=(podman --root "$images_store/root" --runroot "$images_store/run" --storage-driver vfs --cgroup-manager cgroupfs)
     rm -rf "$context"
     "${podman[@]}" manifest create "$name" >/dev/null
     for target; do
