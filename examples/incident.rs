@@ -192,7 +192,8 @@ impl Scene {
         running.signal(Signal::SIGKILL)?;
         let (container_id, task_arn) = running.ids();
         running.end()?;
-        // As the engine reports a PID 1 that SIGKILL has ended. (unshare(1) cannot pass that on: it ends with 1.)
+        // As the engine reports a PID 1 that SIGKILL has ended. (unshare(1) cannot pass that on: it ends with
+        // 1.)
         let code = 128 + Signal::SIGKILL as i32;
         let stopped = json!({
             "version": "0", "detail-type": "ECS Task State Change", "source": "aws.ecs",

@@ -70,7 +70,8 @@ fn wait(child: u32) -> (i32, libc::rusage) {
     (status, usage)
 }
 
-/// Logs of Docker with a start and an exit of each life, with all that ECS tells of it. Returns how many bytes.
+/// Logs of Docker with a start and an exit of each life, with all that ECS tells of it. Returns how many
+/// bytes.
 fn generate(folder: &Path, lives: u64) -> u64 {
     let mut random = Random(1);
     let mut hex = |digits: usize| -> String {

@@ -165,8 +165,8 @@ fn print(session: &Session<'_>, heard: &Heard, lives: &[Life], strangers: &[&Sai
 }
 
 /// Whose certificates follow a list: the newest run of each container, of those that ended badly or were
-/// started again; where there is none of these, who ended last. And how many runs before those are in the list
-/// alone.
+/// started again; where there is none of these, who ended last. And how many runs before those are in the
+/// list alone.
 fn choose<'a>(all: &[&'a Life]) -> (Vec<&'a Life>, usize) {
     let mut newest: HashMap<Option<&str>, (usize, usize)> = HashMap::new();
     for (place, life) in all.iter().enumerate() {

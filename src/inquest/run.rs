@@ -254,8 +254,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Reads again what a certificate needs and was not kept. `tails`: also what stands before their ends, since
-    /// the first reading could not know that they are asked about.
+    /// Reads again what a certificate needs and was not kept. `tails`: also what stands before their ends,
+    /// since the first reading could not know that they are asked about.
     pub fn complete_lines(&self, heard: &Heard, lives: &mut [Life], tails: bool) {
         let entries = &heard.entries;
         let mut missing: std::collections::HashSet<Place> = lives

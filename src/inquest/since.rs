@@ -1,14 +1,14 @@
 //! Which files cannot hold anything of the lives that `--since` leaves, by when they were last written.
 //!
-//! A log that was rotated before that time may still have the beginning of a life that ended after it. So what was
-//! written lately is read first, and then the older files as far back as those lives go.
+//! A log that was rotated before that time may still have the beginning of a life that ended after it. So
+//! what was written lately is read first, and then the older files as far back as those lives go.
 
 use super::case::{Kind, Sighting};
 use super::heap::Entry;
 use std::collections::HashMap;
 
-/// A file may have lines that are later than when it was written last: by the clock of another machine, or because a
-/// file system or an archive keeps times of another zone. In milliseconds; a day.
+/// A file may have lines that are later than when it was written last: by the clock of another machine, or
+/// because a file system or an archive keeps times of another zone. In milliseconds; a day.
 const SLACK: i64 = 86_400_000;
 
 /// The numbers of the entries that may hold a line of `since` or later, and of the others.
@@ -23,8 +23,8 @@ pub fn needed(entries: &[Entry], older: &[usize], sightings: &[Sighting]) -> Vec
     older.iter().copied().filter(is_needed).collect()
 }
 
-/// Whether a line of this time or later may be in it. Only of files the time is known: a pipe that has a name may have been
-/// made long ago, and has no size.
+/// Whether a line of this time or later may be in it. Only of files the time is known: a pipe that has a name
+/// may have been made long ago, and has no size.
 fn may_hold(entry: &Entry, time: Option<i64>) -> bool {
     let (Some(time), Some(modified)) = (time, entry.modified) else { return true };
     entry.size == 0 || modified >= time.saturating_sub(SLACK)

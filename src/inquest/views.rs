@@ -48,8 +48,8 @@ pub fn wanted<'a>(session: &Session<'_>, case: &'a Case) -> Result<(Vec<&'a Life
     Ok((lives.filter(was_there).collect(), (Some(from), Some(to))))
 }
 
-/// From when on files are read, where that is enough: `--around` looks for somebody at any time, and certificates tell of
-/// earlier lives.
+/// From when on files are read, where that is enough: `--around` looks for somebody at any time, and
+/// certificates tell of earlier lives.
 pub fn since(session: &Session<'_>) -> Option<i64> {
     let all = session.common.around.is_some() || session.common.format == Format::Html;
     session.filter.since.filter(|_| !all)

@@ -50,8 +50,8 @@ impl Statistics {
         window
     }
 
-    /// Keeps the memory of the last window for `memory_trend`. Call it at ticks only: at the program's end its
-    /// memory is free again.
+    /// Keeps the memory of the last window for `memory_trend`. Call it at ticks only: at the program's end
+    /// its memory is free again.
     pub fn note_tick(&mut self) {
         self.trend.push(&self.last.0);
     }

@@ -2,19 +2,25 @@
 
 use crate::machine::{IMAGE, SOON, engine, exec, health_records};
 use crate::records::records;
-use crate::support::docker::TaskNetwork;
+use crate::support::docker::{Container, Engine, TaskNetwork};
 use crate::support::endpoint::{Endpoint, Fault, Task};
 use crate::support::process::wait_until;
 use crate::support::require::require;
 
-#[test]
-fn the_endpoint_is_asked_in_the_first_check_alone() {
-    let Some(engine) = engine() else { return };
-    let Some(network) = require("busybox", TaskNetwork::new(engine)) else { return };
+/// A container that an endpoint tells of.
+fn in_a_task() -> Option<(&'static Engine, TaskNetwork<'static>, Endpoint, Container<'static>)> {
+    let engine = engine()?;
+    let network = require("busybox", TaskNetwork::new(engine))?;
     let endpoint = Endpoint::serve(network.listen(), Task::default());
     let uri = format!("--env=ECS_CONTAINER_METADATA_URI_V4={}", endpoint.uri_v4());
     let container = engine.run(IMAGE, &[&network.option(), &uri], &["/bin/sleep", "infinity"]);
     endpoint.set_docker_id(container.id());
+    Some((engine, network, endpoint, container))
+}
+
+#[test]
+fn the_endpoint_is_asked_in_the_first_check_alone() {
+    let Some((engine, _network, endpoint, container)) = in_a_task() else { return };
     let arn = endpoint.task().arn;
     for check in ["true", "false", "true"] {
         exec(engine, &container, &[], &["--", check]);
@@ -27,12 +33,8 @@ fn the_endpoint_is_asked_in_the_first_check_alone() {
 
 #[test]
 fn an_endpoint_that_is_silent_costs_half_of_the_time_and_not_the_check() {
-    let Some(engine) = engine() else { return };
-    let Some(network) = require("busybox", TaskNetwork::new(engine)) else { return };
-    let endpoint = Endpoint::serve(network.listen(), Task::default());
+    let Some((engine, _network, endpoint, container)) = in_a_task() else { return };
     endpoint.set_fault(Some(Fault::Silent));
-    let uri = format!("--env=ECS_CONTAINER_METADATA_URI_V4={}", endpoint.uri_v4());
-    let container = engine.run(IMAGE, &[&network.option(), &uri], &["/bin/sleep", "infinity"]);
     let (code, _) = exec(engine, &container, &[], &["--timeout", "1s", "--", "true"]);
     assert_eq!(code, 0);
     let record = &health_records(&container)[0];
@@ -44,12 +46,7 @@ fn an_endpoint_that_is_silent_costs_half_of_the_time_and_not_the_check() {
 
 #[test]
 fn statistics_of_a_check_are_metrics_too_where_that_is_wanted() {
-    let Some(engine) = engine() else { return };
-    let Some(network) = require("busybox", TaskNetwork::new(engine)) else { return };
-    let endpoint = Endpoint::serve(network.listen(), Task::default());
-    let uri = format!("--env=ECS_CONTAINER_METADATA_URI_V4={}", endpoint.uri_v4());
-    let container = engine.run(IMAGE, &[&network.option(), &uri], &["/bin/sleep", "infinity"]);
-    endpoint.set_docker_id(container.id());
+    let Some((engine, _network, endpoint, container)) = in_a_task() else { return };
     let check = ["--stats", "1s", "--stats-format", "emf", "--", "true"];
     // The second check and what follows have the identity from the file of the first.
     let told = wait_until("statistics", SOON, || {

@@ -71,8 +71,8 @@ fn no_room_in_the_environment_is_a_warning(form: Form) {
     let arn = format!("arn:aws:ecs:eu-central-1:123456789012:task/default/{}", "0123456789abcdef".repeat(2));
     let text = format!(r#"{{"ContainerID":"{id}","TaskARN":"{arn}","MetadataFileStatus":"READY"}}"#);
     std::fs::write(&metadata, text).unwrap();
-    // The kernel counts the path of what is started too. The program's is longer than epitaph's, wherever that lies:
-    // otherwise epitaph itself would not start before there is no room for the variables.
+    // The kernel counts the path of what is started too. The program's is longer than epitaph's, wherever
+    // that lies: otherwise epitaph itself would not start before there is no room for the variables.
     let shell = format!("/{}bin/sh", "./".repeat(1_500));
     let start = |filler: usize, metadata: &Path| {
         let launch = Launch::new(form, [shell.as_str(), "-c", "echo ${ECS_TASK_ARN:-none}; exit 7"]);

@@ -1,5 +1,5 @@
-//! What is not to be overlooked beside a verdict: contradictions of records and witnesses, copied identities, and
-//! what a good end hides.
+//! What is not to be overlooked beside a verdict: contradictions of records and witnesses, copied identities,
+//! and what a good end hides.
 
 use crate::incomplete::{Heap, OTHER, oom_kill, start, stop};
 use crate::support::{ID, TASK, inquest, inquest_reading, lives, record, time};

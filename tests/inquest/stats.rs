@@ -45,8 +45,9 @@ fn exit(verdict: &str, runtime: u64, peak: u64, stop: Option<u64>) -> Value {
     json!({"exit": exit, "memory": {"limit": 512 * MIB, "peak": peak * MIB, "oom_kills": oom}})
 }
 
-/// Revision 25 is well: five lives whose peaks rise by 10 MiB each, stopped in 100 to 400 ms, and one that took 12 s.
-/// Revision 26 is a crash loop of four, 40 s each, 20 s apart; and a life without an end, long before the newest line.
+/// Revision 25 is well: five lives whose peaks rise by 10 MiB each, stopped in 100 to 400 ms, and one that
+/// took 12 s. Revision 26 is a crash loop of four, 40 s each, 20 s apart; and a life without an end, long
+/// before the newest line.
 fn incident() -> tempfile::TempDir {
     let mut writer = Writer { lines: Vec::new(), lives: 0 };
     for number in 0..5 {

@@ -52,8 +52,8 @@ fn lists(value: Value) -> Value {
     Value::Object(object.into_iter().map(|(key, value)| (key, lists(value))).collect())
 }
 
-/// Tells `leaf` the values with the paths to them, in an order that does not depend on how they were written; `26` and
-/// `"26"` are the same, since stores change the one into the other.
+/// Tells `leaf` the values with the paths to them, in an order that does not depend on how they were written;
+/// `26` and `"26"` are the same, since stores change the one into the other.
 ///
 /// `path` is what all paths begin with; it is left as it was.
 pub fn leaves(path: &mut String, value: &Value, leaf: &mut impl FnMut(&str, &str)) {

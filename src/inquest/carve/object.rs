@@ -75,8 +75,8 @@ impl Reader {
         Some(false)
     }
 
-    /// The same of bytes within a string of which none is a quotation mark, a backslash or a line end: whether they
-    /// are taken.
+    /// The same of bytes within a string of which none is a quotation mark, a backslash or a line end:
+    /// whether they are taken.
     fn take_plain(&mut self, plain: &[u8]) -> bool {
         let fits = self.text.len() + plain.len() <= LONGEST;
         if fits && !plain.is_empty() {
@@ -179,8 +179,8 @@ pub fn around<'a>(
     })
 }
 
-/// Whether the object from `begin` to `end` may be a part of another one that is not escaped: before it stands what
-/// JSON has before a value, and behind it what it has there. Blanks do not count.
+/// Whether the object from `begin` to `end` may be a part of another one that is not escaped: before it
+/// stands what JSON has before a value, and behind it what it has there. Blanks do not count.
 pub fn may_be_within(bytes: &[u8], begin: usize, end: usize) -> bool {
     let before = bytes.get(..begin).unwrap_or_default().trim_ascii_end().last();
     let after = bytes.get(end..).unwrap_or_default().trim_ascii_start().first();

@@ -89,8 +89,8 @@ impl<'a> Unescape<'a> {
         self.pull(self.levels.len())
     }
 
-    /// The bytes that come next and stand for themselves at every level: up to a quotation mark, a backslash or a
-    /// line end. They are taken; where there are none, [`Unescape::next`] tells what comes.
+    /// The bytes that come next and stand for themselves at every level: up to a quotation mark, a backslash
+    /// or a line end. They are taken; where there are none, [`Unescape::next`] tells what comes.
     pub fn plain(&mut self) -> &'a [u8] {
         if self.levels.iter().any(|(_, pending)| pending.given < pending.length) {
             return &[];

@@ -1,5 +1,5 @@
-//! Two containers that tell the same identity, and one that its engine calls otherwise: an environment may have been
-//! copied.
+//! Two containers that tell the same identity, and one that its engine calls otherwise: an environment may
+//! have been copied.
 
 use super::life::Life;
 use super::remarks::Remark;
@@ -22,8 +22,8 @@ fn claims(life: &Life) -> impl Iterator<Item = Claim<'_>> {
     life.get("container_arn").map(Claim::Arn).into_iter().chain(name)
 }
 
-/// For each life that says that it is the same container as another one, what is to be said of that. There may be
-/// many lives, so that hashes are kept in place of texts.
+/// For each life that says that it is the same container as another one, what is to be said of that. There
+/// may be many lives, so that hashes are kept in place of texts.
 pub fn doubles(lives: &[Life]) -> HashMap<usize, Remark> {
     let mut hashes: Vec<(u64, u32)> = Vec::new();
     for (place, life) in lives.iter().enumerate().filter(|(_, life)| life.container.is_some()) {

@@ -116,7 +116,8 @@ impl Interner {
         new
     }
 
-    /// Forgets all texts, of which there may be several for each life. Those that somebody has are not touched.
+    /// Forgets all texts, of which there may be several for each life. Those that somebody has are not
+    /// touched.
     pub fn forget(&self) {
         *self.texts.lock().unwrap_or_else(PoisonError::into_inner) = HashSet::new();
         *self.identities.lock().unwrap_or_else(PoisonError::into_inner) = HashSet::new();

@@ -18,7 +18,8 @@ pub struct Tail {
     pub lines: Vec<LastLine>,
 }
 
-/// Gives each life the lines that stand before its end. `own` are the files in which one container alone writes.
+/// Gives each life the lines that stand before its end. `own` are the files in which one container alone
+/// writes.
 pub fn attach(lives: &mut [Life], tails: Vec<Tail>, own: &BTreeSet<u32>) {
     if tails.is_empty() {
         return;

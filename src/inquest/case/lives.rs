@@ -19,8 +19,8 @@ enum Owner {
     File(u32),
 }
 
-/// The lives that `records`, in order of their container, tell of, and the records that tell of none of them: what was said of containers
-/// that wrote nothing themselves, and of tasks.
+/// The lives that `records`, in order of their container, tell of, and the records that tell of none of them:
+/// what was said of containers that wrote nothing themselves, and of tasks.
 pub fn of(records: Vec<Once>) -> (Vec<Life>, Vec<Once>) {
     let mut groups: BTreeMap<Owner, Vec<Once>> = BTreeMap::new();
     let (mut lives, mut loose) = (Vec::new(), Vec::new());

@@ -1,5 +1,5 @@
-//! What is not to be overlooked beside a verdict: where witnesses and records disagree, what a good end hides,
-//! and that two containers tell the same identity.
+//! What is not to be overlooked beside a verdict: where witnesses and records disagree, what a good end
+//! hides, and that two containers tell the same identity.
 
 use super::claims::{doubles, other_name};
 use super::filter::is_good;
@@ -193,7 +193,8 @@ fn counted_kills(life: &Life) -> Option<Remark> {
     Some(Remark::grave(text, None))
 }
 
-/// The codes with which programs end that were stopped in order: 0, those of the signals that stop, and SIGKILL.
+/// The codes with which programs end that were stopped in order: 0, those of the signals that stop, and
+/// SIGKILL.
 const STOPPED: [i64; 6] = [0, 129, 130, 131, 137, 143];
 
 /// A program that failed while it stopped.

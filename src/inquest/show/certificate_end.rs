@@ -1,5 +1,5 @@
-//! How a life ended: its verdict with the reason, what is not to be overlooked beside that, the limits that it met, and
-//! what its program wrote last.
+//! How a life ended: its verdict with the reason, what is not to be overlooked beside that, the limits that
+//! it met, and what its program wrote last.
 
 use super::certificate::{Certificate, field};
 use super::out::Style;
@@ -9,8 +9,8 @@ use crate::inquest::case::{Kind, Life, Once, Sure, is_good};
 use crate::inquest::time::span;
 use serde_json::Value;
 
-/// How far apart the first stop signal and the one that the record counts from are at least to be told apart, in
-/// milliseconds.
+/// How far apart the first stop signal and the one that the record counts from are at least to be told apart,
+/// in milliseconds.
 const APART: i64 = 1_000;
 
 /// A stop that is older than this was outlived, in milliseconds: see `case::conclude`.
@@ -175,8 +175,8 @@ fn processes(pids: &Value) -> Option<String> {
     })
 }
 
-/// Where the record counts from a later stop signal: how long before that the first one came, and how many there
-/// were.
+/// Where the record counts from a later stop signal: how long before that the first one came, and how many
+/// there were.
 fn first_stop(life: &Life, stop: i64) -> Option<(i64, usize)> {
     let counted = life.ended()?.checked_sub(stop)?;
     let stops: Vec<i64> = life

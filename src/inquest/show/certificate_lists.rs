@@ -56,8 +56,8 @@ impl Certificate<'_> {
             if list.is_empty() {
                 continue;
             }
-            // Of a stop what each does with SIGTERM tells most; of those that are left, how old they are. What is as
-            // long as it is comes last.
+            // Of a stop what each does with SIGTERM tells most; of those that are left, how old they are.
+            // What is as long as it is comes last.
             let (name, title) = if key == "Stuck" { ("sigterm", " SIGTERM") } else { ("age_ms", "     AGE") };
             let has = list.iter().any(|process| process.get(name).is_some());
             let last = |process: &Value| {
@@ -178,8 +178,8 @@ fn more(record: &Once) -> String {
     sender + &refused + &output
 }
 
-/// What was said, with how often: a health check is an exec every few seconds, and the last of those with one command stands for
-/// them all.
+/// What was said, with how often: a health check is an exec every few seconds, and the last of those with one
+/// command stands for them all.
 fn once_each(said: &[Said]) -> Vec<(&Said, usize)> {
     let mut last: HashMap<&str, (usize, usize)> = HashMap::new();
     for (place, said) in said.iter().enumerate().filter(|(_, said)| said.statement.text.starts_with(EXEC)) {

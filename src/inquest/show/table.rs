@@ -28,8 +28,8 @@ struct Row {
     why: String,
 }
 
-/// Tells `line` the lines of the table, with its heading. Each row is made twice, so that none has to be held: there may be
-/// very many.
+/// Tells `line` the lines of the table, with its heading. Each row is made twice, so that none has to be
+/// held: there may be very many.
 pub fn table(lives: &[&Life], clock: &Clock, columns: Columns, mut line: impl FnMut(&Line)) {
     let narrow = matches!(columns, Columns::At(width) if width < 110);
     let died = format!("DIED ({})", clock.name());

@@ -1,5 +1,5 @@
-//! What stands in a log before a place: the lines that a program wrote last. Only shapes whose lines can be told
-//! apart for certain are read; of others nothing is shown.
+//! What stands in a log before a place: the lines that a program wrote last. Only shapes whose lines can be
+//! told apart for certain are read; of others nothing is shown.
 
 mod spread;
 mod take;
@@ -152,8 +152,8 @@ impl Shape {
         found
     }
 
-    /// The lines behind the one of `at`, up to the start of the next run: the streams of a program are two, and
-    /// what it wrote last may come behind the record.
+    /// The lines behind the one of `at`, up to the start of the next run: the streams of a program are two,
+    /// and what it wrote last may come behind the record.
     pub fn behind(&self, bytes: &[u8], at: usize) -> Vec<LastLine> {
         let mut found = Vec::new();
         if matches!(self, Shape::Spread(_) | Shape::Export(_)) {
@@ -208,7 +208,8 @@ impl Shape {
         let text = String::from_utf8_lossy(line);
         match self {
             Shape::Bare => {
-                // Where a collector has put the keys of the record among its own, its other lines are objects.
+                // Where a collector has put the keys of the record among its own, its other lines are
+                // objects.
                 let object =
                     text.starts_with('{').then(|| serde_json::from_slice::<Map<String, Value>>(line).ok());
                 let wrapped = object.flatten().and_then(|object| {

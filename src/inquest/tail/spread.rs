@@ -1,5 +1,5 @@
-//! Lines in what the AWS CLI prints, objects over several lines, and in the export of the journal, entries over
-//! several lines.
+//! Lines in what the AWS CLI prints, objects over several lines, and in the export of the journal, entries
+//! over several lines.
 
 use crate::inquest::case::LastLine;
 use crate::inquest::context;
@@ -13,7 +13,8 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Reads the line above; returns what the program wrote when the object is whole, if it is of this stream.
+    /// Reads the line above; returns what the program wrote when the object is whole, if it is of this
+    /// stream.
     pub fn take(&mut self, line: &[u8], stream: Option<&str>) -> Option<LastLine> {
         let line = std::str::from_utf8(line).ok()?.trim().trim_end_matches(',');
         if line == "{" {
@@ -58,7 +59,8 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Reads the line above; returns what the program wrote when the entry is whole, if it is of this container.
+    /// Reads the line above; returns what the program wrote when the entry is whole, if it is of this
+    /// container.
     pub fn take(&mut self, line: &[u8], container: Option<&str>) -> Option<LastLine> {
         let below = std::mem::replace(&mut self.below, line.to_vec());
         let line = std::str::from_utf8(line).ok()?;

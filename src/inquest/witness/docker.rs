@@ -117,8 +117,8 @@ fn event(object: &Map<String, Value>) -> Option<Option<Statement>> {
     }))
 }
 
-/// What an action says of a container's life. Of an exec its start is heard, which has the command: a health check's, or
-/// somebody's who came to look; `exec_die` is not the container's end.
+/// What an action says of a container's life. Of an exec its start is heard, which has the command: a health
+/// check's, or somebody's who came to look; `exec_die` is not the container's end.
 fn said(action: &str, code: Option<i64>, signal: Option<&str>) -> Option<What> {
     Some(match action {
         "die" | "died" => What::ContainerExit(ContainerExit { code, ..ContainerExit::default() }),

@@ -394,7 +394,8 @@ impl Stops {
 
     fn on_other(&mut self, told: Told) -> Option<Action> {
         let Told { arrival, sent, delivery, .. } = told;
-        // SIGWINCH and the signals of job control: a terminal sends them all the time, and they ask for nothing.
+        // SIGWINCH and the signals of job control: a terminal sends them all the time, and they ask for
+        // nothing.
         let is_of_terminal = arrival.sender == Sender::Terminal
             && (sent.is_terminal_stop() || matches!(sent.number(), libc::SIGWINCH | libc::SIGCONT));
         if delivery == Delivery::Forwarded && !is_of_terminal {
