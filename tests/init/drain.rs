@@ -78,9 +78,12 @@ fn gunicorn_answers_the_request_that_it_is_at(form: Form) {
         }
         let folder = tempfile::tempdir().unwrap();
         let (begun, address) = (folder.path().join("begun"), free_address());
+        // Each worker imports it when it has set its handlers. A worker that has only just been forked loses
+        // SIGTERM: it still has the handler of the first process.
         let app = format!(
-            "import time\ndef app(environ, start):\n    if environ['PATH_INFO'] == '/slow':\n        open({begun:?}, 'w').close()\n        \
-             time.sleep(1)\n    start('200 OK', [])\n    return [b'all of it']\n"
+            "import os, time\nopen({folder:?} + '/ready.' + str(os.getpid()), 'w').close()\ndef app(environ, start):\n    if environ['PATH_INFO'] == '/slow':\n        open({begun:?}, 'w').close()\n        \
+             time.sleep(1)\n    start('200 OK', [])\n    return [b'all of it']\n",
+            folder = folder.path()
         );
         std::fs::write(folder.path().join("application.py"), app).unwrap();
         let command = format!(
@@ -90,7 +93,13 @@ fn gunicorn_answers_the_request_that_it_is_at(form: Form) {
         );
         let launch = Launch::new(form, behind_a_shell(&command, "TERM")).options(["--drain", drain]);
         let request = b"GET /slow HTTP/1.0\r\n\r\n";
-        let (answer, ended) = stopped_at_a_request(launch.start(), address, request, &begun);
+        let running = launch.start();
+        wait_for("both workers", || {
+            let files = std::fs::read_dir(folder.path()).unwrap().flatten();
+            let ready = files.filter(|file| file.file_name().as_encoded_bytes().starts_with(b"ready."));
+            (ready.count() == 2).then_some(())
+        });
+        let (answer, ended) = stopped_at_a_request(running, address, request, &begun);
         if drain == "0" {
             assert!(!answer.contains("all of it"), "this shows nothing of --drain: {answer}");
             continue;
