@@ -134,7 +134,10 @@ impl Hands {
             Action::SearchIdentity => Some(self.search_identity()),
             Action::LookAgain => Some(self.look_again()),
             Action::LookAtStop => Some(self.look_at_stop()),
-            Action::Append => Some(self.journal.as_mut()?.append(self.identity.container_id())),
+            Action::Append => {
+                self.wait_for_room();
+                Some(self.journal.as_mut()?.append(self.identity.container_id()))
+            }
             Action::TakeLinesBack => {
                 self.journal.as_mut()?.take_back();
                 None
@@ -160,6 +163,11 @@ impl Hands {
                 None
             }
         }
+    }
+
+    /// Before a fork, and after a kill.
+    pub fn wait_for_room(&self) {
+        self.memory.iter().for_each(MemoryReader::wait_for_room);
     }
 
     /// Sends a signal. `None` without a program: it has been reaped, and its ID may be another process's by
@@ -271,6 +279,7 @@ impl Hands {
         if self.is_silent() {
             return None;
         }
+        self.wait_for_room();
         let init = table::own_pid();
         let mut others: Vec<i32> = core.helpers.pids().collect();
         let (pid, format, identity) = (self.program_pid, self.format, &self.identity);
@@ -301,6 +310,7 @@ impl Hands {
     }
 
     fn record_kill(&mut self, new: u64, victim: Option<Victim>) -> Option<Event> {
+        self.wait_for_room();
         let memory = self.memory_since_start()?;
         let mut fields = vec![("memory", memory_value(&memory)), ("kills", Value::from(new))];
         if let Some(victim) = victim {

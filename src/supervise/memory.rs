@@ -15,6 +15,13 @@ use std::time::Duration;
 /// How long PID 1 itself may look for the largest processes.
 const LARGEST_TIME: Duration = Duration::from_millis(20);
 
+/// How much has to be free in the cgroup, in bytes: enough for a fork and for what a helper writes to.
+const ROOM: u64 = 256 * 1024;
+
+/// How often that is looked for, a millisecond apart. Signals wait meanwhile, also where the page cache fills
+/// the cgroup for good.
+const LOOKS_FOR_ROOM: u32 = 30;
+
 /// In how many cgroups below the container's own it looks for processes: those of containers within the
 /// container.
 const MOST_BELOW: usize = 32;
@@ -162,6 +169,26 @@ impl MemoryReader {
         };
         self.below.set(below);
         Memory { below, ..memory }
+    }
+
+    /// Waits until there is room in the cgroup, for some 30 ms at most.
+    ///
+    /// Who is killed leaves the list from which the OOM killer chooses before its memory is given back. Until
+    /// then a page that PID 1 needs, as for a fork or an open file, would cost its own life, where nobody else
+    /// is on that list.
+    pub fn wait_for_room(&self) {
+        self.wait_for_room_with(|| std::thread::sleep(Duration::from_millis(1)));
+    }
+
+    fn wait_for_room_with(&self, mut pause: impl FnMut()) {
+        for _ in 0..LOOKS_FOR_ROOM {
+            let memory = self.cgroup.read();
+            let room = memory.limit.zip(memory.usage).map(|(limit, usage)| limit.saturating_sub(usage));
+            if room.is_none_or(|room| room >= ROOM) {
+                return;
+            }
+            pause();
+        }
     }
 
     /// The limit of processes, its hits since the start.

@@ -91,10 +91,9 @@ impl Supervisor {
 
     /// Has lines written to a stderr that is a file, by a process of its own: see `record/writer.rs`.
     pub(super) fn write_to_file(&mut self) {
-        if stderr().wants_writer()
-            && !self.core.helpers.any(Purpose::Writer)
-            && let Some(event) = super::writer::start()
-        {
+        if stderr().wants_writer() && !self.core.helpers.any(Purpose::Writer) {
+            self.hands.wait_for_room();
+            let Some(event) = super::writer::start() else { return };
             self.handle(Instant::now(), event);
         }
     }
@@ -117,6 +116,9 @@ impl Supervisor {
     pub(super) fn round(&mut self, more_to_reap: bool, deadline: Option<Instant>) -> bool {
         let heard = self.wait(more_to_reap, deadline);
         let now = heard.signals.at;
+        if heard.signals.killed.is_some() {
+            self.hands.wait_for_room();
+        }
         // The identity first, so that whatever is written next has it.
         self.read_report(now);
         self.read_uplinks(now);
