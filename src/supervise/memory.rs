@@ -268,4 +268,36 @@ mod tests {
         file("sys/fs/cgroup/own/cgroup.procs", &format!("{}\n", std::process::id()));
         assert!(reader.confirm() && reader.is_certain);
     }
+
+    #[test]
+    fn waits_for_room_while_a_killed_process_gives_its_memory_back() {
+        let tree = tempfile::TempDir::new().expect("temporary directory");
+        let membership = b"5:memory:/own\n";
+        let file = |name: &str, content: u64| {
+            let path = tree.path().join("sys/fs/cgroup/memory/own").join(name);
+            std::fs::create_dir_all(path.parent().expect("parent")).expect("directory");
+            std::fs::write(path, format!("{content}\n")).expect("file");
+        };
+        let limit = 24 << 20;
+        file("cgroup.procs", u64::from(std::process::id()));
+        file("memory.usage_in_bytes", limit);
+        let reader = MemoryReader::search(tree.path(), membership).expect("a cgroup");
+        let pauses_until = |room_at: u32, room: u64| {
+            file("memory.usage_in_bytes", limit);
+            let mut pauses = 0;
+            reader.wait_for_room_with(|| {
+                pauses += 1;
+                if pauses == room_at {
+                    file("memory.usage_in_bytes", limit - room);
+                }
+            });
+            pauses
+        };
+        // Without a limit nobody waits.
+        assert_eq!(pauses_until(u32::MAX, ROOM), 0);
+        file("memory.limit_in_bytes", limit);
+        assert_eq!(pauses_until(3, ROOM), 3);
+        assert_eq!(pauses_until(3, ROOM - 1), LOOKS_FOR_ROOM);
+        assert_eq!(pauses_until(u32::MAX, ROOM), LOOKS_FOR_ROOM);
+    }
 }
