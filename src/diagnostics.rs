@@ -1,6 +1,6 @@
 //! What epitaph says beside its records: through `log`, to stderr, as `[LEVEL epitaph (PID)] text`.
 
-use crate::options::Options;
+use crate::options::Diagnostics;
 use crate::record::{LONGEST, LogWriter};
 use crate::shown::{self, Shown, cut_with_mark};
 use env_logger::{Builder, Logger, Target};
@@ -9,7 +9,7 @@ use std::io::Write;
 use std::sync::OnceLock;
 
 /// Sets up `log` for the whole process.
-pub fn init(options: &Options) {
+pub fn init(options: &Diagnostics) {
     // Fails only when it was done before.
     let _ = log::set_logger(&OnDemand);
     log::set_max_level(options.verbosity);

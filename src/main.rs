@@ -4,7 +4,7 @@
 mod entry;
 
 use epitaph::identity::run;
-use epitaph::launch::{self, Inherited};
+use epitaph::launch::{self, Inherited, Start};
 use epitaph::options::{self, Command, Mode, Options, RecordFormat};
 use epitaph::{diagnostics, health, supervise, sys, task};
 use std::ffi::OsString;
@@ -26,7 +26,7 @@ fn run_program(options: &mut Options, inherited: &Inherited) -> u8 {
     if !matches!(options.mode, Mode::WhoAmI(_)) {
         run::begin();
     }
-    diagnostics::init(options);
+    diagnostics::init(&options.diagnostics);
     // What a health check says is shown with the check, so it says only what is wrong with the check.
     let is_told = |warning: &&String| options.mode != Mode::Health || warning.contains("EPITAPH_HEALTH");
     for warning in options.warnings.iter().filter(is_told) {
@@ -34,23 +34,20 @@ fn run_program(options: &mut Options, inherited: &Inherited) -> u8 {
     }
     let by_default =
         || if std::io::stderr().is_terminal() { RecordFormat::Text } else { RecordFormat::JsonApart };
-    let format = options.records.unwrap_or_else(by_default);
+    let format = options.records.format.unwrap_or_else(by_default);
     match options.mode {
         Mode::WhoAmI(format) => {
             inherited.unblock();
-            let (text, code) = launch::whoami(options, format);
+            let (text, code) = launch::whoami(&options.launch, format);
             print(&text, false, code)
         }
-        Mode::Exec => {
-            options.max_lifetime = None;
-            launch::exec_mode(options, inherited, format)
-        }
+        Mode::Exec => become_program(options, inherited, format),
         Mode::TaskStats(every) if every.is_zero() => {
             inherited.unblock();
-            let (text, code) = task::once(options);
+            let (text, code) = task::once(&options.records);
             print(&text, false, code)
         }
-        Mode::Health => health::run(options, inherited),
+        Mode::Health => health::run(&options.launch, &options.records, inherited),
         // Two inits of one kind would write two stories of one program. Who asks for a subreaper wants one.
         Mode::Supervise if !options.asks_for_subreaper() && launch::has_init_above() => {
             let idle = options.without_effect(&|name| std::env::var_os(name).is_some());
@@ -61,13 +58,12 @@ fn run_program(options: &mut Options, inherited: &Inherited) -> u8 {
                      set it by the EPITAPH_ variables, which that one reads too"
                 );
             }
-            // There is no init of ours that would see to it.
-            options.max_lifetime = None;
-            launch::exec_mode(options, inherited, format)
+            become_program(options, inherited, format)
         }
         Mode::Supervise | Mode::Pause | Mode::TaskStats(_) => {
             // Once, so that the start record and PID 1 say the same.
-            options.max_lifetime = options.max_lifetime.map(|lifetime| lifetime.settled(sys::random()));
+            options.launch.max_lifetime =
+                options.launch.max_lifetime.map(|lifetime| lifetime.settled(sys::random()));
             // The child has it too, up to the exec, which ends it.
             if options.protect
                 && let Err(error) = sys::protect()
@@ -77,9 +73,20 @@ fn run_program(options: &mut Options, inherited: &Inherited) -> u8 {
                     sys::reason(&error)
                 );
             }
-            supervise::run(options, inherited, format)
+            supervise::run(&options.supervision, &start(options, inherited, format))
         }
     }
+}
+
+fn become_program(options: &mut Options, inherited: &Inherited, format: RecordFormat) -> u8 {
+    // There is no init of ours that would see to it.
+    options.launch.max_lifetime = None;
+    launch::exec_mode(&start(options, inherited, format))
+}
+
+#[inline(never)]
+fn start<'a>(options: &'a Options, inherited: &'a Inherited, format: RecordFormat) -> Start<'a> {
+    Start { mode: options.mode, launch: &options.launch, records: &options.records, inherited, format }
 }
 
 fn print(text: &str, to_stderr: bool, code: u8) -> u8 {

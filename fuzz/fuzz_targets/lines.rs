@@ -73,7 +73,7 @@ fn record(kind: Kind, fields: Vec<(&'static str, Value)>) -> Record {
 }
 
 fn check_program(options: &Options, comm: &[u8], identity: &RenderedIdentity) {
-    let program = options.program.first().map_or(OsStr::new(""), OsString::as_os_str);
+    let program = options.launch.program.first().map_or(OsStr::new(""), OsString::as_os_str);
     let name = launch::name(program);
     assert!(name.len() <= LONGEST_VALUE);
     check_diagnostic(&format!("started {name} as process 7"));
@@ -142,7 +142,7 @@ fuzz_target!(|data: &[u8]| {
                 assert!(warning.len() < 1600, "{warning}");
                 check_diagnostic(warning);
             });
-            if let Some(directory) = &options.journal {
+            if let Some(directory) = &options.records.journal {
                 let path = journal::path(directory, SystemTime::UNIX_EPOCH, None, &host);
                 // What the host name is made into is one name below the day.
                 assert!(path.parent().is_some_and(|day| day == directory.join("1970-01-01")), "{path:?}");

@@ -20,7 +20,7 @@ fuzz_target!(|data: &[u8]| {
     let mut parts = data.splitn(2, |byte| *byte == 0);
     let (task, stats) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     for format in ["record", "emf"] {
-        match task::lines(&options(format), task, stats) {
+        match task::lines(&options(format).records, task, stats) {
             Ok(lines) => {
                 for line in lines {
                     assert!(

@@ -18,7 +18,7 @@ use self::probe::End;
 use self::report::Check;
 use crate::identity::{Deadline, Field, System, local};
 use crate::launch::{Inherited, name};
-use crate::options::{Options, Signal};
+use crate::options::{Launch, Records, Signal};
 use crate::record::Value;
 use crate::sys::{reason, since_boot};
 use std::io::Write;
@@ -26,26 +26,26 @@ use std::time::{Duration, Instant};
 
 /// Runs the health check and returns its exit code: 0 when it passed, else 1.
 #[inline(never)]
-pub fn run(options: &Options, inherited: &Inherited) -> u8 {
+pub fn run(launch: &Launch, records: &Records, inherited: &Inherited) -> u8 {
     let system = System::of_process();
-    let budget = Deadline::after(options.stats.health_timeout);
+    let budget = Deadline::after(records.stats.health_timeout);
     let pid_1 = container::started();
-    let check = match expired(options, &system, &pid_1) {
+    let check = match expired(launch, &system, &pid_1) {
         Some(check) => check,
-        None => match probed(options, inherited) {
+        None => match probed(launch, records.stats.health_timeout, inherited) {
             Some(check) => check,
             // Asked to end: it is not the container that failed.
             None => return 1,
         },
     };
     let code = u8::from(check.outcome != Outcome::Passed);
-    report::report(options, &system, check, pid_1.ok(), budget);
+    report::report(records, &system, check, pid_1.ok(), budget);
     code
 }
 
 /// Whether the container is older than `--max-lifetime`. What cannot be told is not.
-fn expired(options: &Options, system: &System, pid_1: &std::io::Result<Duration>) -> Option<Check> {
-    let lifetime = options.max_lifetime?;
+fn expired(launch: &Launch, system: &System, pid_1: &std::io::Result<Duration>) -> Option<Check> {
+    let lifetime = launch.max_lifetime?;
     let started = match pid_1 {
         Ok(started) => *started,
         Err(error) => {
@@ -79,13 +79,13 @@ fn expired(options: &Options, system: &System, pid_1: &std::io::Result<Duration>
 }
 
 /// Runs the command, if there is one; `None` when we were told to end.
-fn probed(options: &Options, inherited: &Inherited) -> Option<Check> {
-    let Some(program) = options.program.first() else {
+fn probed(launch: &Launch, timeout: Duration, inherited: &Inherited) -> Option<Check> {
+    let Some(program) = launch.program.first() else {
         return Some(Check { outcome: Outcome::Passed, fields: Vec::new(), output: None });
     };
     let began = Instant::now();
-    let deadline = began.checked_add(options.stats.health_timeout).unwrap_or(began);
-    let run = match probe::run(&options.program, inherited, deadline) {
+    let deadline = began.checked_add(timeout).unwrap_or(began);
+    let run = match probe::run(&launch.program, inherited, deadline) {
         Ok(run) => run,
         Err(error) => {
             let why = format!("the health check cannot be started: {}", reason(&error));
@@ -107,7 +107,7 @@ fn probed(options: &Options, inherited: &Inherited) -> Option<Check> {
             Outcome::Failed
         }
         End::TimedOut => {
-            let limit = humantime::format_duration(options.stats.health_timeout);
+            let limit = humantime::format_duration(timeout);
             log::warn!("the health check was ended, since it took longer than --timeout ({limit})");
             Outcome::TimedOut
         }

@@ -5,7 +5,7 @@ use super::state::{State, StateFile};
 use super::{container, state};
 use crate::forensics::{Resources, Sample, has_hosts_network};
 use crate::identity::{Deadline, System, local, resolve};
-use crate::options::{Options, RecordFormat, StatsFormat};
+use crate::options::{RecordFormat, Records, StatsFormat};
 use crate::record::{
     Dimensions, Formats, Kind, Record, RenderedIdentity, Value, journal, render_emf, stats, stderr,
 };
@@ -29,7 +29,7 @@ pub(super) struct Check {
 
 /// Records a check if that is due, and the statistics.
 pub(super) fn report(
-    options: &Options,
+    options: &Records,
     system: &System,
     check: Check,
     pid_1: Option<Duration>,
@@ -102,7 +102,7 @@ fn stats(state: &mut State, every: Duration, system: &System) -> Option<(Sample,
 /// Finds out who the container is, unless an earlier check did. That and nothing else asks the endpoint.
 fn know_thyself(
     state: &mut State,
-    options: &Options,
+    options: &Records,
     system: &System,
     format: RecordFormat,
     budget: Deadline,
@@ -132,7 +132,7 @@ struct Log {
 }
 
 impl Log {
-    fn open(options: &Options) -> Log {
+    fn open(options: &Records) -> Log {
         let file = container::log();
         let is_terminal = match &file {
             Some(file) => file.is_terminal(),
@@ -144,10 +144,10 @@ impl Log {
             (false, Some(_)) => RecordFormat::JsonApart,
             (false, None) => RecordFormat::Json,
         };
-        Log { file, format: options.records.unwrap_or(by_default) }
+        Log { file, format: options.format.unwrap_or(by_default) }
     }
 
-    fn is_wanted(&self, options: &Options) -> bool {
+    fn is_wanted(&self, options: &Records) -> bool {
         self.format != RecordFormat::Off || options.journal.is_some()
     }
 
@@ -157,7 +157,7 @@ impl Log {
         time: SystemTime,
         fields: Vec<(&'static str, Value)>,
         identity: &RenderedIdentity,
-        options: &Options,
+        options: &Records,
         pid_1: Duration,
     ) {
         let record = Record { kind, time, pid: None, fields };

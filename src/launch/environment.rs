@@ -1,18 +1,18 @@
 //! The environment of the program: ours, with what is known of the identity.
 
 use super::own_pid;
+use crate::identity::ExportList;
 use crate::identity::otel::VARIABLE as OTEL_VARIABLE;
 use crate::identity::{Identity, STANDARD};
-use crate::options::Options;
 use crate::shown::Shown;
 use crate::sys::Environment;
 use std::env::VarError;
 
 /// What the program is told of the identity.
-pub(super) fn variables(options: &Options, identity: &Identity) -> Vec<(String, String)> {
+pub(super) fn variables(export: &ExportList, identity: &Identity) -> Vec<(String, String)> {
     match std::env::var(OTEL_VARIABLE) {
         Err(VarError::NotUnicode(_)) => {
-            let mut variables = options.export.variables(identity, "");
+            let mut variables = export.variables(identity, "");
             let known = variables.len();
             variables.retain(|(name, _)| name != OTEL_VARIABLE);
             if variables.len() < known {
@@ -20,7 +20,7 @@ pub(super) fn variables(options: &Options, identity: &Identity) -> Vec<(String, 
             }
             variables
         }
-        attributes => options.export.variables(identity, &attributes.unwrap_or_default()),
+        attributes => export.variables(identity, &attributes.unwrap_or_default()),
     }
 }
 

@@ -20,7 +20,7 @@ pub use self::whoami::whoami;
 use self::environment::{environment, unverified, variables};
 pub(crate) use self::program::{exec, search_path};
 use crate::identity::{Deadline, Field, System, local, resolve};
-use crate::options::{Mode, Options, RecordFormat, Signal, StatsFormat};
+use crate::options::{Launch, Mode, RecordFormat, Records, Signal, StatsFormat};
 use crate::record::{Dimensions, Formats, Frame, Kind, Record, RenderedIdentity, Value, journal, stderr};
 use crate::shown::Shown;
 use crate::sys::{self, reason};
@@ -103,6 +103,21 @@ pub struct Report {
     frames: Vec<u8>,
 }
 
+/// What a start is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Start<'a> {
+    /// what is to become of the process: the program, or the collector of `--task-stats`
+    pub mode: Mode,
+    /// how it is started
+    pub launch: &'a Launch,
+    /// what is written down
+    pub records: &'a Records,
+    /// what was found when epitaph began
+    pub inherited: &'a Inherited,
+    /// of the records on stderr
+    pub format: RecordFormat,
+}
+
 impl Report {
     /// Frames go into `pipe`.
     pub fn to(pipe: File) -> Report {
@@ -134,15 +149,10 @@ impl Report {
 /// The order is a promise, see `docs/design.md`: signals through, local identity, endpoint, identity to PID
 /// 1, environment, start record, dispositions, exec.
 #[inline(never)]
-pub fn launch(
-    options: &Options,
-    inherited: &Inherited,
-    format: RecordFormat,
-    system: &System,
-    mut report: Report,
-) -> u8 {
+pub fn launch(start: &Start, system: &System, mut report: Report) -> u8 {
+    let Start { launch: options, records, inherited, format, .. } = *start;
     inherited.unblock_for_writing();
-    let formats = Formats::new(format, options.journal.is_some());
+    let formats = Formats::new(format, records.journal.is_some());
     let began = Instant::now();
     let local = local(system);
     if local.ecs_is_evident {
@@ -155,8 +165,8 @@ pub fn launch(
     let identity = outcome.identity;
     let identity_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let mut rendered = RenderedIdentity::of(&identity, formats);
-    if options.stats.every.is_some() && options.stats.format == StatsFormat::Emf {
-        rendered = rendered.with_dimensions(&Dimensions::of(&identity, &options.stats.dimensions, &[], &[]));
+    if records.stats.every.is_some() && records.stats.format == StatsFormat::Emf {
+        rendered = rendered.with_dimensions(&Dimensions::of(&identity, &records.stats.dimensions, &[], &[]));
     }
     report.add(&rendered.encode());
     if outcome.heard_endpoint {
@@ -166,23 +176,23 @@ pub fn launch(
         report.add(&Frame::Resolved.encode(b""));
     }
     if options.require_identity && identity.get(Field::TaskArn).is_none() {
-        let failure = NotStarted::no_identity(options, outcome.try_again);
-        return refuse(options, &failure, format, &rendered, report);
+        let failure = NotStarted::no_identity(options.identity_timeout, outcome.try_again);
+        return refuse(start, &failure, &rendered, report);
     }
-    let variables = variables(options, &identity);
+    let variables = variables(&options.export, &identity);
     let environment = environment(&variables, report.is_supervised);
     let unverified = unverified(&identity);
-    write(&start_record(options, identity_ms, &unverified), options, format, &rendered, &mut report);
+    write(&start_record(options, identity_ms, &unverified), start, &rendered, &mut report);
     report.add(&Frame::Executing.encode(b""));
     report.send();
-    if let Mode::TaskStats(every) = options.mode {
+    if let Mode::TaskStats(every) = start.mode {
         // The end of the pipe tells PID 1 that the program runs, which the collector is.
         drop(report);
         let started = SystemTime::now() - began.elapsed();
-        let journal = options.journal.as_deref();
+        let journal = records.journal.as_deref();
         let journal =
             journal.map(|directory| task::Journal::new(directory, started, rendered.container_id()));
-        return task::collect(options, every, format, system, journal);
+        return task::collect(records, every, format, system, journal);
     }
     inherited.restore();
     let path = search_path();
@@ -203,28 +213,22 @@ pub fn launch(
     }
     let program = options.program.first().map_or(OsStr::new(""), OsString::as_os_str);
     let failure = NotStarted::exec(program, error.path(), error.raw_os_error());
-    refuse(options, &failure, format, &rendered, report)
+    refuse(start, &failure, &rendered, report)
 }
 
 /// Tells why there is no program, and returns the exit code.
-fn refuse(
-    options: &Options,
-    failure: &NotStarted,
-    format: RecordFormat,
-    identity: &RenderedIdentity,
-    mut report: Report,
-) -> u8 {
+fn refuse(start: &Start, failure: &NotStarted, identity: &RenderedIdentity, mut report: Report) -> u8 {
     log::error!("{}", failure.why);
     if report.pipe.is_some() {
         report.add(&failure.frame());
         report.send();
     } else if !report.is_supervised {
-        write(&not_started_record(failure), options, format, identity, &mut report);
+        write(&not_started_record(failure), start, identity, &mut report);
     }
     failure.code
 }
 
-fn start_record(options: &Options, identity_ms: u64, unverified: &[&str]) -> Record {
+fn start_record(options: &Launch, identity_ms: u64, unverified: &[&str]) -> Record {
     let program = options.program.first().map(|program| name(program)).unwrap_or_default();
     let mut fields = vec![("program", Value::from(program)), ("identity_ms", Value::from(identity_ms))];
     if let Some(lifetime) = options.max_lifetime {
@@ -254,13 +258,8 @@ fn own_pid() -> i32 {
 
 /// Writes a record to stderr, and to the journal if there is one; or sends it to PID 1, where this process is
 /// not the one that may wait.
-fn write(
-    record: &Record,
-    options: &Options,
-    format: RecordFormat,
-    identity: &RenderedIdentity,
-    report: &mut Report,
-) {
+fn write(record: &Record, start: &Start, identity: &RenderedIdentity, report: &mut Report) {
+    let format = start.format;
     if format != RecordFormat::Off {
         let line = record.render(format, identity);
         if !stderr().write_record(line.clone()) {
@@ -268,7 +267,7 @@ fn write(
             report.add(&Frame::StderrLine.encode(&line));
         }
     }
-    let Some(directory) = &options.journal else { return };
+    let Some(directory) = &start.records.journal else { return };
     let line = record.render(RecordFormat::Json, identity);
     if report.pipe.is_some() {
         // Where the journal is can be slow or away; PID 1 has helpers for that.
@@ -291,7 +290,7 @@ fn write(
 /// Until the exec, SIGTERM, SIGINT, SIGQUIT and SIGHUP end the process with 128 + n, as PID 1 too, for which
 /// the kernel knows no default action. What ignores them was asked to by `nohup` or the like.
 #[inline(never)]
-pub fn exec_mode(options: &Options, inherited: &Inherited, format: RecordFormat) -> u8 {
+pub fn exec_mode(start: &Start) -> u8 {
     for number in [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGHUP] {
         if sys::ignores(number) {
             continue;
@@ -302,5 +301,5 @@ pub fn exec_mode(options: &Options, inherited: &Inherited, format: RecordFormat)
             log::warn!("{name} cannot stop epitaph before the program runs: {}", reason(&error));
         }
     }
-    launch(options, inherited, format, &System::of_process(), Report::default())
+    launch(start, &System::of_process(), Report::default())
 }

@@ -1,7 +1,6 @@
 //! How the program is found and executed, and what is told where it cannot be.
 
 use super::hints;
-use crate::options::Options;
 use crate::record::Frame;
 use crate::shown::{LONGEST, Shown, cut_with_mark};
 use crate::sys::{self, Environment};
@@ -9,6 +8,7 @@ use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Why the program was not started.
 #[derive(Debug)]
@@ -50,9 +50,9 @@ impl NotStarted {
         NotStarted { code, why }
     }
 
-    pub(super) fn no_identity(options: &Options, in_time: bool) -> NotStarted {
+    pub(super) fn no_identity(timeout: Duration, in_time: bool) -> NotStarted {
         let why = if in_time {
-            let limit = humantime::format_duration(options.identity_timeout);
+            let limit = humantime::format_duration(timeout);
             format!("the ECS task ARN was not known within {limit}, and --require-identity demands it")
         } else {
             "no source tells the ECS task ARN, and --require-identity demands it".to_owned()

@@ -2,12 +2,12 @@
 
 use crate::identity::otel::VARIABLE as OTEL_VARIABLE;
 use crate::identity::{Deadline, Field, System, local, resolve, run, whoami};
-use crate::options::{IDENTITY_TIMEOUT, Options};
+use crate::options::{IDENTITY_TIMEOUT, Launch};
 
 /// Resolves afresh. Returns what there is to print, and the exit code: 0 when the container ID is known, else
 /// 3.
 #[inline(never)]
-pub fn whoami(options: &Options, format: whoami::Format) -> (String, u8) {
+pub fn whoami(options: &Launch, format: whoami::Format) -> (String, u8) {
     // Who asks was started beside PID 1, some time after the container.
     let of_pid_1 = System::of_pid_1();
     if of_pid_1.is_some() {

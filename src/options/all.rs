@@ -6,23 +6,58 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Everything that can be set.
+/// Everything that can be set, in the parts that the rooms take.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
-    /// whose habits apply
-    pub persona: Persona,
-    /// PROGRAM and its arguments; never empty where the mode has a program
-    pub program: Vec<OsString>,
-    /// what is to be done with them
+    /// what is to be done
     pub mode: Mode,
-    /// `-s`: become a subreaper; catatonit does so by itself
-    pub subreaper: bool,
-    /// `-p`: the signal that ends us when our parent dies
-    pub parent_death_signal: Option<Signal>,
+    /// `EPITAPH_PROTECT`: nobody without CAP_SYS_PTRACE may trace epitaph or open what it has open
+    pub protect: bool,
+    /// for the diagnostics
+    pub diagnostics: Diagnostics,
+    /// for what becomes the program
+    pub launch: Launch,
+    /// for PID 1
+    pub supervision: Supervision,
+    /// for who writes records
+    pub records: Records,
+    /// what was wrong in the environment, a line each
+    pub warnings: Vec<String>,
+}
+
+/// What epitaph says beside its records.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Diagnostics {
     /// `-v`: the level of the diagnostics
     pub verbosity: log::LevelFilter,
     /// `EPITAPH_LOG`
     pub log_filter: Option<String>,
+}
+
+/// What the start of the program needs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Launch {
+    /// PROGRAM and its arguments; never empty where the mode has a program
+    pub program: Vec<OsString>,
+    /// `--identity-timeout`: how long the start may wait for the identity
+    pub identity_timeout: Duration,
+    /// `--require-identity`: without the task ARN the program is not started
+    pub require_identity: bool,
+    /// `--export`: variables beyond the two standard ones
+    pub export: ExportList,
+    /// `--max-lifetime`: how old the container may become; `None` is as old as it wants
+    pub max_lifetime: Option<Lifetime>,
+}
+
+/// What PID 1 needs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Supervision {
+    /// whose habits apply
+    pub persona: Persona,
+    /// `-s`: become a subreaper; catatonit does so by itself
+    pub subreaper: bool,
+    /// `-p`: the signal that ends us when our parent dies
+    pub parent_death_signal: Option<Signal>,
     /// `-w`: warn of every process reaped other than the program
     pub warn_on_reap: bool,
     /// `-g`, `-c`: who gets the signals
@@ -37,14 +72,6 @@ pub struct Options {
     pub success_codes: Vec<u8>,
     /// `-r`: signals that become another, or none
     pub rewrites: Vec<(Signal, Option<Signal>)>,
-    /// `--identity-timeout`: how long the start may wait for the identity
-    pub identity_timeout: Duration,
-    /// `--require-identity`: without the task ARN the program is not started
-    pub require_identity: bool,
-    /// `--export`: variables beyond the two standard ones
-    pub export: ExportList,
-    /// `--journal`: the directory, absolute
-    pub journal: Option<PathBuf>,
     /// `--stop-signal`: the signals that stop this program
     pub stop_signals: Vec<Signal>,
     /// `EPITAPH_STUCK_AFTER`: from the forwarded stop signal to the `stuck` record; zero is never, and
@@ -61,19 +88,20 @@ pub struct Options {
     pub kill_after: Option<Duration>,
     /// `--stop-delay`, `--grace` and `--drain`
     pub stop: StopTimes,
-    /// `--max-lifetime`: how old the container may become; `None` is as old as it wants
-    pub max_lifetime: Option<Lifetime>,
-    /// `--stats`, `--stats-format` and what belongs to a health check
-    pub stats: Stats,
-    /// `--records`; `None` is the default, which depends on what stderr is
-    pub records: Option<RecordFormat>,
-    /// `EPITAPH_PROTECT`: nobody without CAP_SYS_PTRACE may trace epitaph or open what it has open
-    pub protect: bool,
     /// `--close-fds`: after the fork epitaph keeps nothing open that it was given but 0, 1 and 2; catatonit
     /// by itself
     pub close_fds: bool,
-    /// what was wrong in the environment, a line each
-    pub warnings: Vec<String>,
+}
+
+/// What is written down, how and where.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Records {
+    /// `--records`; `None` is the default, which depends on what stderr is
+    pub format: Option<RecordFormat>,
+    /// `--journal`: the directory, absolute
+    pub journal: Option<PathBuf>,
+    /// `--stats`, `--stats-format` and what belongs to a health check
+    pub stats: Stats,
 }
 
 /// The steps of a stop.
@@ -182,43 +210,44 @@ impl Options {
     pub(super) fn new(persona: Persona) -> Options {
         let dumb_init = persona == Persona::DumbInit;
         Options {
-            persona,
-            program: Vec::new(),
             mode: Mode::Supervise,
-            subreaper: persona == Persona::Catatonit,
-            parent_death_signal: None,
-            verbosity: log::LevelFilter::Warn,
-            log_filter: None,
-            warn_on_reap: false,
-            target: if dumb_init { Target::Group } else { Target::Program },
-            isolation: if dumb_init { Isolation::Session } else { Isolation::Group },
-            suspends_itself: dumb_init,
-            terminates_rest: dumb_init,
-            success_codes: Vec::new(),
-            rewrites: Vec::new(),
-            identity_timeout: IDENTITY_TIMEOUT,
-            require_identity: false,
-            export: ExportList::default(),
-            journal: None,
-            stop_signals: vec![Signal::TERM, Signal::INT],
-            stuck_after: None,
-            oom_poll: Some(Duration::from_secs(10)),
-            late_look: Some(Duration::from_secs(10)),
-            stop_look: true,
-            kill_after: None,
-            stop: StopTimes::default(),
-            max_lifetime: None,
-            stats: Stats::default(),
-            records: None,
             protect: false,
-            close_fds: persona == Persona::Catatonit,
+            diagnostics: Diagnostics { verbosity: log::LevelFilter::Warn, log_filter: None },
+            launch: Launch {
+                program: Vec::new(),
+                identity_timeout: IDENTITY_TIMEOUT,
+                require_identity: false,
+                export: ExportList::default(),
+                max_lifetime: None,
+            },
+            supervision: Supervision {
+                persona,
+                subreaper: persona == Persona::Catatonit,
+                parent_death_signal: None,
+                warn_on_reap: false,
+                target: if dumb_init { Target::Group } else { Target::Program },
+                isolation: if dumb_init { Isolation::Session } else { Isolation::Group },
+                suspends_itself: dumb_init,
+                terminates_rest: dumb_init,
+                success_codes: Vec::new(),
+                rewrites: Vec::new(),
+                stop_signals: vec![Signal::TERM, Signal::INT],
+                stuck_after: None,
+                oom_poll: Some(Duration::from_secs(10)),
+                late_look: Some(Duration::from_secs(10)),
+                stop_look: true,
+                kill_after: None,
+                stop: StopTimes::default(),
+                close_fds: persona == Persona::Catatonit,
+            },
+            records: Records { format: None, journal: None, stats: Stats::default() },
             warnings: Vec::new(),
         }
     }
 
     /// Whether `-s` was given: catatonit is a subreaper without being asked.
     pub fn asks_for_subreaper(&self) -> bool {
-        self.subreaper && self.persona != Persona::Catatonit
+        self.supervision.subreaper && self.supervision.persona != Persona::Catatonit
     }
 
     /// What was asked of an init that will not be there; not what comes from a variable that `is_set` knows,
@@ -227,22 +256,30 @@ impl Options {
         let asked = [
             (self.asks_for_subreaper(), "-s", "TINI_SUBREAPER"),
             (
-                self.target == Target::Group && self.persona != Persona::DumbInit,
+                self.supervision.target == Target::Group && self.supervision.persona != Persona::DumbInit,
                 "-g",
                 "TINI_KILL_PROCESS_GROUP",
             ),
-            (self.parent_death_signal.is_some(), "-p", ""),
-            (self.warn_on_reap, "-w", ""),
-            (!self.success_codes.is_empty(), "-e", ""),
-            (!self.rewrites.is_empty(), "-r", ""),
-            (self.kill_after.is_some(), "--kill-after", "EPITAPH_KILL_AFTER"),
-            (!self.stop.delay.is_zero(), "--stop-delay", "EPITAPH_STOP_DELAY"),
-            (self.stop.grace.is_some(), "--grace", "EPITAPH_GRACE"),
-            (!self.stop.drain.is_zero(), "--drain", "EPITAPH_DRAIN"),
-            (self.max_lifetime.is_some(), "--max-lifetime", "EPITAPH_MAX_LIFETIME"),
-            (self.stats.every.is_some(), "--stats", "EPITAPH_STATS"),
-            (self.close_fds && self.persona != Persona::Catatonit, "--close-fds", "EPITAPH_CLOSE_FDS"),
-            (self.stop_signals != [Signal::TERM, Signal::INT], "--stop-signal", "EPITAPH_STOP_SIGNAL"),
+            (self.supervision.parent_death_signal.is_some(), "-p", ""),
+            (self.supervision.warn_on_reap, "-w", ""),
+            (!self.supervision.success_codes.is_empty(), "-e", ""),
+            (!self.supervision.rewrites.is_empty(), "-r", ""),
+            (self.supervision.kill_after.is_some(), "--kill-after", "EPITAPH_KILL_AFTER"),
+            (!self.supervision.stop.delay.is_zero(), "--stop-delay", "EPITAPH_STOP_DELAY"),
+            (self.supervision.stop.grace.is_some(), "--grace", "EPITAPH_GRACE"),
+            (!self.supervision.stop.drain.is_zero(), "--drain", "EPITAPH_DRAIN"),
+            (self.launch.max_lifetime.is_some(), "--max-lifetime", "EPITAPH_MAX_LIFETIME"),
+            (self.records.stats.every.is_some(), "--stats", "EPITAPH_STATS"),
+            (
+                self.supervision.close_fds && self.supervision.persona != Persona::Catatonit,
+                "--close-fds",
+                "EPITAPH_CLOSE_FDS",
+            ),
+            (
+                self.supervision.stop_signals != [Signal::TERM, Signal::INT],
+                "--stop-signal",
+                "EPITAPH_STOP_SIGNAL",
+            ),
         ];
         let told = asked.into_iter().filter(|(is_asked, _, variable)| *is_asked && !is_set(variable));
         told.map(|(_, name, _)| name).collect()
@@ -250,20 +287,20 @@ impl Options {
 
     /// Sets `--kill-after`, where 0 is never.
     pub(super) fn set_kill_after(&mut self, duration: Duration) {
-        self.kill_after = Some(duration).filter(|duration| !duration.is_zero());
-        self.stop.has_kill_after = true;
+        self.supervision.kill_after = Some(duration).filter(|duration| !duration.is_zero());
+        self.supervision.stop.has_kill_after = true;
     }
 
     /// Sets `--grace`, where 0 is that it is not known.
     pub(super) fn set_grace(&mut self, duration: Duration) {
-        self.stop.grace = Some(duration).filter(|duration| !duration.is_zero());
+        self.supervision.stop.grace = Some(duration).filter(|duration| !duration.is_zero());
     }
 
     /// Sets `--journal`. PID 1 leaves its working directory, so the path must not hang on that.
     pub(super) fn set_journal(&mut self, directory: OsString) {
         let directory = PathBuf::from(directory);
-        self.journal = std::path::absolute(&directory).ok();
-        if self.journal.is_none() {
+        self.records.journal = std::path::absolute(&directory).ok();
+        if self.records.journal.is_none() {
             self.warnings.push(format!(
                 "ignored the journal \"{}\": it is relative to the working directory, which is not there",
                 crate::shown::Shown::new(&directory)
@@ -273,8 +310,8 @@ impl Options {
 
     /// dumb-init's `-c`: signals go to the program alone, which stays in our session.
     pub(super) fn single_child(&mut self) {
-        self.target = Target::Program;
-        self.isolation = Isolation::None;
+        self.supervision.target = Target::Program;
+        self.supervision.isolation = Isolation::None;
     }
 }
 

@@ -10,7 +10,7 @@ use std::ffi::OsString;
 
 /// Reads `args`, without the program's own name, over what `options` holds by now.
 pub(super) fn apply(options: Options, args: impl Iterator<Item = OsString>) -> Command {
-    let persona = options.persona;
+    let persona = options.supervision.persona;
     let mut option = String::new();
     read(options, args, &mut option).unwrap_or_else(|error| refuse(persona, &option, &error))
 }
@@ -46,7 +46,7 @@ fn read(
     args: impl Iterator<Item = OsString>,
     option: &mut String,
 ) -> Result<Command, lexopt::Error> {
-    let persona = options.persona;
+    let persona = options.supervision.persona;
     let mut parser = lexopt::Parser::from_args(args);
     let mut more_verbose = 0;
     let mut saw_dashes = false;
@@ -70,8 +70,8 @@ fn read(
         };
         match arg {
             Value(program) => {
-                options.program.push(program);
-                options.program.extend(parser.raw_args()?);
+                options.launch.program.push(program);
+                options.launch.program.extend(parser.raw_args()?);
                 break;
             }
             Short('h') | Long("help") => {
@@ -88,53 +88,57 @@ fn read(
             Short('L') if persona == Persona::Catatonit => return Ok(print(usage::LICENSE, false)),
             Short('v') => more_verbose += 1,
             Long("verbose") if persona == Persona::DumbInit => more_verbose += 1,
-            Short('s') => options.subreaper = true,
-            Short('g') => options.target = Target::Group,
-            Short('w') => options.warn_on_reap = true,
-            Short('p') => options.parent_death_signal = Some(parser.value()?.parse_with(signal)?),
-            Short('e') => options.success_codes.push(parser.value()?.parse_with(exit_code)?),
+            Short('s') => options.supervision.subreaper = true,
+            Short('g') => options.supervision.target = Target::Group,
+            Short('w') => options.supervision.warn_on_reap = true,
+            Short('p') => options.supervision.parent_death_signal = Some(parser.value()?.parse_with(signal)?),
+            Short('e') => options.supervision.success_codes.push(parser.value()?.parse_with(exit_code)?),
             Short('P') => options.mode = Mode::Pause,
             Short('c') | Long("single-child") => options.single_child(),
-            Short('r') | Long("rewrite") => options.rewrites.push(parser.value()?.parse_with(rewrite)?),
+            Short('r') | Long("rewrite") => {
+                options.supervision.rewrites.push(parser.value()?.parse_with(rewrite)?)
+            }
             Long("exec") => options.mode = Mode::Exec,
-            Long("identity-timeout") => options.identity_timeout = parser.value()?.parse_with(time)?,
-            Long("require-identity") => options.require_identity = true,
-            Long("export") => options.export = parser.value()?.parse_with(ExportList::parse)?,
+            Long("identity-timeout") => options.launch.identity_timeout = parser.value()?.parse_with(time)?,
+            Long("require-identity") => options.launch.require_identity = true,
+            Long("export") => options.launch.export = parser.value()?.parse_with(ExportList::parse)?,
             Long("journal") => options.set_journal(parser.value()?),
-            Long("close-fds") => options.close_fds = true,
+            Long("close-fds") => options.supervision.close_fds = true,
             Long("whoami") => whoami = true,
             Long("format") => format = Some(parser.value()?.parse_with(whoami_format)?),
             Long("kill-after") => options.set_kill_after(parser.value()?.parse_with(time)?),
-            Long("stop-delay") => options.stop.delay = parser.value()?.parse_with(time)?,
+            Long("stop-delay") => options.supervision.stop.delay = parser.value()?.parse_with(time)?,
             Long("grace") => options.set_grace(parser.value()?.parse_with(time)?),
-            Long("drain") => options.stop.drain = parser.value()?.parse_with(time)?,
+            Long("drain") => options.supervision.stop.drain = parser.value()?.parse_with(time)?,
             Long("max-lifetime") => max_lifetime = Some(parser.value()?.parse_with(lifetime)?),
             Long("stats") => {
-                options.stats.every = parser.value()?.parse_with(one_of(stats::every, stats::EVERY_FORMS))?;
-                options.stats.is_option = true;
+                options.records.stats.every =
+                    parser.value()?.parse_with(one_of(stats::every, stats::EVERY_FORMS))?;
+                options.records.stats.is_option = true;
             }
             Long("task-stats") => {
                 let every = parser.value()?.parse_with(one_of(stats::task_every, stats::TASK_FORMS))?;
                 options.mode = Mode::TaskStats(every);
             }
             Long("stats-format") => {
-                options.stats.format = parser.value()?.parse_with(one_of(stats::format, stats::FORMATS))?;
+                options.records.stats.format =
+                    parser.value()?.parse_with(one_of(stats::format, stats::FORMATS))?;
             }
             Long("health") => options.mode = Mode::Health,
             Long("timeout") => {
                 timeout = Some(parser.value()?.parse_with(one_of(stats::timeout, stats::TIMEOUT_FORMS))?)
             }
-            Long("stop-signal") => options.stop_signals = parser.value()?.parse_with(signals)?,
-            Long("records") => options.records = Some(parser.value()?.parse_with(records)?),
+            Long("stop-signal") => options.supervision.stop_signals = parser.value()?.parse_with(signals)?,
+            Long("records") => options.records.format = Some(parser.value()?.parse_with(records)?),
             other => return Err(other.unexpected()),
         }
     }
     if more_verbose > 0 {
-        options.verbosity = if persona == Persona::DumbInit {
+        options.diagnostics.verbosity = if persona == Persona::DumbInit {
             log::LevelFilter::Debug
         } else {
             // -v counts from the level that the environment set, as in tini.
-            level(options.verbosity as usize - log::LevelFilter::Error as usize + more_verbose)
+            level(options.diagnostics.verbosity as usize - log::LevelFilter::Error as usize + more_verbose)
         };
     }
     if whoami {
@@ -146,32 +150,33 @@ fn read(
     }
     if options.mode == Mode::Health {
         // Those variables are meant for PID 1, in whose environment a health check is run.
-        options.max_lifetime = None;
-        options.stats.every = options.stats.every.filter(|_| options.stats.is_option);
-        options.stats.health_timeout = timeout.unwrap_or(options.stats.health_timeout);
+        options.launch.max_lifetime = None;
+        options.records.stats.every = options.records.stats.every.filter(|_| options.records.stats.is_option);
+        options.records.stats.health_timeout = timeout.unwrap_or(options.records.stats.health_timeout);
     } else if timeout.is_some() {
         return Err(lexopt::Error::Custom("--timeout goes with --health".into()));
     }
     if matches!(options.mode, Mode::TaskStats(_)) {
-        if !options.program.is_empty() {
+        if !options.launch.program.is_empty() {
             return Err(lexopt::Error::Custom("--task-stats runs no PROGRAM".into()));
         }
         // It is the program itself, and has a name in the records.
-        options.program.push("epitaph".into());
+        options.launch.program.push("epitaph".into());
     }
-    if options.stats.format == StatsFormat::Emf
-        && let Some(RecordFormat::Text | RecordFormat::Off) = options.records
+    if options.records.stats.format == StatsFormat::Emf
+        && let Some(RecordFormat::Text | RecordFormat::Off) = options.records.format
     {
-        options.stats.format = StatsFormat::Record;
+        options.records.stats.format = StatsFormat::Record;
         options
             .warnings
             .push("--stats-format emf needs --records json, so statistics are plain records".into());
     }
-    options.max_lifetime = max_lifetime.or(options.max_lifetime);
+    options.launch.max_lifetime = max_lifetime.or(options.launch.max_lifetime);
     // A health check without PROGRAM looks at the age of the container, or takes its statistics.
-    let looks = options.mode == Mode::Health && (options.max_lifetime.is_some() || options.stats.is_option);
+    let looks = options.mode == Mode::Health
+        && (options.launch.max_lifetime.is_some() || options.records.stats.is_option);
     let needs_program = options.mode.has_program() || options.mode == Mode::Health && !looks;
-    if options.program.is_empty() && needs_program {
+    if options.launch.program.is_empty() && needs_program {
         let text = format!("{}\n{}: there is no PROGRAM to run\n", usage::text(persona), persona.name());
         return Ok(Command::Print { text, to_stderr: true, code: 1 });
     }
@@ -186,9 +191,9 @@ fn read(
     // tini documents `PROGRAM -- ARGS`, and its getopt takes the two dashes away, as catatonit's does.
     if !saw_dashes
         && persona != Persona::DumbInit
-        && options.program.get(1).is_some_and(|first| first == "--")
+        && options.launch.program.get(1).is_some_and(|first| first == "--")
     {
-        options.program.remove(1);
+        options.launch.program.remove(1);
     }
     Ok(Command::Run(Box::new(options)))
 }
@@ -272,40 +277,40 @@ mod tests {
     #[test]
     fn options_end_at_the_program() {
         for line in ["epitaph sh -c x", "epitaph -- sh -c x", "epitaph -s -- sh -c x"] {
-            assert_eq!(run(line).program, ["sh", "-c", "x"], "{line}");
+            assert_eq!(run(line).launch.program, ["sh", "-c", "x"], "{line}");
         }
-        assert_eq!(run("epitaph -- -x").program, ["-x"]);
+        assert_eq!(run("epitaph -- -x").launch.program, ["-x"]);
     }
 
     #[test]
     fn two_dashes_after_the_program_are_dropped_only_when_none_stood_before() {
-        assert_eq!(run("tini sh -- -c x").program, ["sh", "-c", "x"]);
-        assert_eq!(run("tini -- sh -- -c x").program, ["sh", "--", "-c", "x"]);
-        assert_eq!(run("tini sh -c -- x").program, ["sh", "-c", "--", "x"]);
-        assert_eq!(run("tini -e 3 sh -- x").program, ["sh", "x"]);
-        assert_eq!(run("dumb-init sh -- x").program, ["sh", "--", "x"]);
+        assert_eq!(run("tini sh -- -c x").launch.program, ["sh", "-c", "x"]);
+        assert_eq!(run("tini -- sh -- -c x").launch.program, ["sh", "--", "-c", "x"]);
+        assert_eq!(run("tini sh -c -- x").launch.program, ["sh", "-c", "--", "x"]);
+        assert_eq!(run("tini -e 3 sh -- x").launch.program, ["sh", "x"]);
+        assert_eq!(run("dumb-init sh -- x").launch.program, ["sh", "--", "x"]);
     }
 
     #[test]
     fn combined_short_options() {
         let options = run("tini -wgse143 -p SIGTERM -vv true");
-        assert!(options.warn_on_reap && options.subreaper);
-        assert_eq!(options.target, Target::Group);
-        assert_eq!(options.success_codes, [143]);
-        assert_eq!(options.parent_death_signal, Some(Signal::TERM));
-        assert_eq!(options.verbosity, log::LevelFilter::Debug);
+        assert!(options.supervision.warn_on_reap && options.supervision.subreaper);
+        assert_eq!(options.supervision.target, Target::Group);
+        assert_eq!(options.supervision.success_codes, [143]);
+        assert_eq!(options.supervision.parent_death_signal, Some(Signal::TERM));
+        assert_eq!(options.diagnostics.verbosity, log::LevelFilter::Debug);
     }
 
     #[test]
     fn long_options() {
         let options = run("epitaph --identity-timeout=250ms --kill-after 10 --records text true");
-        assert_eq!(options.identity_timeout, Duration::from_millis(250));
-        assert_eq!(options.kill_after, Some(Duration::from_secs(10)));
-        assert_eq!(options.records, Some(RecordFormat::Text));
+        assert_eq!(options.launch.identity_timeout, Duration::from_millis(250));
+        assert_eq!(options.supervision.kill_after, Some(Duration::from_secs(10)));
+        assert_eq!(options.records.format, Some(RecordFormat::Text));
         let options = run("dumb-init -c --rewrite TERM:3 -r 1:0 true");
-        assert_eq!(options.isolation, Isolation::None);
+        assert_eq!(options.supervision.isolation, Isolation::None);
         assert_eq!(
-            options.rewrites,
+            options.supervision.rewrites,
             [(Signal::TERM, Signal::new(3)), (Signal::parse("HUP").expect("1"), None)]
         );
     }
@@ -313,13 +318,16 @@ mod tests {
     #[test]
     fn statistics_and_health_checks() {
         let options = run("epitaph --stats 5s --stats-format emf --max-lifetime 6h+1h true");
-        assert_eq!(options.stats.every, Some(Duration::from_secs(5)));
-        assert_eq!(options.stats.format, super::super::StatsFormat::Emf);
-        assert_eq!(options.max_lifetime, Lifetime::parse("6h+1h"));
+        assert_eq!(options.records.stats.every, Some(Duration::from_secs(5)));
+        assert_eq!(options.records.stats.format, super::super::StatsFormat::Emf);
+        assert_eq!(options.launch.max_lifetime, Lifetime::parse("6h+1h"));
         let options = run("epitaph --health --timeout 2s -- curl -f x");
-        assert_eq!((options.mode, options.stats.health_timeout), (Mode::Health, Duration::from_secs(2)));
-        assert_eq!(options.program, ["curl", "-f", "x"]);
-        assert_eq!(run("epitaph --health --max-lifetime 6h").program, [""; 0]);
+        assert_eq!(
+            (options.mode, options.records.stats.health_timeout),
+            (Mode::Health, Duration::from_secs(2))
+        );
+        assert_eq!(options.launch.program, ["curl", "-f", "x"]);
+        assert_eq!(run("epitaph --health --max-lifetime 6h").launch.program, [""; 0]);
         assert_eq!(run("epitaph --task-stats 0").mode, Mode::TaskStats(Duration::ZERO));
         for (wrong, why) in [
             ("epitaph --health", "there is no PROGRAM"),

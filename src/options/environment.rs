@@ -79,17 +79,17 @@ fn put<T>(place: &mut T, value: Option<T>) {
 pub(super) fn apply(options: &mut Options, env: &dyn Fn(&str) -> Option<OsString>) {
     let mut reader = Reader { env, warnings: Vec::new() };
     // tini looks at the presence of these two alone, whatever they hold.
-    options.subreaper |= reader.is_set("TINI_SUBREAPER");
+    options.supervision.subreaper |= reader.is_set("TINI_SUBREAPER");
     if reader.is_set("TINI_KILL_PROCESS_GROUP") {
-        options.target = Target::Group;
+        options.supervision.target = Target::Group;
     }
     if let Some(level) = reader.read("TINI_VERBOSITY", &VERBOSITY) {
-        options.verbosity = level;
+        options.diagnostics.verbosity = level;
     }
-    match options.persona {
+    match options.supervision.persona {
         Persona::DumbInit => {
             if reader.read("DUMB_INIT_DEBUG", &SWITCH) == Some(true) {
-                options.verbosity = log::LevelFilter::Debug;
+                options.diagnostics.verbosity = log::LevelFilter::Debug;
             }
             if reader.read("DUMB_INIT_SETSID", &SWITCH) == Some(false) {
                 options.single_child();
@@ -97,7 +97,7 @@ pub(super) fn apply(options: &mut Options, env: &dyn Fn(&str) -> Option<OsString
         }
         Persona::Catatonit => {
             if reader.is_set("CATATONIT_DEBUG") {
-                options.verbosity = log::LevelFilter::Debug;
+                options.diagnostics.verbosity = log::LevelFilter::Debug;
             }
         }
         Persona::Epitaph | Persona::Tini | Persona::DockerInit => {}
@@ -106,13 +106,13 @@ pub(super) fn apply(options: &mut Options, env: &dyn Fn(&str) -> Option<OsString
         options.mode = Mode::Exec;
     }
     if let Some(duration) = reader.read("EPITAPH_IDENTITY_TIMEOUT", &DURATION) {
-        options.identity_timeout = duration;
+        options.launch.identity_timeout = duration;
     }
-    options.require_identity = reader.read("EPITAPH_REQUIRE_IDENTITY", &SWITCH) == Some(true);
+    options.launch.require_identity = reader.read("EPITAPH_REQUIRE_IDENTITY", &SWITCH) == Some(true);
     if let Some(list) = env("EPITAPH_EXPORT") {
         let list = list.to_string_lossy();
         match ExportList::parse(&list) {
-            Ok(export) => options.export = export,
+            Ok(export) => options.launch.export = export,
             Err(bad) => reader.ignored("EPITAPH_EXPORT", &list, &line(&bad.to_string())),
         }
     }
@@ -120,42 +120,42 @@ pub(super) fn apply(options: &mut Options, env: &dyn Fn(&str) -> Option<OsString
         options.set_journal(directory);
     }
     if let Some(signals) = reader.read("EPITAPH_STOP_SIGNAL", &SIGNALS) {
-        options.stop_signals = signals;
+        options.supervision.stop_signals = signals;
     }
-    options.stuck_after = reader.read("EPITAPH_STUCK_AFTER", &DURATION);
+    options.supervision.stuck_after = reader.read("EPITAPH_STUCK_AFTER", &DURATION);
     if let Some(duration) = reader.read("EPITAPH_OOM_POLL", &DURATION) {
-        options.oom_poll = Some(duration).filter(|duration| !duration.is_zero());
-        if options.oom_poll.is_some_and(|poll| poll < SHORTEST_POLL) {
-            options.oom_poll = Some(SHORTEST_POLL);
+        options.supervision.oom_poll = Some(duration).filter(|duration| !duration.is_zero());
+        if options.supervision.oom_poll.is_some_and(|poll| poll < SHORTEST_POLL) {
+            options.supervision.oom_poll = Some(SHORTEST_POLL);
             reader.warnings.push("EPITAPH_OOM_POLL is 100ms at least, and so it is".to_owned());
         }
     }
     if let Some(duration) = reader.read("EPITAPH_LATE_LOOK", &DURATION) {
-        options.late_look = Some(duration).filter(|duration| !duration.is_zero());
+        options.supervision.late_look = Some(duration).filter(|duration| !duration.is_zero());
     }
-    options.stop_look = reader.read("EPITAPH_STOP_LOOK", &SWITCH) != Some(false);
+    options.supervision.stop_look = reader.read("EPITAPH_STOP_LOOK", &SWITCH) != Some(false);
     if let Some(duration) = reader.read("EPITAPH_KILL_AFTER", &DURATION) {
         options.set_kill_after(duration);
     }
-    put(&mut options.stop.delay, reader.read("EPITAPH_STOP_DELAY", &DURATION));
-    put(&mut options.stop.drain, reader.read("EPITAPH_DRAIN", &DURATION));
+    put(&mut options.supervision.stop.delay, reader.read("EPITAPH_STOP_DELAY", &DURATION));
+    put(&mut options.supervision.stop.drain, reader.read("EPITAPH_DRAIN", &DURATION));
     if let Some(duration) = reader.read("EPITAPH_GRACE", &DURATION) {
         options.set_grace(duration);
     }
-    options.max_lifetime = reader.read("EPITAPH_MAX_LIFETIME", &LIFETIME);
-    options.stats.every = reader.read("EPITAPH_STATS", &EVERY).flatten();
-    let stats = &mut options.stats;
+    options.launch.max_lifetime = reader.read("EPITAPH_MAX_LIFETIME", &LIFETIME);
+    options.records.stats.every = reader.read("EPITAPH_STATS", &EVERY).flatten();
+    let stats = &mut options.records.stats;
     put(&mut stats.format, reader.read("EPITAPH_STATS_FORMAT", &STATS_FORMAT));
     put(&mut stats.namespace, reader.read("EPITAPH_EMF_NAMESPACE", &NAMESPACE));
     put(&mut stats.dimensions, reader.read("EPITAPH_EMF_DIMENSIONS", &DIMENSIONS));
     put(&mut stats.health_timeout, reader.read("EPITAPH_HEALTH_TIMEOUT", &TIMEOUT));
     put(&mut stats.health_output, reader.read("EPITAPH_HEALTH_OUTPUT", &SWITCH));
     if let Some(close) = reader.read("EPITAPH_CLOSE_FDS", &SWITCH) {
-        options.close_fds = close;
+        options.supervision.close_fds = close;
     }
     options.protect = reader.read("EPITAPH_PROTECT", &SWITCH) == Some(true);
-    options.records = reader.read("EPITAPH_RECORDS", &RECORDS);
-    options.log_filter = env("EPITAPH_LOG").map(|filter| filter.to_string_lossy().into_owned());
+    options.records.format = reader.read("EPITAPH_RECORDS", &RECORDS);
+    options.diagnostics.log_filter = env("EPITAPH_LOG").map(|filter| filter.to_string_lossy().into_owned());
     options.warnings.append(&mut reader.warnings);
 }
 
@@ -179,27 +179,36 @@ mod tests {
             "epitaph",
             &[("TINI_SUBREAPER", ""), ("TINI_KILL_PROCESS_GROUP", "0"), ("TINI_VERBOSITY", "3")],
         );
-        assert!(set.subreaper);
-        assert_eq!(set.target, Target::Group);
-        assert_eq!(set.verbosity, log::LevelFilter::Debug);
-        assert_eq!(options("tini", &[("TINI_VERBOSITY", "0")]).verbosity, log::LevelFilter::Error);
+        assert!(set.supervision.subreaper);
+        assert_eq!(set.supervision.target, Target::Group);
+        assert_eq!(set.diagnostics.verbosity, log::LevelFilter::Debug);
+        assert_eq!(
+            options("tini", &[("TINI_VERBOSITY", "0")]).diagnostics.verbosity,
+            log::LevelFilter::Error
+        );
     }
 
     #[test]
     fn looks_at_the_endpoint() {
         let set = options("epitaph", &[]);
-        assert_eq!((set.late_look, set.stop_look), (Some(Duration::from_secs(10)), true));
+        assert_eq!(
+            (set.supervision.late_look, set.supervision.stop_look),
+            (Some(Duration::from_secs(10)), true)
+        );
         let set = options("epitaph", &[("EPITAPH_LATE_LOOK", "0"), ("EPITAPH_STOP_LOOK", "off")]);
-        assert_eq!((set.late_look, set.stop_look), (None, false));
+        assert_eq!((set.supervision.late_look, set.supervision.stop_look), (None, false));
         let set = options("epitaph", &[("EPITAPH_LATE_LOOK", "2s"), ("EPITAPH_STOP_LOOK", "maybe")]);
-        assert_eq!((set.late_look, set.stop_look), (Some(Duration::from_secs(2)), true));
+        assert_eq!(
+            (set.supervision.late_look, set.supervision.stop_look),
+            (Some(Duration::from_secs(2)), true)
+        );
         assert_eq!(set.warnings.len(), 1, "{:?}", set.warnings);
     }
 
     #[test]
     fn a_wrong_value_is_one_warning_and_its_default() {
         let set = options("epitaph", &[("EPITAPH_IDENTITY_TIMEOUT", "soon\n"), ("TINI_VERBOSITY", "x")]);
-        assert_eq!(set.identity_timeout, Duration::from_secs(1));
+        assert_eq!(set.launch.identity_timeout, Duration::from_secs(1));
         assert_eq!(set.warnings.len(), 2);
         assert!(
             set.warnings[1].starts_with("ignored EPITAPH_IDENTITY_TIMEOUT=\"soon\\n\": expected "),
@@ -210,25 +219,25 @@ mod tests {
 
     #[test]
     fn catatonit_is_a_subreaper_by_itself() {
-        assert!(options("catatonit", &[]).subreaper);
-        assert!(options("/run/podman-init", &[]).subreaper);
-        assert!(!options("tini", &[]).subreaper);
+        assert!(options("catatonit", &[]).supervision.subreaper);
+        assert!(options("/run/podman-init", &[]).supervision.subreaper);
+        assert!(!options("tini", &[]).supervision.subreaper);
     }
 
     #[test]
     fn catatonit_keeps_nothing_open() {
-        assert!(options("/run/podman-init", &[]).close_fds);
-        assert!(!options("catatonit", &[("EPITAPH_CLOSE_FDS", "0")]).close_fds);
-        assert!(!options("tini", &[]).close_fds);
-        assert!(options("tini", &[("EPITAPH_CLOSE_FDS", "1")]).close_fds);
+        assert!(options("/run/podman-init", &[]).supervision.close_fds);
+        assert!(!options("catatonit", &[("EPITAPH_CLOSE_FDS", "0")]).supervision.close_fds);
+        assert!(!options("tini", &[]).supervision.close_fds);
+        assert!(options("tini", &[("EPITAPH_CLOSE_FDS", "1")]).supervision.close_fds);
     }
 
     #[test]
     fn dumb_init_without_its_session() {
-        assert_eq!(options("dumb-init", &[]).isolation, Isolation::Session);
+        assert_eq!(options("dumb-init", &[]).supervision.isolation, Isolation::Session);
         let set = options("/usr/bin/dumb-init", &[("DUMB_INIT_SETSID", "0"), ("DUMB_INIT_DEBUG", "1")]);
-        assert_eq!((set.isolation, set.target), (Isolation::None, Target::Program));
-        assert_eq!(set.verbosity, log::LevelFilter::Debug);
-        assert_eq!(options("epitaph", &[("DUMB_INIT_SETSID", "0")]).isolation, Isolation::Group);
+        assert_eq!((set.supervision.isolation, set.supervision.target), (Isolation::None, Target::Program));
+        assert_eq!(set.diagnostics.verbosity, log::LevelFilter::Debug);
+        assert_eq!(options("epitaph", &[("DUMB_INIT_SETSID", "0")]).supervision.isolation, Isolation::Group);
     }
 }

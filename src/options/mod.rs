@@ -15,7 +15,8 @@ mod stats;
 mod stop;
 mod usage;
 
-pub use all::{Command, IDENTITY_TIMEOUT, Isolation, Mode, Options, RecordFormat, StopTimes, Target};
+pub use all::{Command, Diagnostics, IDENTITY_TIMEOUT, Isolation, Launch, Mode, Options, RecordFormat};
+pub use all::{Records, StopTimes, Supervision, Target};
 pub use persona::Persona;
 pub use signal::Signal;
 pub use stats::{Lifetime, Stats, StatsFormat};

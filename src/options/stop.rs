@@ -11,15 +11,15 @@ const LEAST: Duration = Duration::from_millis(500);
 
 /// Puts what follows from `--grace` into the options, and warns where the steps do not fit into it.
 pub(super) fn settle(options: &mut Options) {
-    let StopTimes { delay, grace, drain, has_kill_after } = options.stop;
+    let StopTimes { delay, grace, drain, has_kill_after } = options.supervision.stop;
     let Some(grace) = grace.filter(|_| matches!(options.mode, Mode::Supervise | Mode::TaskStats(_))) else {
         return;
     };
     let around = delay.saturating_add(drain).saturating_add(LAST_WORDS);
     if !has_kill_after {
-        options.kill_after = Some(grace.saturating_sub(around).max(LEAST));
+        options.supervision.kill_after = Some(grace.saturating_sub(around).max(LEAST));
     }
-    let kill = options.kill_after.unwrap_or_default();
+    let kill = options.supervision.kill_after.unwrap_or_default();
     let sum = delay.saturating_add(kill).saturating_add(drain);
     if sum.saturating_add(if has_kill_after { Duration::ZERO } else { LAST_WORDS }) <= grace {
         return;
@@ -61,7 +61,7 @@ mod tests {
             ("epitaph --grace 0 true", None),
         ] {
             let options = run(line);
-            assert_eq!(options.kill_after.map(|after| after.as_millis()), ms, "{line}");
+            assert_eq!(options.supervision.kill_after.map(|after| after.as_millis()), ms, "{line}");
             assert_eq!(options.warnings, [""; 0], "{line}");
         }
     }

@@ -58,7 +58,7 @@ Options of dumb-init:
   -v, --verbose          Say more.
   -h, --help             Show this help.
   -V, --version          Show the version.
-DUMB_INIT_SETSID=0 in the environment is -c, DUMB_INIT_DEBUG=1 is -v. Options of tini work too, see epitaph -h.
+DUMB_INIT_SETSID=0 in the environment is -c, DUMB_INIT_DEBUG=1 is -v. More: epitaph -h.
 ";
 
 const CATATONIT: &str = "
@@ -68,19 +68,19 @@ Options of catatonit:
   -L             Show the licence.
   -h             Show this help.
   -V, --version  Show the version.
-CATATONIT_DEBUG in the environment says more. Options of tini and dumb-init work too, see epitaph -h.
+CATATONIT_DEBUG in the environment says more. More: epitaph -h.
 ";
 
 const EPITAPH: &str = "
 Options of epitaph:
   --exec                  Become PROGRAM: no supervision, no exit record.
-  --identity-timeout DUR  How long the start may wait to learn the identity (default 1s).
+  --identity-timeout DUR  How long the start may wait for the identity (default 1s).
   --require-identity      End with 78 when the task ARN is not known in time.
   --export LIST           Give PROGRAM more variables: all, otel, NAME=field.
   --stop-signal LIST      Signals that stop PROGRAM (default TERM,INT). The image's STOPSIGNAL belongs here.
   --kill-after DUR        Send SIGKILL this long after a stop signal was forwarded (default and 0: never).
   --grace DUR             What the platform gives from the stop signal to SIGKILL (ECS: stopTimeout). Sets
-                          --kill-after where that is not set, so that the exit record is still written.
+                          --kill-after if that is not set, so that the exit record is written.
   --stop-delay DUR        Hold a stop signal this long, while PROGRAM goes on serving (default 0).
   --drain DUR             When PROGRAM has ended, send SIGTERM to all that are left and wait this long (default 0).
   --max-lifetime DUR[+DUR]
@@ -96,7 +96,7 @@ Options of epitaph:
                           container's log. Ends with 0 or 1.
   --timeout DUR           Of --health: shorter than the platform's own (default 4s).
   --task-stats DUR        Run nothing, write statistics of all containers of the ECS task this often, at least 5s;
-                          0: once. Ends with 3 where there is no endpoint.
+                          0: once. Ends with 3 without an endpoint.
   --format FORMAT         Of --whoami: text, json or env (for eval).
 ";
 
@@ -113,13 +113,13 @@ Environment variables:
   EPITAPH_EMF_DIMENSIONS  Of emf: lists of fields of the identity, semicolons between them (default
                           cluster,service,container_name). Each value of each costs money.
   EPITAPH_INTROSPECTION   Base URL of the ECS agent's introspection API, or off.
-  EPITAPH_STUCK_AFTER     When a program that still runs after a stop signal is recorded as stuck
-                          (default half of --grace or of --kill-after, else 5s; 0 never).
+  EPITAPH_STUCK_AFTER     When a program that outlives a stop signal is recorded as stuck (default half of
+                          --grace or of --kill-after, else 5s; 0 never).
   EPITAPH_LATE_LOOK       Ask the endpoint again for what it did not know at the start (10s, 0 never).
   EPITAPH_STOP_LOOK       off: do not ask the endpoint who stopped the task.
   EPITAPH_OOM_POLL        How often cgroup v1 is looked at for OOM kills (default 10s, 0 only at reaps).
   EPITAPH_LOG             Which diagnostics to show: error, warn, info, debug, trace. Stronger than -v.
-  EPITAPH_PROTECT         1: who has not CAP_SYS_PTRACE can neither trace epitaph nor open /proc/1/fd.
+  EPITAPH_PROTECT         1: nobody without CAP_SYS_PTRACE can trace epitaph or open /proc/1/fd.
   TINI_SUBREAPER, TINI_KILL_PROCESS_GROUP, TINI_VERBOSITY
                           As -s, -g and the number of -v plus 1.
 

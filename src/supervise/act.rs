@@ -11,8 +11,8 @@ use super::stats::Statistics;
 use super::{late, table};
 use crate::forensics::{Memory, Pids, Process, name_and_parent};
 use crate::identity::StoppedBy;
-use crate::launch::NotStarted;
-use crate::options::{Options, RecordFormat, Signal, Target};
+use crate::launch::{NotStarted, Start};
+use crate::options::{RecordFormat, Signal, Target};
 use crate::record::{Formats, Kind, Record, RenderedIdentity, Value, render_emf, stats, stderr};
 use crate::sys::{self, Usage, reason};
 use nix::errno::Errno;
@@ -73,8 +73,8 @@ pub struct Hands {
 
 impl Hands {
     /// Before there is a program.
-    pub fn new(options: &Options, format: RecordFormat) -> Hands {
-        let name = options.program.first().map(|program| crate::launch::name(program));
+    pub fn new(start: &Start) -> Hands {
+        let name = start.launch.program.first().map(|program| crate::launch::name(program));
         Hands {
             program: None,
             program_pid: None,
@@ -89,10 +89,10 @@ impl Hands {
             stats: None,
             memory: None,
             identity: RenderedIdentity::default(),
-            format,
-            journal: options.journal.clone().map(Queue::new),
+            format: start.format,
+            journal: start.records.journal.clone().map(Queue::new),
             uplinks: Uplinks::default(),
-            waits_for_identity: !options.identity_timeout.is_zero(),
+            waits_for_identity: !start.launch.identity_timeout.is_zero(),
         }
     }
 

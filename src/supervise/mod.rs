@@ -23,8 +23,8 @@ mod wait;
 mod writer;
 
 use self::supervisor::Supervisor;
-use crate::launch::Inherited;
-use crate::options::{Mode, Options, RecordFormat};
+use crate::launch::Start;
+use crate::options::{Mode, Supervision};
 use crate::record::stderr;
 use crate::sys;
 use std::mem::ManuallyDrop;
@@ -32,20 +32,20 @@ use std::mem::ManuallyDrop;
 /// Starts the program, supervises it, and returns the exit code.
 ///
 /// The order is a promise, see `docs/design.md`.
-pub fn run(options: &Options, inherited: &Inherited, format: RecordFormat) -> u8 {
+pub fn run(options: &Supervision, start: &Start) -> u8 {
     let setup = spawn::prepare(options);
     // The process ends after it, and the kernel takes everything back faster than we could give it.
-    let mut supervisor = ManuallyDrop::new(Supervisor::new(options, format, setup));
-    supervisor.hands.ignores_children = inherited.ignores_sigchld();
-    if options.mode == Mode::Pause {
+    let mut supervisor = ManuallyDrop::new(Supervisor::new(options, start, setup));
+    supervisor.hands.ignores_children = start.inherited.ignores_sigchld();
+    if start.mode == Mode::Pause {
         supervisor.enter_supervision();
         if options.close_fds {
             sys::close_inherited_descriptors();
         }
-    } else if let Err(error) = spawn::start(&mut supervisor, options, inherited, format) {
+    } else if let Err(error) = spawn::start(&mut supervisor, options, start) {
         return end::without_program(&mut supervisor, &error);
     }
-    supervisor.begin_lifetime(options);
+    supervisor.begin_lifetime(start);
     supervise(&mut supervisor);
     end::end(&mut supervisor)
 }

@@ -5,8 +5,8 @@ use super::isolate;
 use super::memory::MemoryReader;
 use super::supervisor::{Report, Setup, Supervisor};
 use crate::identity::System;
-use crate::launch::{self, Inherited, launch};
-use crate::options::{Options, Persona, RecordFormat};
+use crate::launch::{self, Start, launch};
+use crate::options::{Persona, Supervision};
 use crate::sys::{self, Fork, reason};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::getpid;
@@ -28,9 +28,8 @@ const ROOMY: i32 = 1 << 16;
 #[inline(never)]
 pub(super) fn start(
     supervisor: &mut Supervisor,
-    options: &Options,
-    inherited: &Inherited,
-    format: RecordFormat,
+    options: &Supervision,
+    start: &Start,
 ) -> std::io::Result<()> {
     // Before the files of the cgroup, of which there may be fewer where descriptors are scarce.
     let (report, report_end) = match nix::unistd::pipe2(OFlag::O_CLOEXEC) {
@@ -53,7 +52,7 @@ pub(super) fn start(
             drop((memory, report));
             let report = report_end
                 .map_or_else(launch::Report::without_pipe, |end| launch::Report::to(File::from(end)));
-            sys::exit_now(i32::from(launch(options, inherited, format, &system, report)))
+            sys::exit_now(i32::from(launch(start, &system, report)))
         }
         Fork::Parent(child) => {
             // The pipe is to end with the child's exec.
@@ -97,7 +96,7 @@ fn open_report(pipe: Option<std::os::fd::OwnedFd>) -> Report {
 }
 
 /// Sets what the process itself is to be.
-pub(super) fn prepare(options: &Options) -> Setup {
+pub(super) fn prepare(options: &Supervision) -> Setup {
     if let Some(signal) = options.parent_death_signal
         && let Err(error) = sys::set_parent_death_signal(signal.number())
     {

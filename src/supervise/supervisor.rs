@@ -10,8 +10,8 @@ use super::wait::{Ears, Heard, Sources};
 use crate::forensics::has_waited;
 use crate::identity::run::Run;
 use crate::identity::{StoppedBy, System, local};
-use crate::launch::NotStarted;
-use crate::options::{Isolation, Mode, Options, RecordFormat, Stats};
+use crate::launch::{NotStarted, Start};
+use crate::options::{Isolation, Mode, Stats, Supervision};
 use crate::record::{Frame, Frames, RenderedIdentity, stderr};
 use crate::sys::{self, Ended};
 use nix::unistd::{Pid, getpid};
@@ -66,17 +66,17 @@ const STORM: u64 = 8;
 impl Supervisor {
     /// The state before there is a program.
     #[inline(never)]
-    pub(super) fn new(options: &Options, format: RecordFormat, setup: Setup) -> Supervisor {
+    pub(super) fn new(options: &Supervision, start: &Start, setup: Setup) -> Supervisor {
         Supervisor {
-            core: Core::new(options, getpid().as_raw()),
+            core: Core::new(options, start.records.stats.every, start.mode != Mode::Pause, getpid().as_raw()),
             ears: None,
-            hands: Hands::new(options, format),
+            hands: Hands::new(start),
             report: Report::default(),
             setup,
             warn_on_reap: options.warn_on_reap,
             terminates_rest: options.terminates_rest,
             success_codes: options.success_codes.clone(),
-            stats: options.stats.clone(),
+            stats: start.records.stats.clone(),
             drain: options.stop.drain,
         }
     }
@@ -100,9 +100,9 @@ impl Supervisor {
 
     /// Sets the end of the life time, which counts from the start of PID 1, or of epitaph where that is
     /// another.
-    pub(super) fn begin_lifetime(&mut self, options: &Options) {
-        let Some(lifetime) = options.max_lifetime.map(|lifetime| lifetime.base) else { return };
-        if options.mode == Mode::Pause {
+    pub(super) fn begin_lifetime(&mut self, start: &Start) {
+        let Some(lifetime) = start.launch.max_lifetime.map(|lifetime| lifetime.base) else { return };
+        if start.mode == Mode::Pause {
             // There is no child that would find it out.
             let system = System::of_process();
             self.hands.identity = RenderedIdentity::of(&local(&system).identity, self.hands.formats());

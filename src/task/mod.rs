@@ -16,7 +16,7 @@ use crate::identity::Field;
 use crate::identity::ask::Trouble;
 use crate::identity::http::{BaseUrl, Client};
 use crate::identity::{Deadline, Identity, Source, System, derive::derive, metadata};
-use crate::options::{Options, RecordFormat, StatsFormat};
+use crate::options::{RecordFormat, Records, StatsFormat};
 use crate::record::{Dimensions, Formats, Kind, Record, RenderedIdentity, render_emf, stderr};
 use std::fmt::Write as _;
 use std::io::IsTerminal;
@@ -128,7 +128,7 @@ impl Version {
 /// the exit code.
 #[inline(never)]
 pub fn collect(
-    options: &Options,
+    options: &Records,
     every: Duration,
     format: RecordFormat,
     system: &System,
@@ -179,7 +179,7 @@ pub fn collect(
 
 /// Asks once. Returns what there is to print, and the exit code.
 #[inline(never)]
-pub fn once(options: &Options) -> (String, u8) {
+pub fn once(options: &Records) -> (String, u8) {
     let system = System::of_process();
     let mut collector = Collector::new(options, RecordFormat::Json);
     let answers = match Endpoint::of(&system).ask() {
@@ -189,7 +189,7 @@ pub fn once(options: &Options) -> (String, u8) {
             return (String::new(), NO_ENDPOINT);
         }
     };
-    let as_table = match options.records {
+    let as_table = match options.format {
         Some(format) => format == RecordFormat::Text,
         None => std::io::stdout().is_terminal(),
     };
@@ -214,7 +214,7 @@ pub fn once(options: &Options) -> (String, u8) {
 ///
 /// # Errors
 /// One line: which of them is not what it should be.
-pub fn lines(options: &Options, task: &[u8], stats: &[u8]) -> Result<Vec<Vec<u8>>, String> {
+pub fn lines(options: &Records, task: &[u8], stats: &[u8]) -> Result<Vec<Vec<u8>>, String> {
     let answers = Answers { task: task.to_vec(), stats: stats.to_vec(), source: Source::MetadataV4 };
     let mut collector = Collector::new(options, RecordFormat::Json);
     let (_, told) = collector.told(&answers)?;
@@ -222,7 +222,7 @@ pub fn lines(options: &Options, task: &[u8], stats: &[u8]) -> Result<Vec<Vec<u8>
 }
 
 struct Collector<'a> {
-    options: &'a Options,
+    options: &'a Records,
     format: RecordFormat,
     tracker: Tracker,
     identities: Identities,
@@ -230,7 +230,7 @@ struct Collector<'a> {
 }
 
 impl Collector<'_> {
-    fn new(options: &Options, format: RecordFormat) -> Collector<'_> {
+    fn new(options: &Records, format: RecordFormat) -> Collector<'_> {
         // Nobody else here leaves a line open.
         let format = if format == RecordFormat::JsonApart { RecordFormat::Json } else { format };
         let (tracker, identities) = (Tracker::default(), Identities::default());

@@ -86,7 +86,12 @@ impl Life {
             unreachable!()
         };
         let mut life = Life {
-            core: Core::new(&options, if script.is_pid_1 { INIT } else { 40 }),
+            core: Core::new(
+                &options.supervision,
+                options.records.stats.every,
+                true,
+                if script.is_pid_1 { INIT } else { 40 },
+            ),
             script,
             world: World::new(),
             begin: Instant::now(),

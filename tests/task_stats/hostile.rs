@@ -63,7 +63,7 @@ fn anything() -> impl Strategy<Value = Value> {
 
 fn check(task: &[u8], stats: &[u8]) -> Result<(), TestCaseError> {
     for format in ["record", "emf"] {
-        match epitaph::task::lines(&options(format), task, stats) {
+        match epitaph::task::lines(&options(format).records, task, stats) {
             Err(error) => prop_assert!(error.len() < 200 && !error.contains('\n'), "{}", error),
             Ok(lines) => {
                 for line in lines {

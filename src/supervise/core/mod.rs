@@ -31,7 +31,7 @@ use self::journal::Journal;
 use self::kills::Kills;
 use self::late::Late;
 use self::stop::{Deed, Moment, Phase, Stops, deed};
-use crate::options::{Isolation, Mode, Options, Signal, Target};
+use crate::options::{Isolation, Signal, Supervision, Target};
 use std::time::{Duration, Instant};
 
 /// All that is decided, and what the decisions rest on.
@@ -74,8 +74,8 @@ struct Forwarding {
 }
 
 impl Core {
-    /// The state at the start. `own_pid` is epitaph's.
-    pub fn new(options: &Options, own_pid: i32) -> Core {
+    /// The state at the start. `stats` is how often statistics are written, `own_pid` is epitaph's.
+    pub fn new(options: &Supervision, stats: Option<Duration>, has_program: bool, own_pid: i32) -> Core {
         Core {
             forwarding: Forwarding {
                 target: options.target,
@@ -84,7 +84,7 @@ impl Core {
                 has_own_session: options.isolation == Isolation::Session,
                 own_pid,
             },
-            has_program: options.mode != Mode::Pause,
+            has_program,
             is_pid_1: own_pid == 1,
             program: None,
             over: None,
@@ -95,8 +95,8 @@ impl Core {
             helpers: Helpers::default(),
             journal: Journal::default(),
             // A look for statistics serves for kills too.
-            oom_poll: options.oom_poll.filter(|poll| options.stats.every.is_none_or(|every| every > *poll)),
-            stats: (options.stats.every, None),
+            oom_poll: options.oom_poll.filter(|poll| stats.is_none_or(|every| every > *poll)),
+            stats: (stats, None),
             late_look: options.late_look,
             stop_look: options.stop_look,
             reaped: 0,

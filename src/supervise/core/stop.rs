@@ -24,7 +24,7 @@ use self::budget::Budget;
 
 use super::event::{Action, Actions, Arrival, Ending, LATE, Order, Sender, put};
 pub use super::event::{Delivery, Held, Told};
-use crate::options::{Options, Signal, Target};
+use crate::options::{Signal, Supervision, Target};
 use std::time::{Duration, Instant};
 
 /// The grace that Docker gives: 10 s from the stop signal to SIGKILL. ECS gives 30.
@@ -63,7 +63,7 @@ pub struct Settings {
 
 impl Settings {
     /// The part of the options that is about stops.
-    pub fn of(options: &Options) -> Settings {
+    pub fn of(options: &Supervision) -> Settings {
         let grace = options.stop.grace.unwrap_or(GRACE);
         let half = grace.min(options.kill_after.unwrap_or(grace)) / 2;
         Settings {

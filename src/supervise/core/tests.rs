@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::options::{Command, parse};
+use crate::options::{Command, Mode, parse};
 
 /// The core of a command line, with a program that runs.
 pub(super) fn core(line: &str) -> Core {
@@ -12,7 +12,8 @@ pub(super) fn with(line: &str, env: &dyn Fn(&str) -> Option<std::ffi::OsString>)
     let Command::Run(options) = parse(line.split(' ').map(Into::into).collect(), env) else {
         unreachable!("{line}")
     };
-    let mut core = Core::new(&options, 1);
+    let mut core =
+        Core::new(&options.supervision, options.records.stats.every, options.mode != Mode::Pause, 1);
     if options.mode != Mode::Pause {
         core.step(Instant::now(), Event::Started { pid: 7 });
     }

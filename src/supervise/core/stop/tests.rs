@@ -172,7 +172,7 @@ fn pid_1_ends_where_it_may_not_kill_and_a_subreaper_goes_on() {
 
     let options = crate::options::parse(vec!["epitaph".into(), "true".into()], &|_| None);
     let crate::options::Command::Run(options) = options else { unreachable!() };
-    let mut core = Core::new(&options, 40);
+    let mut core = Core::new(&options.supervision, None, true, 40);
     core.step(begin, Event::Started { pid: 7 });
     let refused = core.step(due, Event::Sent { order: Order::Kill, refused: EPERM }).to_vec();
     assert_eq!(refused, [Action::WarnKillRefused { errno: libc::EPERM }]);
