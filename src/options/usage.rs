@@ -78,11 +78,11 @@ Options of epitaph:
   --require-identity      End with 78 when the task ARN is not known in time.
   --export LIST           Give PROGRAM more variables: all, otel, NAME=field.
   --stop-signal LIST      Signals that stop PROGRAM (default TERM,INT). The image's STOPSIGNAL belongs here.
-  --kill-after DUR        Send SIGKILL this long after a stop signal was forwarded (default and 0: never).
+  --kill-after DUR        Send SIGKILL this long after a stop signal (default and 0: never).
   --grace DUR             What the platform gives from the stop signal to SIGKILL (ECS: stopTimeout). Sets
                           --kill-after if that is not set, so that the exit record is written.
-  --stop-delay DUR        Hold a stop signal this long, while PROGRAM goes on serving (default 0).
-  --drain DUR             When PROGRAM has ended, send SIGTERM to all that are left and wait this long (default 0).
+  --stop-delay DUR        Hold a stop signal this long; PROGRAM goes on serving (default 0).
+  --drain DUR             After PROGRAM's end send SIGTERM to all that are left and wait this long (default 0).
   --max-lifetime DUR[+DUR]
                           Stop PROGRAM when the container is this old, plus a random part of the second. Of
                           --health: unhealthy then.
@@ -105,7 +105,7 @@ Environment variables:
   EPITAPH_EXEC, EPITAPH_IDENTITY_TIMEOUT, EPITAPH_REQUIRE_IDENTITY, EPITAPH_EXPORT, EPITAPH_STOP_SIGNAL,
   EPITAPH_KILL_AFTER, EPITAPH_GRACE, EPITAPH_STOP_DELAY, EPITAPH_DRAIN, EPITAPH_MAX_LIFETIME, EPITAPH_RECORDS,
   EPITAPH_JOURNAL, EPITAPH_CLOSE_FDS
-                          The same as the options. An option wins.
+                          As the options, which win.
   EPITAPH_STATS, EPITAPH_STATS_FORMAT, EPITAPH_HEALTH_TIMEOUT
                           As --stats and --stats-format, and --timeout of --health.
   EPITAPH_HEALTH_OUTPUT   0: no output of a failed health check in its record.
@@ -113,12 +113,12 @@ Environment variables:
   EPITAPH_EMF_DIMENSIONS  Of emf: lists of fields of the identity, semicolons between them (default
                           cluster,service,container_name). Each value of each costs money.
   EPITAPH_INTROSPECTION   Base URL of the ECS agent's introspection API, or off.
-  EPITAPH_STUCK_AFTER     When a program that outlives a stop signal is recorded as stuck (default half of
+  EPITAPH_STUCK_AFTER     When a program that outlives a stop is recorded as stuck (default half of
                           --grace or of --kill-after, else 5s; 0 never).
   EPITAPH_LATE_LOOK       Ask the endpoint again for what it did not know at the start (10s, 0 never).
   EPITAPH_STOP_LOOK       off: do not ask the endpoint who stopped the task.
   EPITAPH_OOM_POLL        How often cgroup v1 is looked at for OOM kills (default 10s, 0 only at reaps).
-  EPITAPH_LOG             Which diagnostics to show: error, warn, info, debug, trace. Stronger than -v.
+  EPITAPH_LOG             Diagnostics to show: error, warn, info, debug, trace. Stronger than -v.
   EPITAPH_PROTECT         1: nobody without CAP_SYS_PTRACE can trace epitaph or open /proc/1/fd.
   TINI_SUBREAPER, TINI_KILL_PROCESS_GROUP, TINI_VERBOSITY
                           As -s, -g and the number of -v plus 1.
