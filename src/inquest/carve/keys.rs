@@ -1,6 +1,7 @@
 //! The keys of records, in epitaph's order, and those that collectors put beside them.
 
-use serde_json::{Map, Value};
+use crate::inquest::json::{Json, Object};
+use serde_json::Value;
 use std::sync::LazyLock;
 
 /// The keys that come first in a record, in this order.
@@ -139,7 +140,7 @@ const COLLECTORS: [&str; 22] = [
 ];
 
 /// Whether a collector has put it beside the keys of a record.
-pub fn is_collectors(key: &str, value: &Value) -> bool {
+pub fn is_collectors(key: &str, value: &Json<'_>) -> bool {
     match key {
         // A record's own is the name in the task definition, which has no slash.
         "container_name" => value.as_str().is_some_and(|name| name.starts_with('/')),
@@ -160,14 +161,14 @@ pub fn is_known(key: &str) -> bool {
 }
 
 /// The line with the keys in epitaph's order.
-pub fn render(object: &Map<String, Value>) -> String {
+pub fn render(object: &Object<'_>) -> String {
     let known = FIRST.iter().chain(&OWN).chain(&IDENTITY).copied();
     let keys: Vec<&str> = known.filter(|key| object.contains_key(*key)).collect();
-    let unknown = object.keys().map(String::as_str).filter(|key| !is_known(key));
+    let unknown = object.keys().filter(|key| !is_known(key));
     let pairs: Vec<String> = keys
         .into_iter()
         .chain(unknown)
-        .filter_map(|key| Some(format!("{}:{}", Value::from(key), object.get(key)?)))
+        .filter_map(|key| Some(format!("{}:{}", Value::from(key), Value::from(object.get(key)?))))
         .collect();
     format!("{{{}}}", pairs.join(","))
 }

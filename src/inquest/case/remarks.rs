@@ -38,7 +38,9 @@ pub fn remark(lives: &mut [Life]) {
         remarks.extend(failed_stop(life));
         remarks.extend(exec_before(life));
         remarks.extend(code_of_child(life));
-        life.remarks = remarks;
+        if !remarks.is_empty() {
+            life.rare().remarks = remarks;
+        }
     }
 }
 

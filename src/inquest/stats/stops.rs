@@ -107,7 +107,7 @@ pub fn open(kinds: &Kinds<'_>) -> Vec<Open> {
             kind: kind.clone(),
             lives: open().count(),
             of: lives.len(),
-            conclusions: tally(open().map(|life| life.conclusion.word.clone())),
+            conclusions: tally(open().map(|life| life.conclusion.word.to_string())),
         })
     };
     kinds.iter().filter_map(of_kind).collect()
