@@ -4,7 +4,7 @@
 //! It fills in what the record does not know, and it never replaces what the record says.
 
 use crate::inquest::column::column;
-use crate::inquest::json::{Json, Object};
+use crate::inquest::json::{Json, Object, Wanted};
 use crate::inquest::time;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::NonZeroU64;
@@ -77,13 +77,32 @@ const INNER: [&str; 7] = ["docker", "container", "kubernetes", "labels", "attrib
 /// When a store had a line.
 const STORED: &str = "ingestionTime";
 
+/// The keys that may tell something.
+struct Telling;
+
+impl Wanted for Telling {
+    fn is_wanted(key: &str) -> bool {
+        [&CONTAINERS[..], &TASKS, &TIMES, &INNER].iter().any(|keys| keys.contains(&key)) || key == STORED
+    }
+}
+
 /// What the object around a line says, from its text; none where that is no object.
 pub fn of_text(text: &[u8]) -> Option<Wrapper> {
-    let is_read = |key: &str| {
-        [&CONTAINERS[..], &TASKS, &TIMES, &INNER].iter().any(|keys| keys.contains(&key)) || key == STORED
-    };
-    Object::only(text, is_read).map(|object| of_object(&object))
+    Object::only(text, Telling::is_wanted).map(|object| of_object(&object))
 }
+
+/// What the object says that has the nearest brace before `at` and goes on behind that, and where it begins
+/// and ends.
+pub fn around(bytes: &[u8], at: usize) -> Option<(Wrapper, usize, usize)> {
+    let brace = memchr::memrchr(b'{', bytes.get(..at)?)?;
+    let text = bytes.get(brace..)?;
+    // What is longer is looked at by who has the patience.
+    let (object, length) = Object::first::<Telling>(text.get(..text.len().min(LONGEST))?)?;
+    (brace + length > at).then(|| (of_object(&object), brace, brace + length))
+}
+
+/// The longest object that is read at once, in bytes.
+const LONGEST: usize = 64 * 1024;
 
 /// What the object around a line says.
 pub fn of_object(object: &Object<'_>) -> Wrapper {

@@ -4,11 +4,12 @@
 //! not depend on how many there are.
 
 use super::carve::{Carver, Found, Needles};
-use super::case::{Event, Interner, Kind, Place, Said, Sighting, Stream, Tail};
+use super::case::{Around, Event, Interner, Kind, Place, Said, Sighting, Stream, Tail};
 use super::context::{self, Wrapper};
 use super::heap::{self, Entry, Opened, Problem, Search, Window};
 use super::show::count;
 use super::tail::Tails;
+use super::text::Text;
 use super::who::Who;
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -294,9 +295,11 @@ impl Reading<'_> {
         if event.task.is_none() {
             event.task = wrapper.task.as_deref().map(text);
         }
-        let container = wrapper.container.as_deref().map(text);
         let (stored, writer) = (wrapper.stored.into(), wrapper.writer);
-        Sighting { event, place, container, stored, writer, bare }
+        let container = wrapper.container.as_deref().map(text);
+        let told = wrapper.stored.is_some() || writer.is_some() || container.is_some();
+        let around = told.then(|| Box::new(Around { container, stored, writer }));
+        Sighting { event, place, around, bare }
     }
 
     /// Whether it is a record of somebody who is asked about.
@@ -314,13 +317,13 @@ impl Reading<'_> {
     }
 
     /// The record itself, if it is to be kept.
-    fn line(&self, event: &Event, place: Place, line: &str, overflow: &mut bool) -> Option<Box<str>> {
+    fn line(&self, event: &Event, place: Place, line: &str, overflow: &mut bool) -> Option<Text> {
         let asked = match self.keep {
             Keep::All => true,
             Keep::Nothing => return None,
             Keep::Shown if event.kind == Kind::Stats => return None,
             Keep::Shown => false,
-            Keep::Exactly(_) => return self.is_asked(event, place).then(|| line.into()),
+            Keep::Exactly(_) => return self.is_asked(event, place).then(|| Text::new(line)),
             Keep::Of(_) => self.is_asked(event, place),
         };
         let kept = self.state.kept.load(Ordering::Relaxed);
@@ -334,7 +337,7 @@ impl Reading<'_> {
             return None;
         }
         self.state.kept.fetch_add(line.len(), Ordering::Relaxed);
-        Some(line.into())
+        Some(Text::new(line))
     }
 }
 

@@ -5,6 +5,7 @@ use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, Ma
 use serde_json::{Map, Number, Value};
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 
 /// A value.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,6 +92,13 @@ impl<'a> Object<'a> {
         let mut reader = serde_json::Deserializer::from_slice(text);
         let object = Some(Only(wanted).deserialize(&mut reader).ok()?);
         object.filter(|_| reader.end().is_ok())
+    }
+
+    /// The same of the object with which `text` begins, and where that ends.
+    pub fn first<W: Wanted>(text: &'a [u8]) -> Option<(Object<'a>, usize)> {
+        let mut values = serde_json::Deserializer::from_slice(text).into_iter::<Chosen<'a, W>>();
+        let Chosen(object, _) = values.next()?.ok()?;
+        Some((object, values.byte_offset()))
     }
 
     /// The value of a key.
@@ -259,6 +267,21 @@ impl<'de> Deserialize<'de> for Object<'de> {
     }
 }
 
+/// Chooses keys.
+pub trait Wanted {
+    /// Whether this one is to be read.
+    fn is_wanted(key: &str) -> bool;
+}
+
+/// An object with the keys that are wanted.
+struct Chosen<'a, W>(Object<'a>, PhantomData<W>);
+
+impl<'de, W: Wanted> Deserialize<'de> for Chosen<'de, W> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Chosen(Only(W::is_wanted).deserialize(deserializer)?, PhantomData))
+    }
+}
+
 /// An object with the keys for which this is true.
 struct Only(fn(&str) -> bool);
 
@@ -322,5 +345,14 @@ mod tests {
         let object = Object::only(text, |key| key == "time").expect("an object");
         assert_eq!(object.keys().collect::<Vec<_>>(), ["time"]);
         assert_eq!(object.get("time").and_then(Json::as_str), Some("t"));
+        struct Time;
+        impl Wanted for Time {
+            fn is_wanted(key: &str) -> bool {
+                key == "time"
+            }
+        }
+        let more = [&text[..], b"\n{"].concat();
+        assert_eq!(Object::first::<Time>(&more), Some((object, text.len())));
+        assert_eq!(Object::first::<Time>(b"{\"time\":"), None);
     }
 }

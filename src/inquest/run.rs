@@ -7,6 +7,7 @@ use super::gather::{Gathered, Keep, State, gather};
 use super::heap::{self, Entry, Problem};
 use super::show::{self, Columns, Line, Out, Style, clean, count};
 use super::sources::Sources;
+use super::text::Text;
 use super::time::Clock;
 use super::who::Who;
 use super::{ask, progress, since, views};
@@ -309,7 +310,7 @@ impl<'a> Session<'a> {
             &State::default(),
             &self.interner,
         );
-        let mut lines: std::collections::HashMap<Place, Box<str>> = again
+        let mut lines: std::collections::HashMap<Place, Text> = again
             .sightings
             .into_iter()
             .filter_map(|sighting| Some((sighting.place, sighting.event.line?)))

@@ -151,13 +151,22 @@ pub fn is_collectors(key: &str, value: &Json<'_>) -> bool {
 
 /// Whether it is a key of docs/records.md.
 pub fn is_known(key: &str) -> bool {
-    // Each key of each record is looked for.
-    static SORTED: LazyLock<Vec<&str>> = LazyLock::new(|| {
-        let mut keys = [&FIRST[..], &OWN, &IDENTITY].concat();
-        keys.sort_unstable();
-        keys
+    // Each key of each record is looked for: few have the same length and the same end.
+    static BINS: LazyLock<[Vec<&str>; 256]> = LazyLock::new(|| {
+        let mut bins = [const { Vec::new() }; 256];
+        for key in [&FIRST[..], &OWN, &IDENTITY].concat() {
+            if let Some(bin) = bins.get_mut(bin_of(key)) {
+                bin.push(key);
+            }
+        }
+        bins
     });
-    SORTED.binary_search(&key).is_ok()
+    BINS.get(bin_of(key)).is_some_and(|bin| bin.contains(&key))
+}
+
+fn bin_of(key: &str) -> usize {
+    let (first, last) = (key.bytes().next().unwrap_or(0), key.bytes().next_back().unwrap_or(0));
+    (key.len() * 37 + usize::from(first) * 7 + usize::from(last)) % 256
 }
 
 /// The line with the keys in epitaph's order.

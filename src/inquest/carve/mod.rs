@@ -201,6 +201,13 @@ impl<'a> Carver<'a> {
     /// What the objects around the string say in which the record stands.
     fn wrapper(&mut self, bytes: &[u8], begin: usize, levels: &[Level]) -> Wrapper {
         let Some((_, outer)) = levels.split_last() else { return wrapper_of_line(bytes, begin) };
+        // Most often it is the object of a line with the record as one of its texts.
+        if outer.is_empty()
+            && let Some((wrapper, brace, end)) = context::around(bytes, begin)
+            && !object::may_be_within(bytes, brace, end)
+        {
+            return wrapper;
+        }
         let mut effort = EFFORT.min(self.credit);
         let mut wrapper = Wrapper::default();
         for around in

@@ -83,24 +83,38 @@ pub struct Cpu {
 /// The object `exit` of a record.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Exit {
-    /// the exit code
-    pub code: Option<i64>,
+    code: Maybe,
     /// the signal that ended the program
     pub signal: Option<Text>,
     /// the verdict
     pub verdict: Option<Text>,
     /// the evidence for it
     pub why: Text,
-    /// from the start to the end, in milliseconds
-    pub runtime: Option<i64>,
+    runtime: Maybe,
     /// the first stop signal
     pub stop_signal: Option<Text>,
-    /// from that to the end, in milliseconds
-    pub stop: Option<i64>,
+    stop: Maybe,
     /// who stopped the task: `ecs`, `sibling` or `health`
     pub stopped_by: Option<Text>,
     /// records that epitaph lost
     pub lost: u64,
+}
+
+impl Exit {
+    /// The exit code.
+    pub fn code(&self) -> Option<i64> {
+        self.code.get()
+    }
+
+    /// From the start to the end, in milliseconds.
+    pub fn runtime(&self) -> Option<i64> {
+        self.runtime.get()
+    }
+
+    /// From the first stop signal to the end, in milliseconds.
+    pub fn stop(&self) -> Option<i64> {
+        self.stop.get()
+    }
 }
 
 /// A record.
@@ -139,15 +153,15 @@ pub struct Event {
     /// its description is of a newer version than ours
     pub newer: bool,
     /// the record itself, where it is kept
-    pub line: Option<Box<str>>,
+    pub line: Option<Text>,
 }
 
 /// What a record tells of amounts.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Used {
     /// those of [`Memory`]
     memory: Amounts<4>,
-    cpu: Option<Cpu>,
+    cpu: Option<Box<Cpu>>,
 }
 
 impl Event {
@@ -164,7 +178,7 @@ impl Event {
 
     /// The CPU that it used, of a `stats` record.
     pub fn cpu(&self) -> Option<Cpu> {
-        self.used.as_ref()?.cpu
+        self.used.as_ref()?.cpu.as_deref().copied()
     }
 
     /// How long the program waited for its identity, in milliseconds: `identity_ms`.
@@ -221,7 +235,7 @@ impl Event {
             exit: inner("exit").map(|exit| Box::new(exit_of(exit, interner))),
             used: memory.map(|memory| {
                 let Memory { limit, usage, peak, oom_kills } = memory;
-                Box::new(Used { memory: [limit, usage, peak, oom_kills].into(), cpu })
+                Box::new(Used { memory: [limit, usage, peak, oom_kills].into(), cpu: cpu.map(Box::new) })
             }),
             waited: object
                 .get("identity_ms")
@@ -261,13 +275,13 @@ fn exit_of(exit: &Object<'_>, interner: &Interner) -> Exit {
     let text = |key: &str| exit.get(key).and_then(scalar).map(|text| interner.text(&text));
     let number = |key: &str| exit.get(key).and_then(Json::as_i64);
     Exit {
-        code: number("code"),
+        code: number("code").into(),
         signal: text("signal"),
         verdict: text("verdict"),
         why: interner.text(exit.get("why").and_then(Json::as_str).unwrap_or_default()),
-        runtime: number("runtime_ms").filter(|runtime| (0..=MAX_RUNTIME).contains(runtime)),
+        runtime: number("runtime_ms").filter(|runtime| (0..=MAX_RUNTIME).contains(runtime)).into(),
         stop_signal: text("stop_signal"),
-        stop: number("stop_ms").filter(|stop| (0..=MAX_RUNTIME).contains(stop)),
+        stop: number("stop_ms").filter(|stop| (0..=MAX_RUNTIME).contains(stop)).into(),
         stopped_by: text("stopped_by"),
         lost: exit.get("records_lost").and_then(Json::as_u64).unwrap_or(0),
     }

@@ -2,7 +2,8 @@
 
 use crate::inquest::text::{Text, Texts};
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Who a container was: of the keys that are kept, those that were told.
@@ -74,7 +75,9 @@ impl Identity {
 pub struct Interner {
     brief: bool,
     texts: Texts,
-    shared: Mutex<HashSet<Arc<Values>>>,
+    /// by the hashes of their texts
+    shared: Mutex<HashMap<u64, Arc<Values>>>,
+    hashes: RandomState,
     identities: Mutex<HashSet<Arc<Identity>>>,
 }
 
@@ -97,8 +100,7 @@ impl Interner {
 
     /// The identity of which `value` tells each key, shared.
     pub fn identity<'a>(&self, value: impl Fn(&str) -> Option<Cow<'a, str>>) -> Arc<Identity> {
-        let text = |key: &str| value(key).map(|text| self.texts.text(&text));
-        let shared = SHARED.map(text);
+        let shared = SHARED.map(&value);
         let own = OWN.map(&value);
         // Left out or not: who tells the most is believed.
         let known = shared.iter().flatten().count() + own.iter().flatten().count();
@@ -117,9 +119,26 @@ impl Interner {
         let identity = Identity {
             known,
             own: if any(&own) { Box::new(own) } else { Box::new([]) },
-            shared: any(&shared).then(|| kept(&self.shared, shared)),
+            shared: shared.iter().any(Option::is_some).then(|| self.values(&shared)),
         };
         kept(&self.identities, identity)
+    }
+
+    /// What lives have in common, shared.
+    fn values(&self, told: &[Option<Cow<'_, str>>; SHARED.len()]) -> Arc<Values> {
+        // Looked up as a whole: it is almost always known.
+        let hash = self.hashes.hash_one(told);
+        let same = |known: &Arc<Values>| {
+            known.iter().zip(told).all(|(known, told)| known.as_deref() == told.as_deref())
+        };
+        let mut all = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = all.get(&hash).filter(|known| same(known)) {
+            return known.clone();
+        }
+        let new: Arc<Values> =
+            Arc::new(told.each_ref().map(|text| text.as_ref().map(|text| self.texts.text(text))));
+        all.insert(hash, new.clone());
+        new
     }
 
     /// Forgets all texts, of which there may be several for each life. Those that somebody has are not

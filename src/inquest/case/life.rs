@@ -105,7 +105,7 @@ impl Life {
 
     /// How long it ran, in milliseconds.
     pub fn ran(&self) -> Option<i64> {
-        self.exit().and_then(|exit| exit.runtime).or_else(|| Some(self.ended()? - self.begun?))
+        self.exit().and_then(|exit| exit.runtime()).or_else(|| Some(self.ended()? - self.begun?))
     }
 
     /// Whether there is a record of this kind.
@@ -197,7 +197,7 @@ impl Life {
     pub(super) fn of(record: Once) -> Life {
         let begun = match record.event.kind {
             Kind::Start => Some(record.event.time),
-            Kind::Exit => record.event.exit.as_ref().and_then(|exit| Some(record.event.time - exit.runtime?)),
+            Kind::Exit => record.event.exit.as_ref().and_then(|exit| Some(record.event.time - exit.runtime()?)),
             _ => None,
         };
         let has_start = record.event.kind == Kind::Start;

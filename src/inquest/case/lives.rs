@@ -120,7 +120,7 @@ fn merge_contradicting_starts(lives: &mut Vec<Life>) {
 /// there too: one of them is not true.
 fn life_of_exit(lives: &[Life], exit: &Once) -> Option<usize> {
     let end = exit.event.time;
-    let runtime = exit.event.exit.as_ref().and_then(|exit| exit.runtime);
+    let runtime = exit.event.exit.as_ref().and_then(|exit| exit.runtime());
     let fits = |life: &Life| {
         let of_run = life.is_of_run(&exit.event);
         if of_run == Some(true) {

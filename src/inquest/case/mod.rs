@@ -30,7 +30,7 @@ pub use life::Life;
 pub use once::Once;
 pub use packed::Maybe;
 pub use remarks::Remark;
-pub use sighting::{LastLine, Place, Said, Sighting, Stream};
+pub use sighting::{Around, LastLine, Place, Said, Sighting, Stream};
 
 use super::witness::WitnessKind;
 use std::collections::BTreeSet;

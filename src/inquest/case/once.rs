@@ -98,7 +98,7 @@ impl Once {
 
     /// The files whose lines tell who wrote them, and who wrote this one.
     pub fn writers(&self) -> impl Iterator<Item = (u32, NonZeroU64)> {
-        let own = self.first.writer.map(|writer| (self.first.place.file, writer));
+        let own = self.first.around().writer.map(|writer| (self.first.place.file, writer));
         own.into_iter().chain(self.copies.iter().flat_map(|copies| copies.writers.iter().copied()))
     }
 
@@ -110,13 +110,13 @@ impl Once {
 
     fn add(&mut self, sighting: Sighting) {
         // One place that says that it is the container's own is enough.
-        let confirms = sighting.container.is_some() && foreign(&sighting).is_none();
+        let confirms = sighting.around().container.is_some() && foreign(&sighting).is_none();
         let place = self.first.place;
         let copies = self.copies.get_or_insert_with(|| {
             Box::new(Copies { places: vec![place], confirmed: false, writers: Vec::new(), ahead: None })
         });
         copies.confirmed |= confirms;
-        if let Some(writer) = sighting.writer.filter(|_| copies.writers.len() < PLACES) {
+        if let Some(writer) = sighting.around().writer.filter(|_| copies.writers.len() < PLACES) {
             copies.writers.push((sighting.place.file, writer));
         }
         copies.ahead = copies.ahead.max(ahead(&sighting));
@@ -132,12 +132,12 @@ impl Once {
 
 /// By how much the record's time is later than when a store had it.
 fn ahead(sighting: &Sighting) -> Option<i64> {
-    sighting.event.time.checked_sub(sighting.stored.get()?).filter(|ahead| *ahead > 0)
+    sighting.event.time.checked_sub(sighting.around().stored.get()?).filter(|ahead| *ahead > 0)
 }
 
 /// The container that is named around it, where the record names another one.
 fn foreign(sighting: &Sighting) -> Option<&str> {
-    let wrapper = sighting.container.as_deref()?;
+    let wrapper = sighting.around.as_deref()?.container.as_deref()?;
     let own = sighting.event.container.as_deref().filter(|_| !sighting.event.is_hearsay())?;
     let agree = own.starts_with(wrapper) || wrapper.starts_with(own);
     (!agree).then_some(wrapper)

@@ -31,14 +31,28 @@ pub struct Sighting {
     pub event: Event,
     /// where it stands
     pub place: Place,
-    /// whose line it is, by what is around it: the ID of a container, whole or its beginning
+    /// what is around it, where that tells something
+    pub around: Option<Box<Around>>,
+    /// whether nothing is around it: it stands on a line of its own, as epitaph wrote it
+    pub bare: bool,
+}
+
+/// What is around a record.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Around {
+    /// whose line it is: the ID of a container, whole or its beginning
     pub container: Option<Text>,
     /// when a store had it, where it says so, in milliseconds since 1970
     pub stored: Maybe,
     /// who wrote the line; see [`crate::inquest::context::Wrapper::writer`]
     pub writer: Option<NonZeroU64>,
-    /// whether nothing is around it: it stands on a line of its own, as epitaph wrote it
-    pub bare: bool,
+}
+
+impl Sighting {
+    /// What is around it.
+    pub fn around(&self) -> Around {
+        self.around.as_deref().copied().unwrap_or_default()
+    }
 }
 
 /// A statement at one place.

@@ -38,7 +38,7 @@ impl Certificate<'_> {
             return;
         };
         let mut text = word;
-        if let Some(code) = exit.code {
+        if let Some(code) = exit.code() {
             text.push_str(&format!(", exit code {code}"));
         }
         if let Some(signal) = &exit.signal {
@@ -54,7 +54,7 @@ impl Certificate<'_> {
         if !exit.why.is_empty() {
             self.row("Why", exit.why.to_string());
         }
-        if let (Some(signal), Some(stop)) = (&exit.stop_signal, exit.stop) {
+        if let (Some(signal), Some(stop)) = (&exit.stop_signal, exit.stop()) {
             let by = match exit.stopped_by.as_deref() {
                 Some("ecs") => "; ECS stopped the task",
                 Some("sibling") => "; another container of the task had ended",

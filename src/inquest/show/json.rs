@@ -52,10 +52,10 @@ fn of_life(life: &Life, name: &dyn Fn(Place) -> String) -> Value {
     put("runtime_ms", life.exit_record().and_then(|_| life.ran()).map(Value::from));
     if let Some(exit) = life.exit() {
         put("verdict", exit.verdict.as_deref().map(Value::from));
-        put("code", exit.code.map(Value::from));
+        put("code", exit.code().map(Value::from));
         put("signal", exit.signal.as_deref().map(Value::from));
         put("stop_signal", exit.stop_signal.as_deref().map(Value::from));
-        put("stop_ms", exit.stop.map(Value::from));
+        put("stop_ms", exit.stop().map(Value::from));
         put("stopped_by", exit.stopped_by.as_deref().map(Value::from));
         put("records_lost", Some(Value::from(exit.lost)));
     }
