@@ -137,7 +137,7 @@ fn look(object: &Object<'_>, wrapper: &mut Wrapper, depth: usize) {
         wrapper.task = TASKS.iter().find_map(|key| task_of(text(key)?)).map(Box::from);
     }
     if wrapper.time.is_none() {
-        wrapper.time = TIMES.iter().find_map(|key| time_of(object.get(*key)?));
+        wrapper.time = TIMES.iter().find_map(|key| time_of(object.get(key)?));
     }
     if wrapper.stored.is_none() {
         wrapper.stored = object.get(STORED).and_then(time_of);
@@ -147,8 +147,7 @@ fn look(object: &Object<'_>, wrapper: &mut Wrapper, depth: usize) {
             if let Some(Json::Object(inner)) = object.get(inner) {
                 look(inner, wrapper, depth + 1);
                 // `"container": {"id": …}`, as ECS of Elastic names it.
-                if let Some(id) =
-                    inner.get("id").and_then(Json::as_str).filter(|id| looks_like_container(id))
+                if let Some(id) = inner.get("id").and_then(Json::as_str).filter(|id| looks_like_container(id))
                 {
                     wrapper.container.get_or_insert_with(|| id.into());
                 }

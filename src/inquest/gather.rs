@@ -218,7 +218,12 @@ impl Reading<'_> {
                         if self.is_asked(&event, place) {
                             asked.borrow_mut().push((offset, event.kind.clone()));
                         }
-                        sightings.push(Box::new(self.sighting(event, place, wrapper.or(of_path.clone()), bare)));
+                        sightings.push(Box::new(self.sighting(
+                            event,
+                            place,
+                            wrapper.or(of_path.clone()),
+                            bare,
+                        )));
                     }
                     Found::Statement(statement, unconfirmed) => {
                         told.statements += 1;

@@ -1,7 +1,9 @@
 //! A JSON value that borrows its texts from where it was read, and an object as a sorted list: most of what
 //! is read is looked at once, and a map of owned texts takes longer to make than to read.
 
-use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 use serde_json::{Map, Number, Value};
 use std::borrow::Cow;
 use std::fmt;
@@ -139,9 +141,7 @@ impl<'a> Object<'a> {
 
     /// The same with all texts its own.
     pub fn into_owned(self) -> Object<'static> {
-        Object(
-            self.0.into_iter().map(|(key, value)| (key.into_owned().into(), value.into_owned())).collect(),
-        )
+        Object(self.0.into_iter().map(|(key, value)| (key.into_owned().into(), value.into_owned())).collect())
     }
 }
 

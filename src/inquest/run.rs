@@ -82,11 +82,11 @@ fn is_path(who: &str) -> bool {
 /// Whether of each life only is shown, and asked for, what it has in common with others: there may be very many
 /// then.
 fn shows_little(cli: &Cli, filter: &Filter) -> bool {
-    let of_many = match (&cli.command, cli.common.format) {
-        (Some(Command::List(_)), Format::Text | Format::Csv) => true,
-        (Some(Command::Stats(_)), Format::Text | Format::Csv | Format::Json) => true,
-        _ => false,
-    };
+    let of_many = matches!(
+        (&cli.command, cli.common.format),
+        (Some(Command::List(_)), Format::Text | Format::Csv)
+            | (Some(Command::Stats(_)), Format::Text | Format::Csv | Format::Json)
+    );
     of_many && cli.common.around.is_none() && filter.container.is_empty() && filter.host.is_empty()
 }
 
@@ -411,8 +411,9 @@ impl<'a> Session<'a> {
 
     /// How many lives there are, in a line.
     pub fn sum(&self, lives: &[&Life]) -> String {
-        let tasks: std::collections::BTreeSet<_> =
-            lives.iter().map(|life| life.task.as_deref().or(life.container.as_deref())).collect();
+        let mut tasks: Vec<_> = lives.iter().map(|life| life.task.or(life.container)).collect();
+        tasks.sort_unstable();
+        tasks.dedup();
         let open = lives.iter().filter(|life| life.died().is_none()).count();
         let of = if lives.iter().any(|life| life.task.is_some()) { "task" } else { "container" };
         format!("{} of {}, {open} without an end", count(lives.len(), "life"), count(tasks.len(), of))

@@ -39,7 +39,10 @@ fn first_begin(sightings: &[Box<Sighting>]) -> Option<Option<i64>> {
         if event.is_hearsay() {
             continue;
         }
-        let container = event.container.as_deref().or(sighting.around.as_deref().and_then(|around| around.container.as_deref()));
+        let container = event
+            .container
+            .as_deref()
+            .or(sighting.around.as_deref().and_then(|around| around.container.as_deref()));
         let known = begins.entry((container, event.run.as_deref())).or_default();
         let begun = match event.kind {
             Kind::Start => Some(event.time),

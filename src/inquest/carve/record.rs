@@ -113,10 +113,7 @@ mod tests {
     fn the_same_in_each_form() {
         let written = of_text(LINE.as_bytes()).expect("a record");
         assert!(written.clean);
-        assert_eq!(
-            (written.kind.as_str(), written.time, &*written.line),
-            ("exit", 1_795_453_330_691, LINE)
-        );
+        assert_eq!((written.kind.as_str(), written.time, &*written.line), ("exit", 1_795_453_330_691, LINE));
         let others = [
             r#"{"container_id":"c","container_name":"/ecs-x","ecs_cluster":"d","epitaph":"exit","exit":{"code":3,"verdict":"failed"},"pid":6,"revision":"26","schema":1,"source":"stderr","time":"2026-11-23T17:02:10.691Z"}"#,
             r#"{"epitaph":"exit","schema":1.0,"time":"2026-11-23T17:02:10.691Z","container_id":"c","pid":6,"exit.code":3,"exit.verdict":"failed","revision":26}"#,

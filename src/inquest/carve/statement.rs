@@ -88,7 +88,7 @@ impl Carver<'_> {
             self.said(statement, of_container, place);
         }
         let Some(object) = object else { return };
-        let texts = TEXTS.iter().filter_map(|key| object.get(*key)?.as_str());
+        let texts = TEXTS.iter().filter_map(|key| object.get(key)?.as_str());
         let kernels = texts.flat_map(|text| witness::from_line(text.as_bytes()));
         let kernels: Vec<_> = kernels.filter(|one| one.kind == WitnessKind::Kernel).collect();
         for statement in kernels {

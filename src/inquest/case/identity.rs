@@ -104,16 +104,18 @@ impl Interner {
         let own = OWN.map(&value);
         // Left out or not: who tells the most is believed.
         let known = shared.iter().flatten().count() + own.iter().flatten().count();
-        let is_there = |key: &str| SHARED.iter().zip(&shared).any(|(name, value)| *name == key && value.is_some());
+        let is_there =
+            |key: &str| SHARED.iter().zip(&shared).any(|(name, value)| *name == key && value.is_some());
         let is_kept = |key: &str| match key {
             _ if !self.brief => true,
             "docker_name" => !(is_there("family") && is_there("container_name")),
             "ip" => !is_there("hostname"),
             _ => false,
         };
-        let mut own = OWN.iter().zip(own).map(|(key, value)| {
-            value.filter(|_| is_kept(key)).map(|text| self.texts.text(&text))
-        });
+        let mut own = OWN
+            .iter()
+            .zip(own)
+            .map(|(key, value)| value.filter(|_| is_kept(key)).map(|text| self.texts.text(&text)));
         let own: [Value; OWN.len()] = std::array::from_fn(|_| own.next().flatten());
         let any = |values: &[Value]| values.iter().any(Option::is_some);
         let identity = Identity {

@@ -197,17 +197,14 @@ impl Life {
     pub(super) fn of(record: Once) -> Life {
         let begun = match record.event.kind {
             Kind::Start => Some(record.event.time),
-            Kind::Exit => record.event.exit.as_ref().and_then(|exit| Some(record.event.time - exit.runtime()?)),
+            Kind::Exit => {
+                record.event.exit.as_ref().and_then(|exit| Some(record.event.time - exit.runtime()?))
+            }
             _ => None,
         };
         let has_start = record.event.kind == Kind::Start;
-        let mut life = Life {
-            begun,
-            has_start,
-            pid: record.event.pid(),
-            run: record.event.run,
-            ..Life::default()
-        };
+        let mut life =
+            Life { begun, has_start, pid: record.event.pid(), run: record.event.run, ..Life::default() };
         life.take(record);
         life
     }

@@ -30,6 +30,7 @@ struct Copies {
 const PLACES: usize = 16;
 
 /// The records, in order of container, time and kind.
+#[allow(clippy::vec_box, reason = "they are put in order, and then stay where they are")]
 pub fn once(mut sightings: Vec<Box<Sighting>>) -> Vec<Once> {
     // Without a buffer: no two have the same place.
     sightings.sort_unstable_by(|one, other| order(one, other).then_with(|| one.place.cmp(&other.place)));

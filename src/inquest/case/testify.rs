@@ -78,6 +78,9 @@ pub fn last_signs(lives: &mut [Life], streams: &[Stream]) -> BTreeSet<u32> {
 /// Gives each life what was said about it, and returns what is about somebody of whom there is no life here,
 /// and what is about nobody in particular: services, instances.
 pub fn join(lives: &mut [Life], mut said: Vec<Said>) -> (Vec<Said>, Vec<Said>) {
+    if said.is_empty() {
+        return (Vec::new(), Vec::new());
+    }
     // Of the same in two files, the surer one is kept.
     said.sort_by_key(|said| (said.statement.time, said.unconfirmed, said.place));
     drop_repeated(&mut said);

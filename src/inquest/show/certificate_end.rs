@@ -33,7 +33,8 @@ impl Certificate<'_> {
             let word = if word == "–" { "none".to_owned() } else { word.replace("– ", "none ") };
             let code = conclusion.word_of().code.map_or(String::new(), |code| format!(", exit code {code}"));
             self.styled("Verdict", style, format!("{word}{code}{sure}"));
-            let place = conclusion.word_of().place.map_or(String::new(), |place| format!("  {}", (self.name)(place)));
+            let place =
+                conclusion.word_of().place.map_or(String::new(), |place| format!("  {}", (self.name)(place)));
             self.row("Why", format!("{}{place}", conclusion.text));
             return;
         };

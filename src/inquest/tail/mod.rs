@@ -57,7 +57,7 @@ impl Shape {
         }
         if before.starts_with('{') {
             let object: Object<'_> = serde_json::from_slice(line).ok()?;
-            let holds = |key: &&&str| object.get(**key).and_then(Json::as_str).is_some_and(is_record);
+            let holds = |key: &&&str| object.get(key).and_then(Json::as_str).is_some_and(is_record);
             let key = TEXTS.iter().find(holds)?;
             return Some(Shape::Objects(key, Box::new(context::of_object(&object))));
         }
@@ -204,19 +204,18 @@ impl Shape {
             let object: Object<'_> = serde_json::from_slice(line).ok()?;
             let wrapper = context::of_object(&object);
             let same = wrapper.container == own.container && wrapper.task == own.task;
-            return words(object.get(*key)?.as_str()?, wrapper.time).filter(|_| same);
+            return words(object.get(key)?.as_str()?, wrapper.time).filter(|_| same);
         }
         let text = String::from_utf8_lossy(line);
         match self {
             Shape::Bare => {
                 // Where a collector has put the keys of the record among its own, its other lines are
                 // objects.
-                let object =
-                    text.starts_with('{').then(|| serde_json::from_slice::<Object<'_>>(line).ok());
+                let object = text.starts_with('{').then(|| serde_json::from_slice::<Object<'_>>(line).ok());
                 let wrapped = object.flatten().and_then(|object| {
                     let wrapper = context::of_object(&object);
                     (wrapper.container.is_some() || wrapper.task.is_some()).then_some(())?;
-                    let inner = TEXTS.iter().find_map(|key| object.get(*key)?.as_str())?;
+                    let inner = TEXTS.iter().find_map(|key| object.get(key)?.as_str())?;
                     words(inner, wrapper.time)
                 });
                 wrapped.or_else(|| words(&text, None))
