@@ -13,7 +13,7 @@ fuzz_target!(|data: &[u8]| {
     let mut lines = Vec::new();
     let mut found = |found: Found, _: u64| {
         if let Found::Record(record, ..) = found {
-            lines.push((record.line, record.hash));
+            lines.push((record.line.into_owned(), record.hash));
         }
     };
     let mut carver = Carver::new(&NEEDLES, &mut found);

@@ -4,26 +4,26 @@
 //! It fills in what the record does not know, and it never replaces what the record says.
 
 use crate::inquest::column::column;
+use crate::inquest::json::{Json, Object, Wanted};
 use crate::inquest::time;
-use serde_json::{Map, Value};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::num::NonZeroU64;
 use std::path::Path;
-use std::sync::Arc;
 
 /// What a wrapper says about the lines in it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Wrapper {
     /// the ID of the container whose line it is, whole or its beginning
-    pub container: Option<Arc<str>>,
+    pub container: Option<Box<str>>,
     /// the ID of its ECS task, 32 hex digits
-    pub task: Option<Arc<str>>,
+    pub task: Option<Box<str>>,
     /// when the line was taken, in milliseconds since 1970
     pub time: Option<i64>,
     /// when the store had it, where it says so
     pub stored: Option<i64>,
     /// who wrote the line, where many write into one log: a hash of the tag of syslog, or of the container's
     /// ID
-    pub writer: Option<u64>,
+    pub writer: Option<NonZeroU64>,
 }
 
 impl Wrapper {
@@ -35,15 +35,6 @@ impl Wrapper {
             time: self.time.or(outer.time),
             stored: self.stored.or(outer.stored),
             writer: self.writer.or(outer.writer),
-        }
-    }
-
-    /// Takes the texts of a record where they are the same: they are there once then.
-    pub fn share(&mut self, container: Option<&Arc<str>>, task: Option<&Arc<str>>) {
-        for (own, other) in [(&mut self.container, container), (&mut self.task, task)] {
-            if own.as_ref() == other {
-                *own = other.cloned();
-            }
         }
     }
 
@@ -80,8 +71,41 @@ const TASKS: [&str; 8] = [
 /// The same for the time of a line.
 const TIMES: [&str; 6] = ["time", "timestamp", "@timestamp", "Timestamp", "ts", "__REALTIME_TIMESTAMP"];
 
+/// Keys whose objects may have these keys, too.
+const INNER: [&str; 7] = ["docker", "container", "kubernetes", "labels", "attributes", "_source", "fields"];
+
+/// When a store had a line.
+const STORED: &str = "ingestionTime";
+
+/// The keys that may tell something.
+struct Telling;
+
+impl Wanted for Telling {
+    fn is_wanted(key: &str) -> bool {
+        [&CONTAINERS[..], &TASKS, &TIMES, &INNER].iter().any(|keys| keys.contains(&key)) || key == STORED
+    }
+}
+
+/// What the object around a line says, from its text; none where that is no object.
+pub fn of_text(text: &[u8]) -> Option<Wrapper> {
+    Object::only(text, Telling::is_wanted).map(|object| of_object(&object))
+}
+
+/// What the object says that has the nearest brace before `at` and goes on behind that, and where it begins
+/// and ends.
+pub fn around(bytes: &[u8], at: usize) -> Option<(Wrapper, usize, usize)> {
+    let brace = memchr::memrchr(b'{', bytes.get(..at)?)?;
+    let text = bytes.get(brace..)?;
+    // What is longer is looked at by who has the patience.
+    let (object, length) = Object::first::<Telling>(text.get(..text.len().min(LONGEST))?)?;
+    (brace + length > at).then(|| (of_object(&object), brace, brace + length))
+}
+
+/// The longest object that is read at once, in bytes.
+const LONGEST: usize = 64 * 1024;
+
 /// What the object around a line says.
-pub fn of_object(object: &Map<String, Value>) -> Wrapper {
+pub fn of_object(object: &Object<'_>) -> Wrapper {
     let mut wrapper = Wrapper::default();
     look(object, &mut wrapper, 0);
     wrapper.writer = wrapper.container.as_ref().map(hash_of);
@@ -89,43 +113,41 @@ pub fn of_object(object: &Map<String, Value>) -> Wrapper {
 }
 
 /// See [`Wrapper::writer`].
-pub fn writer_of_line(line: &[u8]) -> Option<u64> {
+pub fn writer_of_line(line: &[u8]) -> Option<NonZeroU64> {
     let line = line.get(..line.len().min(64 * 1024))?.trim_ascii_start();
     if line.starts_with(b"{") {
-        let object: Map<String, Value> = serde_json::from_slice(line).ok()?;
-        return of_object(&object).writer;
+        return of_text(line)?.writer;
     }
     column(line).filter(|column| !column.of_runtime).map(|column| hash_of(column.words))
 }
 
-fn hash_of(value: impl Hash) -> u64 {
+fn hash_of(value: impl Hash) -> NonZeroU64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
-    hasher.finish()
+    NonZeroU64::new(hasher.finish()).unwrap_or(NonZeroU64::MIN)
 }
 
-fn look(object: &Map<String, Value>, wrapper: &mut Wrapper, depth: usize) {
-    let text = |key: &str| object.get(key).and_then(Value::as_str);
+fn look(object: &Object<'_>, wrapper: &mut Wrapper, depth: usize) {
+    let text = |key: &str| object.get(key).and_then(Json::as_str);
     if wrapper.container.is_none() {
         wrapper.container =
-            CONTAINERS.iter().find_map(|key| text(key)).filter(|id| looks_like_container(id)).map(Arc::from);
+            CONTAINERS.iter().find_map(|key| text(key)).filter(|id| looks_like_container(id)).map(Box::from);
     }
     if wrapper.task.is_none() {
-        wrapper.task = TASKS.iter().find_map(|key| task_of(text(key)?)).map(Arc::from);
+        wrapper.task = TASKS.iter().find_map(|key| task_of(text(key)?)).map(Box::from);
     }
     if wrapper.time.is_none() {
-        wrapper.time = TIMES.iter().find_map(|key| time_of(object.get(*key)?));
+        wrapper.time = TIMES.iter().find_map(|key| time_of(object.get(key)?));
     }
     if wrapper.stored.is_none() {
-        wrapper.stored = object.get("ingestionTime").and_then(time_of);
+        wrapper.stored = object.get(STORED).and_then(time_of);
     }
     if depth < 2 {
-        for inner in ["docker", "container", "kubernetes", "labels", "attributes", "_source", "fields"] {
-            if let Some(Value::Object(inner)) = object.get(inner) {
+        for inner in INNER {
+            if let Some(Json::Object(inner)) = object.get(inner) {
                 look(inner, wrapper, depth + 1);
                 // `"container": {"id": …}`, as ECS of Elastic names it.
-                if let Some(id) =
-                    inner.get("id").and_then(Value::as_str).filter(|id| looks_like_container(id))
+                if let Some(id) = inner.get("id").and_then(Json::as_str).filter(|id| looks_like_container(id))
                 {
                     wrapper.container.get_or_insert_with(|| id.into());
                 }
@@ -135,13 +157,13 @@ fn look(object: &Map<String, Value>, wrapper: &mut Wrapper, depth: usize) {
 }
 
 /// The time in a wrapper: RFC 3339, or a number of seconds, milliseconds, microseconds or nanoseconds.
-pub fn time_of(value: &Value) -> Option<i64> {
+pub fn time_of(value: &Json<'_>) -> Option<i64> {
     let number = match value {
-        Value::String(text) => match time::rfc3339(text) {
+        Json::Text(text) => match time::rfc3339(text) {
             Some(time) => return Some(time),
             None => text.parse::<f64>().ok()?,
         },
-        Value::Number(number) => number.as_f64()?,
+        Json::Number(number) => number.as_f64()?,
         _ => return None,
     };
     // 1973 to 2286 in each unit.
@@ -169,7 +191,7 @@ pub fn of_path(path: &Path) -> Wrapper {
         // A part of an S3 export is `prefix-name-TASK`; a digest and a container's ID are longer.
         if wrapper.task.is_none() && !is_container_id(stem) {
             wrapper.task =
-                stem.rsplit('-').next().filter(|last| stem.len() > 32 && is_hex(last, 32)).map(Arc::from);
+                stem.rsplit('-').next().filter(|last| stem.len() > 32 && is_hex(last, 32)).map(Box::from);
         }
     }
     wrapper
@@ -179,8 +201,7 @@ pub fn of_path(path: &Path) -> Wrapper {
 pub fn time_of_line(line: &[u8]) -> Option<i64> {
     let text = std::str::from_utf8(line.get(..line.len().min(64 * 1024))?).ok()?.trim_ascii();
     if text.starts_with('{') {
-        let Value::Object(object) = serde_json::from_str(text).ok()? else { return None };
-        return of_object(&object).time;
+        return of_text(text.as_bytes())?.time;
     }
     text.split_ascii_whitespace()
         .take(3)

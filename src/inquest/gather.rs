@@ -4,11 +4,12 @@
 //! not depend on how many there are.
 
 use super::carve::{Carver, Found, Needles};
-use super::case::{Event, Interner, Kind, Place, Said, Sighting, Stream, Tail};
-use super::context;
+use super::case::{Around, Event, Interner, Kind, Place, Said, Sighting, Stream, Tail};
+use super::context::{self, Wrapper};
 use super::heap::{self, Entry, Opened, Problem, Search, Window};
 use super::show::count;
 use super::tail::Tails;
+use super::text::Text;
 use super::who::Who;
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -66,7 +67,7 @@ pub struct State {
 #[derive(Debug, Default)]
 pub struct Gathered {
     /// all records, at all of their places
-    pub sightings: Vec<Sighting>,
+    pub sightings: Vec<Box<Sighting>>,
     /// what others say
     pub said: Vec<Said>,
     /// what is known of each input that was read
@@ -212,14 +213,17 @@ impl Reading<'_> {
                             overflow = true;
                             return;
                         }
-                        let mut event = Box::new(Event::of(&record, self.interner));
-                        event.line = self.line(&event, place, record.line, &mut overflow);
+                        let mut event = Event::of(&record, self.interner);
+                        event.line = self.line(&event, place, &record.line, &mut overflow);
                         if self.is_asked(&event, place) {
                             asked.borrow_mut().push((offset, event.kind.clone()));
                         }
-                        let mut wrapper = wrapper.or(of_path.clone());
-                        wrapper.share(event.container.as_ref(), event.task.as_ref());
-                        sightings.push(Sighting { event, place, wrapper, bare });
+                        sightings.push(Box::new(self.sighting(
+                            event,
+                            place,
+                            wrapper.or(of_path.clone()),
+                            bare,
+                        )));
                     }
                     Found::Statement(statement, unconfirmed) => {
                         told.statements += 1;
@@ -286,6 +290,23 @@ impl Reading<'_> {
         gathered.overflow |= overflow;
     }
 
+    /// A record, with what its place says of it.
+    fn sighting(&self, mut event: Event, place: Place, wrapper: Wrapper, bare: bool) -> Sighting {
+        let text = |text: &str| self.interner.text(text);
+        if event.container.is_none() && !event.is_hearsay() {
+            let whole = wrapper.container.as_deref().filter(|id| context::is_container_id(id));
+            event.container = whole.map(text);
+        }
+        if event.task.is_none() {
+            event.task = wrapper.task.as_deref().map(text);
+        }
+        let (stored, writer) = (wrapper.stored.into(), wrapper.writer);
+        let container = wrapper.container.as_deref().map(text);
+        let told = wrapper.stored.is_some() || writer.is_some() || container.is_some();
+        let around = told.then(|| Box::new(Around { container, stored, writer }));
+        Sighting { event, place, around, bare }
+    }
+
     /// Whether it is a record of somebody who is asked about.
     fn is_asked(&self, event: &Event, place: Place) -> bool {
         match self.keep {
@@ -301,13 +322,13 @@ impl Reading<'_> {
     }
 
     /// The record itself, if it is to be kept.
-    fn line(&self, event: &Event, place: Place, line: String, overflow: &mut bool) -> Option<Box<str>> {
+    fn line(&self, event: &Event, place: Place, line: &str, overflow: &mut bool) -> Option<Text> {
         let asked = match self.keep {
             Keep::All => true,
             Keep::Nothing => return None,
             Keep::Shown if event.kind == Kind::Stats => return None,
             Keep::Shown => false,
-            Keep::Exactly(_) => return self.is_asked(event, place).then(|| line.into_boxed_str()),
+            Keep::Exactly(_) => return self.is_asked(event, place).then(|| Text::new(line)),
             Keep::Of(_) => self.is_asked(event, place),
         };
         let kept = self.state.kept.load(Ordering::Relaxed);
@@ -321,7 +342,7 @@ impl Reading<'_> {
             return None;
         }
         self.state.kept.fetch_add(line.len(), Ordering::Relaxed);
-        Some(line.into_boxed_str())
+        Some(Text::new(line))
     }
 }
 

@@ -7,6 +7,7 @@ use super::gather::{Gathered, Keep, State, gather};
 use super::heap::{self, Entry, Problem};
 use super::show::{self, Columns, Line, Out, Style, clean, count};
 use super::sources::Sources;
+use super::text::Text;
 use super::time::Clock;
 use super::who::Who;
 use super::{ask, progress, since, views};
@@ -63,7 +64,7 @@ pub fn run(cli: Cli) -> ExitCode {
         note(&format!("{word} is a command, and {who} is before it: for a path of that name write ./{word}"));
         return ExitCode::from(2);
     }
-    match Session::new(paths, &cli.common).map(|session| session.go(&cli)) {
+    match Session::new(paths, &cli, &cli.common).map(|session| session.go(&cli)) {
         Ok(code) => ExitCode::from(code),
         Err(text) => {
             note(&text);
@@ -76,6 +77,17 @@ pub fn run(cli: Cli) -> ExitCode {
 /// it.
 fn is_path(who: &str) -> bool {
     (who.contains('/') || who == "." || who == "..") && std::path::Path::new(who).exists()
+}
+
+/// Whether of each life only is shown, and asked for, what it has in common with others: there may be very many
+/// then.
+fn shows_little(cli: &Cli, filter: &Filter) -> bool {
+    let of_many = matches!(
+        (&cli.command, cli.common.format),
+        (Some(Command::List(_)), Format::Text | Format::Csv)
+            | (Some(Command::Stats(_)), Format::Text | Format::Csv | Format::Json)
+    );
+    of_many && cli.common.around.is_none() && filter.container.is_empty() && filter.host.is_empty()
 }
 
 /// One run of the program.
@@ -102,7 +114,7 @@ pub struct Heard {
 }
 
 impl<'a> Session<'a> {
-    fn new(paths: &[PathBuf], common: &'a Common) -> Result<Session<'a>, String> {
+    fn new(paths: &[PathBuf], cli: &Cli, common: &'a Common) -> Result<Session<'a>, String> {
         let filter = common.filter(Timestamp::now())?;
         common.witnesses()?;
         let clock = Clock::new(common.zone()?);
@@ -111,7 +123,8 @@ impl<'a> Session<'a> {
             [] => vec![PathBuf::from("-")],
             given => given.to_vec(),
         };
-        Ok(Session { common, filter, clock, paths, state: State::default(), interner: Interner::default() })
+        let interner = if shows_little(cli, &filter) { Interner::brief() } else { Interner::default() };
+        Ok(Session { common, filter, clock, paths, state: State::default(), interner })
     }
 
     fn go(&self, cli: &Cli) -> u8 {
@@ -262,14 +275,14 @@ impl<'a> Session<'a> {
             .iter()
             .flat_map(|life| &life.records)
             .filter(|record| record.event.line.is_none())
-            .filter_map(|record| record.places.first().copied())
+            .filter_map(|record| record.places().first().copied())
             .collect();
         let unknown = || lives.iter().filter(|life| life.last_lines.is_none());
         if tails && unknown().count() <= SECOND_LOOKS {
             let bounds = |record: &&super::case::Once| matches!(record.event.kind, Kind::Start | Kind::Exit);
             let records =
                 unknown().flat_map(|life| life.records.iter().filter(bounds).chain(life.records.last()));
-            missing.extend(records.flat_map(|record| record.places.iter().copied()));
+            missing.extend(records.flat_map(|record| record.places().iter().copied()));
         }
         if missing.is_empty() {
             return;
@@ -297,7 +310,7 @@ impl<'a> Session<'a> {
             &State::default(),
             &self.interner,
         );
-        let mut lines: std::collections::HashMap<Place, Box<str>> = again
+        let mut lines: std::collections::HashMap<Place, Text> = again
             .sightings
             .into_iter()
             .filter_map(|sighting| Some((sighting.place, sighting.event.line?)))
@@ -309,7 +322,7 @@ impl<'a> Session<'a> {
         attach(lives, again.tails.into_iter().filter_map(there).collect(), &heard.case.own_files);
         for record in lives.iter_mut().flat_map(|life| &mut life.records) {
             if record.event.line.is_none()
-                && let Some(place) = record.places.first().and_then(here)
+                && let Some(place) = record.places().first().and_then(here)
             {
                 record.event.line = lines.remove(&place);
             }
@@ -398,8 +411,9 @@ impl<'a> Session<'a> {
 
     /// How many lives there are, in a line.
     pub fn sum(&self, lives: &[&Life]) -> String {
-        let tasks: std::collections::BTreeSet<_> =
-            lives.iter().map(|life| life.task.as_deref().or(life.container.as_deref())).collect();
+        let mut tasks: Vec<_> = lives.iter().map(|life| life.task.or(life.container)).collect();
+        tasks.sort_unstable();
+        tasks.dedup();
         let open = lives.iter().filter(|life| life.died().is_none()).count();
         let of = if lives.iter().any(|life| life.task.is_some()) { "task" } else { "container" };
         format!("{} of {}, {open} without an end", count(lives.len(), "life"), count(tasks.len(), of))
@@ -420,7 +434,7 @@ impl<'a> Session<'a> {
         });
         let mut all: Vec<&super::case::Once> =
             lives.iter().flat_map(|life| &life.records).chain(loose).collect();
-        all.sort_by_key(|record| (record.event.time, record.places.first().copied()));
+        all.sort_by_key(|record| (record.event.time, record.places().first().copied()));
         if !self.common.quiet {
             let mut out = self.out();
             all.iter().filter_map(|record| record.event.line.as_deref()).for_each(|line| out.json(line));

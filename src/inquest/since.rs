@@ -17,7 +17,7 @@ pub fn apart(entries: &[Entry], since: Option<i64>) -> (Vec<usize>, Vec<usize>) 
 }
 
 /// Of the entries at `older`, those that may hold something of the lives in `sightings`.
-pub fn needed(entries: &[Entry], older: &[usize], sightings: &[Sighting]) -> Vec<usize> {
+pub fn needed(entries: &[Entry], older: &[usize], sightings: &[Box<Sighting>]) -> Vec<usize> {
     let Some(first) = first_begin(sightings) else { return Vec::new() };
     let is_needed = |place: &usize| entries.get(*place).is_none_or(|entry| may_hold(entry, first));
     older.iter().copied().filter(is_needed).collect()
@@ -31,7 +31,7 @@ fn may_hold(entry: &Entry, time: Option<i64>) -> bool {
 }
 
 /// When the first of the lives began; `Some(None)` where one of them does not tell, and none of no life.
-fn first_begin(sightings: &[Sighting]) -> Option<Option<i64>> {
+fn first_begin(sightings: &[Box<Sighting>]) -> Option<Option<i64>> {
     let mut begins: HashMap<(Option<&str>, Option<&str>), Option<i64>> = HashMap::new();
     for sighting in sightings {
         let event = &sighting.event;
@@ -39,11 +39,14 @@ fn first_begin(sightings: &[Sighting]) -> Option<Option<i64>> {
         if event.is_hearsay() {
             continue;
         }
-        let container = event.container.as_deref().or(sighting.wrapper.container.as_deref());
+        let container = event
+            .container
+            .as_deref()
+            .or(sighting.around.as_deref().and_then(|around| around.container.as_deref()));
         let known = begins.entry((container, event.run.as_deref())).or_default();
         let begun = match event.kind {
             Kind::Start => Some(event.time),
-            Kind::Exit => event.exit.as_ref().and_then(|exit| event.time.checked_sub(exit.runtime?)),
+            Kind::Exit => event.exit.as_ref().and_then(|exit| event.time.checked_sub(exit.runtime()?)),
             _ => None,
         };
         *known = match (*known, begun) {

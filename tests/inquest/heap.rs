@@ -1,6 +1,7 @@
 //! The heap as a whole: its order, its threads, its size.
 
-use crate::support::{command, fixture, inquest, ran};
+use crate::support::{command, fixture, inquest, ran, record, time};
+use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Stdio;
 
@@ -81,6 +82,77 @@ fn memory_does_not_grow_with_what_is_read() {
     assert!(output.status.success());
     assert!(peak < 32 * 1024, "{peak} KiB");
 }
+
+/// A heap of this many lives, each with all that ECS tells of it.
+fn lives(count: u64) -> tempfile::TempDir {
+    let mut text = String::new();
+    for life in 0..count {
+        let id = life.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let (container, task) = (format!("{id:016x}").repeat(4), format!("{id:016x}").repeat(2));
+        let kind = life % 20;
+        for (name, second, more) in [
+            ("start", life % 20_000, json!({"program": "serve", "identity_ms": 12})),
+            (
+                "exit",
+                life % 20_000 + 90,
+                json!({"exit": {"code": 0, "verdict": "ok", "why": "The program ended by itself.", "runtime_ms": 90_000},
+                    "memory": {"limit": 536_870_912, "peak": 200_000_000 + life, "oom_kills": 0}}),
+            ),
+        ] {
+            let mut record = record(name, &container, second, more);
+            let who = json!({
+                "run": format!("{id:08x}-{life:x}"), "task_id": task, "container_name": "server", "cluster": "default",
+                "task_arn": format!("arn:aws:ecs:eu-central-1:123456789012:task/default/{task}"),
+                "family": format!("shop-{kind}"), "revision": "26", "service": format!("service-{kind}"),
+                "instance_arn": format!("arn:aws:ecs:eu-central-1:123456789012:container-instance/default/{kind:032x}"),
+                "docker_name": format!("ecs-shop-{kind}-26-server-{id:020x}"), "hostname": "ip-10-0-2-100", "ip": "10.0.2.100",
+                "image_id": format!("sha256:{kind:064x}"), "log_stream": format!("web/server/{task}"),
+            });
+            if let (Some(record), Value::Object(who)) = (record.as_object_mut(), who) {
+                record.extend(who);
+            }
+            let line = json!({"log": format!("{record}\n"), "stream": "stderr", "time": time(second)});
+            text.push_str(&line.to_string());
+            text.push('\n');
+        }
+    }
+    let folder = tempfile::tempdir().expect("a directory");
+    std::fs::write(folder.path().join("app.log"), text).expect("a file");
+    folder
+}
+
+/// The largest resident set in bytes of a list of so many lives, asked for while nobody reads what it prints.
+fn peak_of_list(count: u64) -> u64 {
+    use std::io::Read;
+    let folder = lives(count);
+    let path = folder.path().to_str().expect("UTF-8");
+    let mut child =
+        command(&["list", "--threads", "1", path]).stdout(Stdio::piped()).spawn().expect("inquest");
+    let mut stdout = child.stdout.take().expect("a pipe");
+    stdout.read_exact(&mut [0]).expect("a list");
+    // More than a pipe holds is to come.
+    let status = std::fs::read_to_string(Path::new("/proc").join(child.id().to_string()).join("status"))
+        .expect("its status");
+    let mut rest = String::new();
+    stdout.read_to_string(&mut rest).expect("the rest");
+    assert!(child.wait().expect("its end").success());
+    let sum = rest.lines().next_back();
+    assert_eq!(sum, Some(format!("{0},000 lives of {0},000 tasks, 0 without an end", count / 1000).as_str()));
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM");
+    1024 * peak.trim().trim_end_matches(" kB").parse::<u64>().expect("a number")
+}
+
+/// What is the same for many lives is there once, and what is not shown is not kept: docs/inquest.md has the
+/// figure of 100,000 lives.
+#[test]
+fn a_life_takes_little_memory() {
+    let (few, many) = (2_000, 14_000);
+    let a_life = (peak_of_list(many) - peak_of_list(few)) / (many - few);
+    assert!(a_life < LIFE, "{a_life} bytes a life");
+}
+
+/// The most that a life of two records may take in `list`, in bytes.
+const LIFE: u64 = 1_200;
 
 #[test]
 fn an_interrupt_shows_what_was_found() {

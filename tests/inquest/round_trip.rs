@@ -72,12 +72,12 @@ fn noise() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-fn carve(bytes: &[u8], window: usize) -> Vec<Record> {
+fn carve(bytes: &[u8], window: usize) -> Vec<Record<'static>> {
     let needles = Needles::new(true);
     let mut records = Vec::new();
-    let mut found = |found: Found, _: u64| {
+    let mut found = |found: Found<'_>, _: u64| {
         if let Found::Record(record, ..) = found {
-            records.push(*record);
+            records.push(record.into_owned());
         }
     };
     let mut carver = Carver::new(&needles, &mut found);

@@ -1,5 +1,7 @@
 //! Lives against time, and those around one.
 
+use crate::incomplete::{Heap, start};
+use crate::remarks::event;
 use crate::support::{ID, TASK, command, inquest, ran, record, time};
 use serde_json::{Value, json};
 
@@ -151,4 +153,20 @@ fn there_is_always_something_to_draw() {
     assert!(text.contains(&TASK[..6]) && text.contains('X'), "{text}");
     let nothing = tempfile::tempdir().expect("a directory");
     assert_eq!(inquest(&["timeline", nothing.path().to_str().expect("UTF-8")]).code, 1);
+}
+
+/// There is no exit record, and Docker's events tell when it died and with which code.
+#[test]
+fn an_end_by_the_word_of_the_engine() {
+    let row = |code: &str| {
+        let events = event(ID, 60, "die", json!({"exitCode": code}));
+        let heap = Heap::new().container(ID, &[start(ID, 0)], 30).file("events.jsonl", &events);
+        let text = inquest(&["timeline", "--ascii", heap.path().to_str().expect("UTF-8")]).stdout;
+        let row = text.lines().find(|line| line.contains(&TASK[..6]));
+        row.expect("a row").split_whitespace().skip(2).collect::<Vec<_>>().join(" ")
+    };
+    for (code, end) in [("0", '|'), ("4", 'X')] {
+        let row = row(code);
+        assert!(row.contains(end) && !row.contains('?') && row.contains("1m00s"), "{row}");
+    }
 }

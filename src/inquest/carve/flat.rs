@@ -1,15 +1,16 @@
 //! Objects that a store has flattened, and the values in an object with the paths to them.
 
+use crate::inquest::json::Json;
 use serde_json::{Map, Value};
 
 /// A number that some stores write as `1.0` or `"1"`.
-pub fn whole(value: &Value) -> Option<u64> {
+pub fn whole(value: &Json<'_>) -> Option<u64> {
     match value {
-        Value::Number(number) => number.as_u64().or_else(|| {
+        Json::Number(number) => number.as_u64().or_else(|| {
             let number = number.as_f64()?;
             (number.fract() == 0.0 && (0.0..1e15).contains(&number)).then_some(number as u64)
         }),
-        Value::String(text) => text.parse().ok(),
+        Json::Text(text) => text.parse().ok(),
         _ => None,
     }
 }
@@ -56,30 +57,30 @@ fn lists(value: Value) -> Value {
 /// `26` and `"26"` are the same, since stores change the one into the other.
 ///
 /// `path` is what all paths begin with; it is left as it was.
-pub fn leaves(path: &mut String, value: &Value, leaf: &mut impl FnMut(&str, &str)) {
+pub fn leaves(path: &mut String, value: &Json<'_>, leaf: &mut impl FnMut(&str, &str)) {
     match value {
-        Value::Object(object) => {
-            for (key, value) in object {
+        Json::Object(object) => {
+            for (key, value) in object.iter() {
                 below(path, key, value, leaf);
             }
         }
-        Value::Array(values) => {
+        Json::List(values) => {
             for (place, value) in values.iter().enumerate() {
                 below(path, &place.to_string(), value, leaf);
             }
         }
-        Value::String(text) => leaf(path, text),
-        Value::Number(_) => {
-            let text = whole(value).map_or_else(|| value.to_string(), |number| number.to_string());
+        Json::Text(text) => leaf(path, text),
+        Json::Number(number) => {
+            let text = whole(value).map_or_else(|| number.to_string(), |number| number.to_string());
             leaf(path, &text);
         }
-        Value::Null => {}
-        Value::Bool(_) => leaf(path, &value.to_string()),
+        Json::Null => {}
+        Json::Bool(value) => leaf(path, if *value { "true" } else { "false" }),
     }
 }
 
 /// The same of the value at `key`.
-pub fn below(path: &mut String, key: &str, value: &Value, leaf: &mut impl FnMut(&str, &str)) {
+pub fn below(path: &mut String, key: &str, value: &Json<'_>, leaf: &mut impl FnMut(&str, &str)) {
     let length = path.len();
     if length > 0 {
         path.push('.');

@@ -22,6 +22,7 @@ pub use record::{Record, SCHEMA, of_text};
 
 use super::context::{self, Wrapper};
 use super::heap::Window;
+use super::json::Object;
 use super::witness::{KernelPair, Statement};
 use line::wrapper_of_line;
 use needle::Needle;
@@ -31,9 +32,9 @@ use unescape::Level;
 
 /// What was found.
 #[derive(Debug)]
-pub enum Found {
+pub enum Found<'a> {
     /// a record, what is said around it, and whether it stands on a line of its own with nothing around it
-    Record(Box<Record>, Wrapper, bool),
+    Record(Box<Record<'a>>, Wrapper, bool),
     /// what another witness says, and whether it is in the output of a container
     Statement(Box<Statement>, bool),
     /// the beginning of a record whose rest is not there
@@ -48,7 +49,7 @@ const EFFORT: usize = 512 * 1024;
 /// Looks through the windows of one stream.
 pub struct Carver<'a> {
     needles: &'a Needles,
-    found: &'a mut dyn FnMut(Found, u64),
+    found: &'a mut dyn FnMut(Found<'_>, u64),
     /// places below this one belong to what was found
     done: u64,
     /// the same for documents of other witnesses
@@ -70,7 +71,7 @@ pub struct Carver<'a> {
 
 impl<'a> Carver<'a> {
     /// Tells `found` what there is, and the place in the stream.
-    pub fn new(needles: &'a Needles, found: &'a mut dyn FnMut(Found, u64)) -> Carver<'a> {
+    pub fn new(needles: &'a Needles, found: &'a mut dyn FnMut(Found<'_>, u64)) -> Carver<'a> {
         Carver {
             needles,
             found,
@@ -122,7 +123,7 @@ impl<'a> Carver<'a> {
         }
     }
 
-    fn tell(&mut self, found: Found, place: u64) {
+    fn tell(&mut self, found: Found<'_>, place: u64) {
         let place = self.at.unwrap_or(place);
         (self.found)(found, place);
     }
@@ -139,7 +140,7 @@ impl<'a> Carver<'a> {
             Some(Key::Logfmt) => {
                 let found = bytes.get(at..).and_then(logfmt::record);
                 let Some((object, used)) = found else { return 0 };
-                let Some(record) = record::of_object(object, None) else { return 0 };
+                let Some(record) = record::of_object(object) else { return 0 };
                 let wrapper = wrapper_of_line(bytes, at);
                 let bare = is_line_begin(bytes, at);
                 self.tell(Found::Record(Box::new(record), wrapper, bare), window.offset + begin as u64);
@@ -153,12 +154,12 @@ impl<'a> Carver<'a> {
         let allowed = EFFORT.min(self.credit);
         let mut effort = allowed;
         let mut cut: Option<Around> = None;
-        let mut whole = None;
+        let mut told = None;
         for around in object::around(bytes, at, levels, &mut effort) {
             if around.cut.is_some() {
                 cut = Some(around);
             } else if let Some(record) = record::of_text(&around.text) {
-                whole = Some((record, around.begin, around.end));
+                told = Some(self.tell_record(record, bytes, around.begin, around.end, start, levels));
                 break;
             } else if has_name(&around.text) {
                 // It has the name, and is none of ours.
@@ -166,33 +167,54 @@ impl<'a> Carver<'a> {
             }
         }
         self.credit = self.credit.saturating_sub(allowed - effort.min(allowed));
-        if whole.is_none() {
-            match joined(bytes, at, levels, cut.as_ref()) {
-                Joined::Record(record, begin, end) => whole = Some((*record, begin, end)),
-                Joined::Broken(begin, end) => {
-                    self.tell(Found::Broken, start + begin as u64);
-                    return Some(end);
-                }
-                Joined::Nothing => {}
-            }
+        if told.is_some() {
+            return told;
         }
-        let (record, begin, end) = whole?;
+        match joined(bytes, at, levels, cut.as_ref()) {
+            Joined::Record(record, begin, end) => {
+                Some(self.tell_record(*record, bytes, begin, end, start, levels))
+            }
+            Joined::Broken(begin, end) => {
+                self.tell(Found::Broken, start + begin as u64);
+                Some(end)
+            }
+            Joined::Nothing => None,
+        }
+    }
+
+    /// Tells a record from `begin` to `end`; returns `end`.
+    fn tell_record(
+        &mut self,
+        record: Record<'_>,
+        bytes: &[u8],
+        begin: usize,
+        end: usize,
+        start: u64,
+        levels: &[Level],
+    ) -> usize {
         let wrapper = self.wrapper(bytes, begin, levels);
         let bare = levels.is_empty() && self.at.is_none() && is_line_begin(bytes, begin);
         self.tell(Found::Record(Box::new(record), wrapper, bare), start + begin as u64);
-        Some(end)
+        end
     }
 
     /// What the objects around the string say in which the record stands.
     fn wrapper(&mut self, bytes: &[u8], begin: usize, levels: &[Level]) -> Wrapper {
         let Some((_, outer)) = levels.split_last() else { return wrapper_of_line(bytes, begin) };
+        // Most often it is the object of a line with the record as one of its texts.
+        if outer.is_empty()
+            && let Some((wrapper, brace, end)) = context::around(bytes, begin)
+            && !object::may_be_within(bytes, brace, end)
+        {
+            return wrapper;
+        }
         let mut effort = EFFORT.min(self.credit);
         let mut wrapper = Wrapper::default();
         for around in
             object::around(bytes, begin, outer, &mut effort).filter(|around| around.cut.is_none()).take(3)
         {
-            if let Ok(serde_json::Value::Object(object)) = serde_json::from_slice(&around.text) {
-                wrapper = wrapper.or(context::of_object(&object));
+            if let Some(outer) = context::of_text(&around.text) {
+                wrapper = wrapper.or(outer);
             }
             // Of a log with a document on each line, all braces before would be tried in vain.
             if outer.is_empty() && !object::may_be_within(bytes, around.begin, around.end) {
@@ -206,7 +228,7 @@ impl<'a> Carver<'a> {
 /// What became of the beginning of a record.
 enum Joined {
     /// the record, and where it begins and ends
-    Record(Box<Record>, usize, usize),
+    Record(Box<Record<'static>>, usize, usize),
     /// its rest is not there; where it begins, and where what there is of it ends
     Broken(usize, usize),
     /// it is no beginning of a record
@@ -234,7 +256,7 @@ fn joined(bytes: &[u8], at: usize, levels: &[Level], cut: Option<&Around>) -> Jo
     };
     match whole {
         Some((whole, end)) => match record::of_text(&whole) {
-            Some(record) => Joined::Record(Box::new(record), begin, end),
+            Some(record) => Joined::Record(Box::new(record.into_owned()), begin, end),
             None => Joined::Nothing,
         },
         None if quote::names_kind(text) => Joined::Broken(begin, end),
@@ -253,6 +275,5 @@ fn is_line_begin(bytes: &[u8], at: usize) -> bool {
 
 /// Whether the object itself, not one within it, has the key `epitaph`.
 fn has_name(text: &[u8]) -> bool {
-    serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(text)
-        .is_ok_and(|object| object.contains_key("epitaph"))
+    Object::only(text, |key| key == "epitaph").is_some_and(|object| !object.is_empty())
 }

@@ -2,8 +2,10 @@
 
 use super::flat::{below, nested, whole};
 use super::keys::{is_collectors, is_known, render};
+use crate::inquest::json::Object;
 use crate::inquest::time;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// The newest description of records that is known here: `schema`.
@@ -11,7 +13,7 @@ pub const SCHEMA: u64 = 1;
 
 /// A record, with nothing in it that is not its own.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Record {
+pub struct Record<'a> {
     /// the value of `epitaph`: letters, digits and `_`
     pub kind: String,
     /// the value of `schema`
@@ -19,7 +21,7 @@ pub struct Record {
     /// milliseconds since 1970
     pub time: i64,
     /// all of its keys, nested as in docs/records.md
-    pub object: Map<String, Value>,
+    pub object: Object<'a>,
     /// of all keys and values
     pub hash: u64,
     /// of what it is about: the verdict, the code, the program. Equal in copies from which a store has
@@ -28,23 +30,46 @@ pub struct Record {
     /// whether it is as epitaph wrote it, so that nothing was added or dropped
     pub clean: bool,
     /// the line, as epitaph wrote it, or made anew with the keys in its order
-    pub line: String,
+    pub line: Cow<'a, str>,
 }
+
+impl Record<'_> {
+    /// The same with all texts its own.
+    pub fn into_owned(self) -> Record<'static> {
+        Record { object: self.object.into_owned(), line: self.line.into_owned().into(), ..self }
+    }
+}
+
+/// How epitaph begins a record.
+const BEGIN: &str = "{\"epitaph\":\"";
 
 /// The record that the JSON `text` is; none where it is no record.
-pub fn of_text(text: &[u8]) -> Option<Record> {
-    let text = String::from_utf8_lossy(text);
-    let Value::Object(object) = serde_json::from_str(&text).ok()? else { return None };
-    // A line end in it is from a cut between two words: within a text it would be no JSON.
-    let as_written = text.starts_with("{\"epitaph\":\"");
-    let line =
-        as_written.then(|| if text.contains('\n') { text.replace('\n', "") } else { text.into_owned() });
-    of_object(object, line)
+pub fn of_text(text: &[u8]) -> Option<Record<'_>> {
+    match String::from_utf8_lossy(text) {
+        Cow::Borrowed(text) if text.starts_with(BEGIN) => {
+            let object: Object<'_> = serde_json::from_str(text).ok()?;
+            // A line end in it is from a cut between two words: within a text it would be no JSON.
+            let line = if text.contains('\n') { text.replace('\n', "").into() } else { text.into() };
+            if object.keys().any(|key| key.contains('.')) {
+                return of_nested(nested(Map::from(&object)).into(), Some(line));
+            }
+            of_nested(object, Some(line))
+        }
+        text => {
+            let Value::Object(object) = serde_json::from_str(&text).ok()? else { return None };
+            let line = text.starts_with(BEGIN).then(|| text.replace('\n', "").into());
+            of_nested(nested(object).into(), line)
+        }
+    }
 }
 
-/// The record that `object` is; `written` is its text where that is still epitaph's own.
-pub fn of_object(object: Map<String, Value>, written: Option<String>) -> Option<Record> {
-    let mut object = nested(object);
+/// The record that `object` is.
+pub fn of_object(object: Map<String, Value>) -> Option<Record<'static>> {
+    of_nested(nested(object).into(), None)
+}
+
+/// The same of one in which nothing is flat; `written` is its text where that is still epitaph's own.
+fn of_nested<'a>(mut object: Object<'a>, written: Option<Cow<'a, str>>) -> Option<Record<'a>> {
     let kind = object.get("epitaph")?.as_str()?.to_owned();
     let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     if kind.is_empty() || kind.len() > 32 || !kind.bytes().all(is_word) {
@@ -54,11 +79,11 @@ pub fn of_object(object: Map<String, Value>, written: Option<String>) -> Option<
     let time = time::rfc3339(object.get("time")?.as_str()?)?;
     let before = object.len();
     object.retain(|key, value| !is_collectors(key, value));
-    let clean = written.is_some() && object.len() == before && object.keys().all(|key| is_known(key));
+    let clean = written.is_some() && object.len() == before && object.keys().all(is_known);
     let (mut hash, mut core) = (DefaultHasher::new(), DefaultHasher::new());
     let mut path = String::with_capacity(64);
     // The keys of an object are in the order of their names.
-    for (key, value) in &object {
+    for (key, value) in object.iter() {
         below(&mut path, key, value, &mut |path, text| {
             (path, text).hash(&mut hash);
             if is_core(path) {
@@ -69,7 +94,7 @@ pub fn of_object(object: Map<String, Value>, written: Option<String>) -> Option<
     let (hash, core) = (hash.finish(), core.finish());
     let line = match written {
         Some(line) if object.len() == before => line,
-        _ => render(&object),
+        _ => render(&object).into(),
     };
     Some(Record { kind, schema, time, object, hash, core, clean, line })
 }
@@ -88,10 +113,7 @@ mod tests {
     fn the_same_in_each_form() {
         let written = of_text(LINE.as_bytes()).expect("a record");
         assert!(written.clean);
-        assert_eq!(
-            (written.kind.as_str(), written.time, written.line.as_str()),
-            ("exit", 1_795_453_330_691, LINE)
-        );
+        assert_eq!((written.kind.as_str(), written.time, &*written.line), ("exit", 1_795_453_330_691, LINE));
         let others = [
             r#"{"container_id":"c","container_name":"/ecs-x","ecs_cluster":"d","epitaph":"exit","exit":{"code":3,"verdict":"failed"},"pid":6,"revision":"26","schema":1,"source":"stderr","time":"2026-11-23T17:02:10.691Z"}"#,
             r#"{"epitaph":"exit","schema":1.0,"time":"2026-11-23T17:02:10.691Z","container_id":"c","pid":6,"exit.code":3,"exit.verdict":"failed","revision":26}"#,
@@ -103,7 +125,8 @@ mod tests {
         let sorted = of_text(others[0].as_bytes()).expect("a record");
         assert!(!sorted.clean);
         assert_eq!(sorted.line, LINE);
-        let forged = of_text(LINE.replace("\"code\":3", "\"code\":0").as_bytes()).expect("a record");
+        let forged = LINE.replace("\"code\":3", "\"code\":0");
+        let forged = of_text(forged.as_bytes()).expect("a record");
         assert_ne!(forged.hash, written.hash);
         assert_ne!(forged.core, written.core);
     }
@@ -112,7 +135,8 @@ mod tests {
     fn lists_come_back() {
         let text = r#"{"epitaph":"stuck","schema":1,"time":"2026-11-23T17:02:10.691Z","processes.0.pid":1,"processes.1.pid":2}"#;
         let record = of_text(text.as_bytes()).expect("a record");
-        assert_eq!(record.object["processes"][1]["pid"], 2);
+        let object = Map::from(&record.object);
+        assert_eq!(object["processes"][1]["pid"], 2);
     }
 
     #[test]

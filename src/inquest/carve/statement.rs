@@ -3,16 +3,17 @@
 use super::{Carver, Found, object};
 use crate::inquest::context;
 use crate::inquest::heap::Window;
+use crate::inquest::json::{Json, Object};
 use crate::inquest::witness::{self, Statement, WitnessKind};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// Where collectors keep the text of a line.
 const TEXTS: [&str; 7] = ["message", "msg", "MESSAGE", "log", "event", "line", "_raw"];
 
 /// Whether the object is what a log driver or a store has made of a line of a container.
-fn is_of_container(object: &Map<String, Value>) -> bool {
+fn is_of_container(object: &Object<'_>) -> bool {
     let wrapper = context::of_object(object);
-    let transport = object.get("_TRANSPORT").and_then(Value::as_str);
+    let transport = object.get("_TRANSPORT").and_then(Json::as_str);
     wrapper.container.is_some()
         || wrapper.task.is_some()
         || object.contains_key("stream")
@@ -81,13 +82,13 @@ impl Carver<'_> {
 
     /// A line whose text is in a JSON object: what a collector made of it.
     fn wrapped_line(&mut self, line: &[u8], place: u64) {
-        let object: Option<Map<String, Value>> = serde_json::from_slice(line).ok();
+        let object: Option<Object<'_>> = serde_json::from_slice(line).ok();
         let of_container = self.of_container || object.as_ref().is_some_and(is_of_container);
         for statement in witness::from_line(line).into_iter().filter(|one| one.kind != WitnessKind::Kernel) {
             self.said(statement, of_container, place);
         }
         let Some(object) = object else { return };
-        let texts = TEXTS.iter().filter_map(|key| object.get(*key)?.as_str());
+        let texts = TEXTS.iter().filter_map(|key| object.get(key)?.as_str());
         let kernels = texts.flat_map(|text| witness::from_line(text.as_bytes()));
         let kernels: Vec<_> = kernels.filter(|one| one.kind == WitnessKind::Kernel).collect();
         for statement in kernels {

@@ -86,6 +86,14 @@ impl<'a> Unescape<'a> {
 
     /// The next byte of the text.
     pub fn next(&mut self) -> Next {
+        // Most often a quotation mark behind one level.
+        if let [(Level::Json, pending)] = self.levels.as_slice()
+            && pending.given >= pending.length
+            && let Some([b'\\', byte @ (b'"' | b'\\' | b'/')]) = self.source.get(self.at..self.at + 2)
+        {
+            self.at += 2;
+            return Next::Byte(*byte);
+        }
         self.pull(self.levels.len())
     }
 

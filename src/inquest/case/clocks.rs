@@ -27,7 +27,7 @@ pub fn host(life: &Life) -> Option<&str> {
 
 /// By how much the clock of a life's machine is ahead at least, in milliseconds.
 pub fn ahead(life: &Life) -> Option<i64> {
-    life.records.iter().filter_map(|record| record.ahead).max().filter(|ahead| *ahead >= LEAST)
+    life.records.iter().filter_map(|record| record.ahead()).max().filter(|ahead| *ahead >= LEAST)
 }
 
 /// The machines whose clocks are ahead, by their names.

@@ -6,6 +6,7 @@ use super::life::{Life, Witnessed};
 use super::lost::lost_instances;
 use super::sighting::{Place, Said};
 use super::word::{by_word, exits};
+use crate::inquest::text::Text;
 use crate::inquest::time::span;
 use crate::inquest::witness::{What, WitnessKind};
 
@@ -39,17 +40,39 @@ impl Sure {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Conclusion {
     /// one word: the verdict of the exit record, or `oom`, `killed`, `lost`, `ended`, `running`, `unknown`
-    pub word: String,
+    pub word: Text,
     /// how sure it is
     pub sure: Sure,
     /// why, in a sentence or two
-    pub text: String,
-    /// who says so, where it is not epitaph
+    pub text: Text,
+    /// what somebody else than epitaph says
+    pub word_of: Option<Box<WordOf>>,
+}
+
+/// What a conclusion has from a witness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WordOf {
+    /// who says so
     pub witness: Option<WitnessKind>,
     /// where they say so
     pub place: Option<Place>,
-    /// an exit code that only a witness tells
+    /// an exit code that only they tell
     pub code: Option<i64>,
+}
+
+impl Conclusion {
+    /// What somebody else than epitaph says.
+    pub fn word_of(&self) -> WordOf {
+        self.word_of.as_deref().copied().unwrap_or_default()
+    }
+
+    /// The same with the exit code that a witness tells.
+    pub(super) fn with_code(mut self, code: Option<i64>) -> Conclusion {
+        if code.is_some() {
+            self.word_of.get_or_insert_default().code = code;
+        }
+        self
+    }
 }
 
 /// Whatever ends within this time of another on the same instance may have ended with it, in milliseconds.
@@ -66,7 +89,11 @@ pub(super) const RECENT: i64 = 10 * 60_000;
 /// Concludes on each of the lives, of which `newest` is the newest time in the heap.
 pub fn conclude(lives: &mut [Life], newest: Option<i64>) {
     for life in lives.iter_mut() {
-        life.witnessed = if life.exit().is_none() { witnessed(life) } else { None };
+        if life.exit().is_none()
+            && let Some(end) = witnessed(life)
+        {
+            life.rare().witnessed = Some(end);
+        }
     }
     let lost = lost_instances(lives);
     for (life, lost) in lives.iter_mut().zip(lost) {
@@ -76,8 +103,8 @@ pub fn conclude(lives: &mut [Life], newest: Option<i64>) {
 
 fn of(life: &Life, newest: Option<i64>, lost: Option<String>) -> Conclusion {
     if let Some(exit) = life.exit() {
-        let word = exit.verdict.as_deref().unwrap_or("unknown").to_owned();
-        return Conclusion { word, sure: Sure::Yes, text: exit.why.to_string(), ..Conclusion::default() };
+        let word = exit.verdict.unwrap_or_else(|| Text::new("unknown"));
+        return Conclusion { word, sure: Sure::Yes, text: exit.why, ..Conclusion::default() };
     }
     let stop = stop_of(life);
     let next = || {
@@ -112,7 +139,7 @@ fn witnessed(life: &Life) -> Option<Box<Witnessed>> {
 
 /// A conclusion on what is here.
 pub(super) fn conclusion(word: &str, sure: Sure, text: String) -> Conclusion {
-    Conclusion { word: word.to_owned(), sure, text, ..Conclusion::default() }
+    Conclusion { word: Text::new(word), sure, text: Text::new(&text), ..Conclusion::default() }
 }
 
 /// The last stop signal that the program was to get.
@@ -191,14 +218,16 @@ fn unknown(life: &Life) -> Conclusion {
 
 /// The same with who says so.
 pub(super) fn said_by(mut conclusion: Conclusion, said: &Said) -> Conclusion {
-    conclusion.witness = Some(said.statement.kind);
-    conclusion.place = Some(said.place);
+    let word_of = conclusion.word_of.get_or_insert_default();
+    word_of.witness = Some(said.statement.kind);
+    word_of.place = Some(said.place);
     if said.unconfirmed {
         // It is not the witness's word for certain.
         conclusion.sure = Sure::Likely;
-        conclusion.text.push_str(
-            " This stands among the lines of a container, so its program may have written it: most likely, not more.",
-        );
+        conclusion.text = Text::new(&format!(
+            "{} This stands among the lines of a container, so its program may have written it: most likely, not more.",
+            conclusion.text
+        ));
     }
     conclusion
 }
@@ -258,9 +287,7 @@ fn by_exit_137(life: &Life, stop: &Stop) -> Option<Conclusion> {
          (stopTimeout of ECS, -t of docker stop).",
         stop.signal, stop.stuck
     );
-    let mut conclusion = said_by(conclusion("killed", Sure::Yes, text), said);
-    conclusion.code = Some(137);
-    Some(conclusion)
+    Some(said_by(conclusion("killed", Sure::Yes, text), said).with_code(Some(137)))
 }
 
 fn by_pressure(life: &Life, newest: Option<i64>) -> Option<Conclusion> {
@@ -280,8 +307,7 @@ fn by_pressure(life: &Life, newest: Option<i64>) -> Option<Conclusion> {
     );
     let mut conclusion = conclusion("oom", Sure::Likely, text);
     if let Some((said, _)) = killed {
-        conclusion = said_by(conclusion, said);
-        conclusion.code = Some(137);
+        conclusion = said_by(conclusion, said).with_code(Some(137));
     }
     Some(conclusion)
 }

@@ -30,14 +30,14 @@ pub fn disputes(life: &Life) -> Vec<String> {
         let s = if later == 1 { "record comes" } else { "records come" };
         disputes.push(format!("{later} {s} after its end"));
     }
-    let foreign: Vec<&Once> = life.records.iter().filter(|record| record.foreign.is_some()).collect();
+    let foreign: Vec<&Once> = life.records.iter().filter(|record| record.foreign().is_some()).collect();
     if let [first, ..] = foreign.as_slice() {
         let of = if foreign.len() == life.records.len() {
             "all of its".to_owned()
         } else {
             format!("{} of its", foreign.len())
         };
-        let whose = first.foreign.as_deref().unwrap_or_default();
+        let whose = first.foreign().unwrap_or_default();
         disputes.push(format!("{of} records stand in the log of another container, {whose}"));
     }
     disputes

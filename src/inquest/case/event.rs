@@ -1,8 +1,10 @@
 //! What is kept of a record: little, since there may be many.
 
 use super::identity::{Identity, Interner};
-use crate::inquest::carve::Record;
-use serde_json::{Map, Value};
+use super::packed::{Amounts, Maybe};
+use crate::inquest::carve::{Record, SCHEMA};
+use crate::inquest::json::{Json, Object};
+use crate::inquest::text::Text;
 use std::borrow::Cow;
 use std::hash::Hash;
 use std::sync::Arc;
@@ -31,7 +33,7 @@ pub enum Kind {
     /// `stats`
     Stats,
     /// one that stands between start and exit, and that is shown by its name
-    Other(Arc<str>),
+    Other(Text),
     /// `exit`
     Exit,
 }
@@ -81,24 +83,38 @@ pub struct Cpu {
 /// The object `exit` of a record.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Exit {
-    /// the exit code
-    pub code: Option<i64>,
+    code: Maybe,
     /// the signal that ended the program
-    pub signal: Option<Arc<str>>,
+    pub signal: Option<Text>,
     /// the verdict
-    pub verdict: Option<Arc<str>>,
+    pub verdict: Option<Text>,
     /// the evidence for it
-    pub why: Box<str>,
-    /// from the start to the end, in milliseconds
-    pub runtime: Option<i64>,
+    pub why: Text,
+    runtime: Maybe,
     /// the first stop signal
-    pub stop_signal: Option<Arc<str>>,
-    /// from that to the end, in milliseconds
-    pub stop: Option<i64>,
+    pub stop_signal: Option<Text>,
+    stop: Maybe,
     /// who stopped the task: `ecs`, `sibling` or `health`
-    pub stopped_by: Option<Arc<str>>,
+    pub stopped_by: Option<Text>,
     /// records that epitaph lost
     pub lost: u64,
+}
+
+impl Exit {
+    /// The exit code.
+    pub fn code(&self) -> Option<i64> {
+        self.code.get()
+    }
+
+    /// From the start to the end, in milliseconds.
+    pub fn runtime(&self) -> Option<i64> {
+        self.runtime.get()
+    }
+
+    /// From the first stop signal to the end, in milliseconds.
+    pub fn stop(&self) -> Option<i64> {
+        self.stop.get()
+    }
 }
 
 /// A record.
@@ -106,51 +122,75 @@ pub struct Exit {
 pub struct Event {
     /// its kind
     pub kind: Kind,
-    /// the version of its description
-    pub schema: u64,
     /// milliseconds since 1970
     pub time: i64,
-    /// the program's process ID
-    pub pid: Option<i64>,
+    pid: Maybe,
     /// which run of the container it is of
-    pub run: Option<Arc<str>>,
+    pub run: Option<Text>,
     /// the container's ID: the record's own, or its place's where it has none
-    pub container: Option<Arc<str>>,
+    pub container: Option<Text>,
     /// the task's ID
-    pub task: Option<Arc<str>>,
+    pub task: Option<Text>,
     /// the task's ARN
-    pub task_arn: Option<Arc<str>>,
+    pub task_arn: Option<Text>,
     /// the program
-    pub program: Option<Arc<str>>,
+    pub program: Option<Text>,
     /// who the container was
     pub identity: Arc<Identity>,
     /// how it ended
     pub exit: Option<Box<Exit>>,
-    /// its memory
-    pub memory: Option<Box<Memory>>,
-    /// the CPU that it used, of a `stats` record
-    pub cpu: Option<Cpu>,
-    /// how long the program waited for its identity, in milliseconds: `identity_ms`
-    pub waited: Option<i64>,
+    used: Option<Box<Used>>,
+    waited: Maybe,
     /// a word on what it is about: the signal of a `stop`, the victim of an `oom_kill`, the outcome of a
     /// `health`
-    pub about: Option<Arc<str>>,
+    pub about: Option<Text>,
     /// see [`Record::hash`]
     pub hash: u64,
     /// see [`Record::core`]
     pub core: u64,
     /// see [`Record::clean`]
     pub clean: bool,
+    /// its description is of a newer version than ours
+    pub newer: bool,
     /// the record itself, where it is kept
-    pub line: Option<Box<str>>,
+    pub line: Option<Text>,
+}
+
+/// What a record tells of amounts.
+#[derive(Debug, Clone)]
+struct Used {
+    /// those of [`Memory`]
+    memory: Amounts<4>,
+    cpu: Option<Box<Cpu>>,
 }
 
 impl Event {
+    /// The program's process ID.
+    pub fn pid(&self) -> Option<i64> {
+        self.pid.get()
+    }
+
+    /// Its memory.
+    pub fn memory(&self) -> Option<Memory> {
+        let [limit, usage, peak, oom_kills] = self.used.as_ref()?.memory.get();
+        Some(Memory { limit, usage, peak, oom_kills })
+    }
+
+    /// The CPU that it used, of a `stats` record.
+    pub fn cpu(&self) -> Option<Cpu> {
+        self.used.as_ref()?.cpu.as_deref().copied()
+    }
+
+    /// How long the program waited for its identity, in milliseconds: `identity_ms`.
+    pub fn waited(&self) -> Option<i64> {
+        self.waited.get()
+    }
+
     /// What is kept of `record`.
-    pub fn of(record: &Record, interner: &Interner) -> Event {
+    pub fn of(record: &Record<'_>, interner: &Interner) -> Event {
         let object = &record.object;
         let text = |key: &str| object.get(key).and_then(scalar).map(|text| interner.text(&text));
-        let inner = |key: &str| object.get(key).and_then(Value::as_object);
+        let inner = |key: &str| object.get(key).and_then(Json::as_object);
         let kind = match record.kind.as_str() {
             "start" => Kind::Start,
             "identity" => Kind::Identity,
@@ -165,60 +205,64 @@ impl Event {
             "exit" => Kind::Exit,
             other => Kind::Other(interner.text(other)),
         };
-        let known = Identity::of(|key| text(key));
-        let signal = object.get("signal").and_then(Value::as_str).map(str::to_owned);
+        let known = interner.identity(|key| object.get(key).and_then(scalar));
+        let signal = object.get("signal").and_then(Json::as_str).map(str::to_owned);
         let about = signal.or_else(|| inner("victim").and_then(victim)).or_else(|| {
-            let outcome = object.get("outcome").or(object.get("why")).and_then(Value::as_str);
+            let outcome = object.get("outcome").or(object.get("why")).and_then(Json::as_str);
             outcome.filter(|_| matches!(kind, Kind::Health | Kind::Task)).map(str::to_owned)
         });
         let memory = match kind {
             Kind::Stats => Some(memory_of_stats(object)),
             _ => inner("memory").map(memory_of),
         };
-        let task_arn = text("task_arn");
+        let task_arn = object.get("task_arn").and_then(scalar);
         let task = text("task_id").or_else(|| {
             let id = crate::inquest::context::task_of(task_arn.as_deref()?)?;
             Some(interner.text(&id))
         });
+        let task_arn = task_arn.filter(|_| !interner.is_brief()).map(|arn| interner.text(&arn));
         let cpu = if kind == Kind::Stats { cpu_of_stats(object) } else { None };
         Event {
             kind,
-            schema: record.schema,
             time: record.time,
-            pid: object.get("pid").and_then(Value::as_i64),
+            pid: object.get("pid").and_then(Json::as_i64).into(),
             run: text("run"),
             container: text("container_id"),
             task,
             task_arn,
             program: text("program"),
-            identity: interner.identity(known),
+            identity: known,
             exit: inner("exit").map(|exit| Box::new(exit_of(exit, interner))),
-            memory: memory.map(Box::new),
-            cpu,
+            used: memory.map(|memory| {
+                let Memory { limit, usage, peak, oom_kills } = memory;
+                Box::new(Used { memory: [limit, usage, peak, oom_kills].into(), cpu: cpu.map(Box::new) })
+            }),
             waited: object
                 .get("identity_ms")
-                .and_then(Value::as_i64)
-                .filter(|waited| (0..=MAX_RUNTIME).contains(waited)),
+                .and_then(Json::as_i64)
+                .filter(|waited| (0..=MAX_RUNTIME).contains(waited))
+                .into(),
             about: about.map(|about| interner.text(&about)),
             hash: record.hash,
             core: record.core,
             clean: record.clean,
+            newer: record.schema > SCHEMA,
             line: None,
         }
     }
 }
 
-fn scalar(value: &Value) -> Option<Cow<'_, str>> {
+fn scalar<'a>(value: &'a Json<'_>) -> Option<Cow<'a, str>> {
     match value {
-        Value::String(text) if !text.is_empty() => Some(text.as_str().into()),
-        Value::Number(number) => Some(number.to_string().into()),
+        Json::Text(text) if !text.is_empty() => Some((**text).into()),
+        Json::Number(number) => Some(number.to_string().into()),
         _ => None,
     }
 }
 
-fn victim(victim: &Map<String, Value>) -> Option<String> {
-    let name = victim.get("name").and_then(Value::as_str);
-    let pid = victim.get("pid").and_then(Value::as_i64);
+fn victim(victim: &Object<'_>) -> Option<String> {
+    let name = victim.get("name").and_then(Json::as_str);
+    let pid = victim.get("pid").and_then(Json::as_i64);
     match (name, pid) {
         (Some(name), Some(pid)) => Some(format!("{name} ({pid})")),
         (Some(name), None) => Some(name.to_owned()),
@@ -227,27 +271,27 @@ fn victim(victim: &Map<String, Value>) -> Option<String> {
     }
 }
 
-fn exit_of(exit: &Map<String, Value>, interner: &Interner) -> Exit {
+fn exit_of(exit: &Object<'_>, interner: &Interner) -> Exit {
     let text = |key: &str| exit.get(key).and_then(scalar).map(|text| interner.text(&text));
-    let number = |key: &str| exit.get(key).and_then(Value::as_i64);
+    let number = |key: &str| exit.get(key).and_then(Json::as_i64);
     Exit {
-        code: number("code"),
+        code: number("code").into(),
         signal: text("signal"),
         verdict: text("verdict"),
-        why: exit.get("why").and_then(Value::as_str).unwrap_or_default().into(),
-        runtime: number("runtime_ms").filter(|runtime| (0..=MAX_RUNTIME).contains(runtime)),
+        why: interner.text(exit.get("why").and_then(Json::as_str).unwrap_or_default()),
+        runtime: number("runtime_ms").filter(|runtime| (0..=MAX_RUNTIME).contains(runtime)).into(),
         stop_signal: text("stop_signal"),
-        stop: number("stop_ms").filter(|stop| (0..=MAX_RUNTIME).contains(stop)),
+        stop: number("stop_ms").filter(|stop| (0..=MAX_RUNTIME).contains(stop)).into(),
         stopped_by: text("stopped_by"),
-        lost: exit.get("records_lost").and_then(Value::as_u64).unwrap_or(0),
+        lost: exit.get("records_lost").and_then(Json::as_u64).unwrap_or(0),
     }
 }
 
 /// A hundred years in milliseconds: what is more was not written by epitaph.
 const MAX_RUNTIME: i64 = 100 * 366 * 86_400_000;
 
-fn memory_of(memory: &Map<String, Value>) -> Memory {
-    let number = |key: &str| memory.get(key).and_then(Value::as_u64);
+fn memory_of(memory: &Object<'_>) -> Memory {
+    let number = |key: &str| memory.get(key).and_then(Json::as_u64);
     Memory {
         limit: number("limit"),
         usage: number("usage"),
@@ -257,8 +301,8 @@ fn memory_of(memory: &Map<String, Value>) -> Memory {
 }
 
 /// The same of a `stats` record, whose keys are flat.
-fn memory_of_stats(object: &Map<String, Value>) -> Memory {
-    let number = |key: &str| object.get(key).and_then(Value::as_u64);
+fn memory_of_stats(object: &Object<'_>) -> Memory {
+    let number = |key: &str| object.get(key).and_then(Json::as_u64);
     Memory {
         limit: number("memory_limit"),
         usage: number("memory_used").or_else(|| number("memory_usage")),
@@ -267,9 +311,9 @@ fn memory_of_stats(object: &Map<String, Value>) -> Memory {
     }
 }
 
-fn cpu_of_stats(object: &Map<String, Value>) -> Option<Cpu> {
+fn cpu_of_stats(object: &Object<'_>) -> Option<Cpu> {
     let number =
-        |key: &str| object.get(key).and_then(Value::as_u64).and_then(|value| u32::try_from(value).ok());
+        |key: &str| object.get(key).and_then(Json::as_u64).and_then(|value| u32::try_from(value).ok());
     Some(Cpu { milli: number("cpu_milli")?, limit: number("cpu_limit_milli") })
 }
 

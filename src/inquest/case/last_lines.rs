@@ -38,19 +38,19 @@ pub fn attach(lives: &mut [Life], tails: Vec<Tail>, own: &BTreeSet<u32>) {
         .iter()
         .filter_map(|life| {
             let start = life.records.iter().find(|record| record.event.kind == Kind::Start)?;
-            Some(((life.container.as_deref()?.to_owned(), life.begun?), start.places.clone()))
+            Some(((life.container.as_deref()?.to_owned(), life.begun?), start.places().to_vec()))
         })
         .collect();
     for life in lives.iter_mut().filter(|life| life.last_lines.is_none()) {
         let files: BTreeSet<u32> =
-            life.records.iter().flat_map(|record| &record.places).map(|place| place.file).collect();
+            life.records.iter().flat_map(|record| record.places()).map(|place| place.file).collect();
         let before = |places: &[Place]| -> Vec<Vec<LastLine>> {
             let here = places.iter().filter(|place| files.contains(&place.file));
             here.filter_map(|place| at.get(place).cloned()).collect()
         };
         let next = life.container.as_deref().zip(life.next);
         let candidates = match (life.exit_record(), next) {
-            (Some(exit), _) => before(&exit.places),
+            (Some(exit), _) => before(exit.places()),
             (None, Some((id, next))) => {
                 starts.get(&(id.to_owned(), next)).map(|places| before(places)).unwrap_or_default()
             }
@@ -60,6 +60,8 @@ pub fn attach(lives: &mut [Life], tails: Vec<Tail>, own: &BTreeSet<u32>) {
         let lines = candidates
             .into_iter()
             .max_by_key(|lines| (!lines.is_empty(), lines.iter().filter_map(|line| line.time).max()));
-        life.last_lines = lines.map(Vec::into_boxed_slice);
+        if let Some(lines) = lines {
+            life.rare().last_lines = Some(lines.into_boxed_slice());
+        }
     }
 }

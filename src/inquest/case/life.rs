@@ -6,7 +6,9 @@ use super::identity::Identity;
 use super::once::Once;
 use super::remarks::Remark;
 use super::sighting::{LastLine, Place, Said};
-use std::sync::{Arc, LazyLock};
+use crate::inquest::text::Text;
+use std::ops::Deref;
+use std::sync::LazyLock;
 
 /// One run of epitaph in one container.
 #[derive(Debug, Clone, Default)]
@@ -14,25 +16,33 @@ pub struct Life {
     /// its records, in order of time
     pub records: Vec<Once>,
     /// the container's ID
-    pub container: Option<Arc<str>>,
+    pub container: Option<Text>,
     /// the task's ID
-    pub task: Option<Arc<str>>,
+    pub task: Option<Text>,
     /// the task's ARN
-    pub task_arn: Option<Arc<str>>,
+    pub task_arn: Option<Text>,
     /// the program's process ID
     pub pid: Option<i64>,
     /// which run of the container it is, where its records tell
-    pub run: Option<Arc<str>>,
+    pub run: Option<Text>,
     /// when it began, in milliseconds since 1970: the start record's time, or the end less the runtime
     pub begun: Option<i64>,
     /// whether there is a start record
     pub has_start: bool,
-    /// the container's name in its engine, as Docker or Podman tell it
-    pub name: Option<Arc<str>>,
     /// when the next life in the same container began
     pub next: Option<i64>,
     /// the last that was seen of it, in milliseconds since 1970
     pub last_sign: Option<i64>,
+    /// what is concluded about its end
+    pub conclusion: Conclusion,
+    rare: Option<Box<Rare>>,
+}
+
+/// What is known of few of very many lives.
+#[derive(Debug, Clone, Default)]
+pub struct Rare {
+    /// the container's name in its engine, as Docker or Podman tell it
+    pub name: Option<Text>,
     /// where the last sign stands, if it is no record
     pub sign_place: Option<Place>,
     /// the first line of its stream is later than its start
@@ -41,14 +51,21 @@ pub struct Life {
     pub disputed: Vec<String>,
     /// what others said
     pub said: Vec<Said>,
-    /// what is concluded about its end
-    pub conclusion: Conclusion,
     /// the end that an engine tells of, where there is no exit record
     pub witnessed: Option<Box<Witnessed>>,
     /// what is not to be overlooked beside the verdict
     pub remarks: Vec<Remark>,
     /// what its program wrote last, where that was looked at
     pub last_lines: Option<Box<[LastLine]>>,
+}
+
+impl Deref for Life {
+    type Target = Rare;
+
+    fn deref(&self) -> &Rare {
+        static NOTHING: LazyLock<Rare> = LazyLock::new(Rare::default);
+        self.rare.as_deref().unwrap_or(&NOTHING)
+    }
 }
 
 /// An end by the word of its engine.
@@ -61,6 +78,11 @@ pub struct Witnessed {
 }
 
 impl Life {
+    /// What is known of few lives, to be written.
+    pub(super) fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
     /// The exit record, where there is one and only one.
     pub fn exit(&self) -> Option<&Exit> {
         self.exit_record().and_then(|record| record.event.exit.as_deref())
@@ -83,7 +105,7 @@ impl Life {
 
     /// How long it ran, in milliseconds.
     pub fn ran(&self) -> Option<i64> {
-        self.exit().and_then(|exit| exit.runtime).or_else(|| Some(self.ended()? - self.begun?))
+        self.exit().and_then(|exit| exit.runtime()).or_else(|| Some(self.ended()? - self.begun?))
     }
 
     /// Whether there is a record of this kind.
@@ -117,8 +139,8 @@ impl Life {
     }
 
     /// The memory as it was last told.
-    pub fn memory(&self) -> Option<&Memory> {
-        self.records.iter().rev().find_map(|record| record.event.memory.as_deref())
+    pub fn memory(&self) -> Option<Memory> {
+        self.records.iter().rev().find_map(|record| record.event.memory())
     }
 
     /// The verdict of its own record.
@@ -133,7 +155,7 @@ impl Life {
 
     /// The order of lives.
     pub fn order(&self) -> (Option<i64>, Option<i64>, Option<&str>, Option<Place>) {
-        let place = self.records.first().and_then(|record| record.places.first()).copied();
+        let place = self.records.first().and_then(|record| record.places().first()).copied();
         (self.at(), self.begun, self.container.as_deref(), place)
     }
 
@@ -175,17 +197,14 @@ impl Life {
     pub(super) fn of(record: Once) -> Life {
         let begun = match record.event.kind {
             Kind::Start => Some(record.event.time),
-            Kind::Exit => record.event.exit.as_ref().and_then(|exit| Some(record.event.time - exit.runtime?)),
+            Kind::Exit => {
+                record.event.exit.as_ref().and_then(|exit| Some(record.event.time - exit.runtime()?))
+            }
             _ => None,
         };
         let has_start = record.event.kind == Kind::Start;
-        let mut life = Life {
-            begun,
-            has_start,
-            pid: record.event.pid,
-            run: record.event.run.clone(),
-            ..Life::default()
-        };
+        let mut life =
+            Life { begun, has_start, pid: record.event.pid(), run: record.event.run, ..Life::default() };
         life.take(record);
         life
     }
@@ -193,10 +212,10 @@ impl Life {
     /// One record more.
     pub(super) fn take(&mut self, record: Once) {
         let event = &record.event;
-        self.container = self.container.take().or_else(|| event.container.clone());
-        self.task = self.task.take().or_else(|| event.task.clone());
-        self.task_arn = self.task_arn.take().or_else(|| event.task_arn.clone());
-        self.run = self.run.take().or_else(|| event.run.clone());
+        self.container = self.container.or(event.container);
+        self.task = self.task.or(event.task);
+        self.task_arn = self.task_arn.or(event.task_arn);
+        self.run = self.run.or(event.run);
         self.last_sign = self.last_sign.max(Some(event.time));
         self.records.push(record);
     }
@@ -205,7 +224,7 @@ impl Life {
     pub(super) fn is_of_run(&self, event: &Event) -> Option<bool> {
         match (&self.run, &event.run) {
             (Some(own), Some(other)) => Some(own == other),
-            _ if self.pid.is_some() && event.pid.is_some() && self.pid != event.pid => Some(false),
+            _ if self.pid.is_some() && event.pid().is_some() && self.pid != event.pid() => Some(false),
             _ => None,
         }
     }

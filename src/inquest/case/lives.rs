@@ -4,8 +4,8 @@ use super::disputes::disputes;
 use super::event::Kind;
 use super::life::Life;
 use super::once::Once;
+use crate::inquest::text::Text;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
 /// How far the times of one run may be apart from what its records compute, in milliseconds.
 pub(super) const SLACK: i64 = 2_000;
@@ -14,7 +14,7 @@ pub(super) const SLACK: i64 = 2_000;
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Owner {
     /// Those of one run,
-    Run(Arc<str>),
+    Run(Text),
     /// or of one file.
     File(u32),
 }
@@ -40,8 +40,8 @@ pub fn of(records: Vec<Once>) -> (Vec<Life>, Vec<Once>) {
                 loose.push(record);
                 continue;
             }
-            (None, Some(run)) => Owner::Run(run.clone()),
-            (None, None) => Owner::File(record.places.first().map_or(0, |place| place.file)),
+            (None, Some(run)) => Owner::Run(*run),
+            (None, None) => Owner::File(record.places().first().map_or(0, |place| place.file)),
         };
         groups.entry(owner).or_default().push(record);
     }
@@ -83,7 +83,10 @@ fn of_container(records: Vec<Once>, loose: &mut Vec<Once>) -> Vec<Life> {
         });
         let later = begins.get(place + 1..).unwrap_or_default().iter().flatten();
         life.next = later.copied().find(|begun| Some(*begun) > life.begun);
-        life.disputed = disputes(life);
+        let disputed = disputes(life);
+        if !disputed.is_empty() {
+            life.rare().disputed = disputed;
+        }
     }
     lives
 }
@@ -91,7 +94,7 @@ fn of_container(records: Vec<Once>, loose: &mut Vec<Once>) -> Vec<Life> {
 /// Two starts of one run, or of one moment, are one life, and a disputed one.
 fn merge_contradicting_starts(lives: &mut Vec<Life>) {
     let mut merged: Vec<Life> = Vec::new();
-    let mut runs: HashMap<Arc<str>, usize> = HashMap::new();
+    let mut runs: HashMap<Text, usize> = HashMap::new();
     for life in lives.drain(..) {
         let of_moment = || {
             let last = merged.last()?;
@@ -105,7 +108,7 @@ fn merge_contradicting_starts(lives: &mut Vec<Life>) {
         match known.and_then(|place| merged.get_mut(place)) {
             Some(same) => same.records.extend(life.records),
             None => {
-                runs.extend(life.run.clone().map(|run| (run, merged.len())));
+                runs.extend(life.run.map(|run| (run, merged.len())));
                 merged.push(life);
             }
         }
@@ -117,7 +120,7 @@ fn merge_contradicting_starts(lives: &mut Vec<Life>) {
 /// there too: one of them is not true.
 fn life_of_exit(lives: &[Life], exit: &Once) -> Option<usize> {
     let end = exit.event.time;
-    let runtime = exit.event.exit.as_ref().and_then(|exit| exit.runtime);
+    let runtime = exit.event.exit.as_ref().and_then(|exit| exit.runtime());
     let fits = |life: &Life| {
         let of_run = life.is_of_run(&exit.event);
         if of_run == Some(true) {

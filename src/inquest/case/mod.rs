@@ -13,6 +13,7 @@ mod life;
 mod lives;
 mod lost;
 mod once;
+mod packed;
 mod placing;
 mod remarks;
 mod sighting;
@@ -27,8 +28,9 @@ pub use identity::{Identity, Interner};
 pub use last_lines::{Tail, attach};
 pub use life::Life;
 pub use once::Once;
+pub use packed::Maybe;
 pub use remarks::Remark;
-pub use sighting::{LastLine, Place, Said, Sighting, Stream};
+pub use sighting::{Around, LastLine, Place, Said, Sighting, Stream};
 
 use super::witness::WitnessKind;
 use std::collections::BTreeSet;
@@ -54,12 +56,12 @@ pub struct Case {
 
 /// Puts together what was found. The outcome does not depend on the order.
 pub fn assemble(
-    sightings: Vec<Sighting>,
+    sightings: Vec<Box<Sighting>>,
     said: Vec<Said>,
     streams: &[Stream],
     witnesses: &[WitnessKind],
 ) -> Case {
-    let newer = sightings.iter().filter(|sighting| sighting.event.schema > super::carve::SCHEMA).count();
+    let newer = sightings.iter().filter(|sighting| sighting.event.newer).count();
     let times = sightings.iter().map(|sighting| sighting.event.time);
     let newest = times.chain(streams.iter().filter_map(|stream| stream.last)).max();
     let (mut lives, loose) = lives::of(once::once(sightings));
@@ -68,6 +70,7 @@ pub fn assemble(
     let (strangers, general) = testify::join(&mut lives, said);
     conclude::conclude(&mut lives, newest);
     remarks::remark(&mut lives);
-    lives.sort_by(|one, other| one.order().cmp(&other.order()));
+    // Without a buffer: no two have the same first place.
+    lives.sort_unstable_by(|one, other| one.order().cmp(&other.order()));
     Case { lives, loose, strangers, general, newest, newer, own_files }
 }

@@ -60,7 +60,7 @@ fn first_process(life: &Life) -> Option<i64> {
     let ticks = i64::from_str_radix(ticks, 16).ok()?;
     let start = life.records.iter().find(|record| record.event.kind == Kind::Start);
     let begun = match start {
-        Some(start) => start.event.time - start.event.waited.unwrap_or(0),
+        Some(start) => start.event.time - start.event.waited().unwrap_or(0),
         None => life.begun?,
     };
     begun.checked_sub(ticks.checked_mul(TICK)?)

@@ -38,7 +38,9 @@ pub fn remark(lives: &mut [Life]) {
         remarks.extend(failed_stop(life));
         remarks.extend(exec_before(life));
         remarks.extend(code_of_child(life));
-        life.remarks = remarks;
+        if !remarks.is_empty() {
+            life.rare().remarks = remarks;
+        }
     }
 }
 
@@ -47,7 +49,7 @@ const EXEC_BEFORE: i64 = 10_000;
 
 /// Exit codes of others that are not the record's.
 fn other_codes(life: &Life) -> Vec<Remark> {
-    let Some(own) = life.exit().and_then(|exit| exit.code) else { return Vec::new() };
+    let Some(own) = life.exit().and_then(|exit| exit.code()) else { return Vec::new() };
     let mut remarks: Vec<Remark> = Vec::new();
     let mut heard: Vec<WitnessKind> = Vec::new();
     for (said, exit) in exits(life).filter(|(said, _)| !said.unconfirmed) {
@@ -200,7 +202,7 @@ const STOPPED: [i64; 6] = [0, 129, 130, 131, 137, 143];
 /// A program that failed while it stopped.
 fn failed_stop(life: &Life) -> Option<Remark> {
     let exit = life.exit()?;
-    let code = exit.code.filter(|code| !STOPPED.contains(code) && exit.signal.is_none())?;
+    let code = exit.code().filter(|code| !STOPPED.contains(code) && exit.signal.is_none())?;
     let stopped = matches!(exit.verdict.as_deref(), Some("stopped" | "expired"));
     (stopped && code < 128 && !exit.why.contains("failed while it stopped")).then(|| Remark {
         text: format!(
@@ -237,7 +239,7 @@ fn exec_before(life: &Life) -> Option<Remark> {
 /// An exit code that looks like a signal's, of a program that no signal has ended.
 fn code_of_child(life: &Life) -> Option<Remark> {
     let exit = life.exit()?;
-    let signal = match exit.code? {
+    let signal = match exit.code()? {
         132 => "SIGILL",
         134 => "SIGABRT",
         135 => "SIGBUS",
@@ -246,7 +248,7 @@ fn code_of_child(life: &Life) -> Option<Remark> {
         139 => "SIGSEGV",
         _ => return None,
     };
-    let code = exit.code?;
+    let code = exit.code()?;
     exit.signal.is_none().then(|| Remark {
         text: format!(
             "No signal ended the program: {code} is the exit code that it chose. A shell does so where {signal} ended its last \

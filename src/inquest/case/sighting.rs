@@ -1,8 +1,10 @@
 //! What was found at one place: a record, or a statement of another witness.
 
 use super::event::Event;
-use crate::inquest::context::Wrapper;
+use super::packed::Maybe;
+use crate::inquest::text::Text;
 use crate::inquest::witness::Statement;
+use std::num::NonZeroU64;
 
 /// Where something was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,13 +28,31 @@ pub struct LastLine {
 #[derive(Debug, Clone)]
 pub struct Sighting {
     /// what it says
-    pub event: Box<Event>,
+    pub event: Event,
     /// where it stands
     pub place: Place,
-    /// what its place says about it
-    pub wrapper: Wrapper,
+    /// what is around it, where that tells something
+    pub around: Option<Box<Around>>,
     /// whether nothing is around it: it stands on a line of its own, as epitaph wrote it
     pub bare: bool,
+}
+
+/// What is around a record.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Around {
+    /// whose line it is: the ID of a container, whole or its beginning
+    pub container: Option<Text>,
+    /// when a store had it, where it says so, in milliseconds since 1970
+    pub stored: Maybe,
+    /// who wrote the line; see [`crate::inquest::context::Wrapper::writer`]
+    pub writer: Option<NonZeroU64>,
+}
+
+impl Sighting {
+    /// What is around it.
+    pub fn around(&self) -> Around {
+        self.around.as_deref().copied().unwrap_or_default()
+    }
 }
 
 /// A statement at one place.
@@ -71,8 +91,8 @@ pub struct Stream {
     pub last: Option<i64>,
     /// where its last line begins
     pub last_at: u64,
-    /// who wrote the last one, where that is told; see [`Wrapper::writer`]
-    pub writer: Option<u64>,
+    /// who wrote the last one, where that is told; see [`crate::inquest::context::Wrapper::writer`]
+    pub writer: Option<NonZeroU64>,
     /// others speak here too, so that its last line may be theirs
     pub mixed: bool,
 }

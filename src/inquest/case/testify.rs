@@ -3,8 +3,10 @@
 use super::life::Life;
 use super::placing;
 use super::sighting::{Place, Said, Stream};
+use crate::inquest::text::Text;
 use crate::inquest::witness::{LocalClock, Statement, What, WitnessKind};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::num::NonZeroU64;
 
 /// How long before its start record a container's life may be spoken of, in milliseconds: it is created, its
 /// image is pulled, its identity is looked for.
@@ -15,18 +17,31 @@ const BEFORE: i64 = 10 * 60_000;
 /// writes, and nobody else.
 pub fn last_signs(lives: &mut [Life], streams: &[Stream]) -> BTreeSet<u32> {
     let streams: HashMap<u32, &Stream> = streams.iter().map(|stream| (stream.file, stream)).collect();
-    let mut owners: BTreeMap<u32, BTreeSet<Option<&str>>> = BTreeMap::new();
+    // Of each file one owner, or none where it has several: there may be very many.
+    let mut owners: HashMap<u32, Option<Option<Text>>> = HashMap::new();
     for life in lives.iter() {
-        for place in life.records.iter().flat_map(|record| &record.places) {
-            owners.entry(place.file).or_default().insert(life.container.as_deref());
+        for place in life.records.iter().flat_map(|record| record.places()) {
+            let owner = owners.entry(place.file).or_insert(Some(life.container));
+            if *owner != Some(life.container) {
+                *owner = None;
+            }
         }
     }
     let single: BTreeSet<u32> =
-        owners.iter().filter(|(_, owners)| owners.len() == 1).map(|(file, _)| *file).collect();
+        owners.iter().filter(|(_, owner)| owner.is_some()).map(|(file, _)| *file).collect();
     for life in lives.iter_mut() {
-        let places: BTreeSet<_> = life.records.iter().flat_map(|record| &record.places).copied().collect();
-        let writers: BTreeSet<(u32, u64)> =
-            life.records.iter().flat_map(|record| &record.writers).copied().collect();
+        let places: BTreeSet<_> = life
+            .records
+            .iter()
+            .flat_map(|record| record.places())
+            .filter(|place| single.contains(&place.file))
+            .copied()
+            .collect();
+        if places.is_empty() {
+            continue;
+        }
+        let writers: BTreeSet<(u32, NonZeroU64)> =
+            life.records.iter().flat_map(|record| record.writers()).collect();
         // Of syslog and the like, who wrote the line must be the one who wrote the records.
         let is_own = |stream: &Stream| {
             let told = writers.iter().any(|(file, _)| *file == stream.file);
@@ -34,7 +49,7 @@ pub fn last_signs(lives: &mut [Life], streams: &[Stream]) -> BTreeSet<u32> {
                 && (!told || stream.writer.is_some_and(|writer| writers.contains(&(stream.file, writer))))
         };
         let mut firsts = Vec::new();
-        for place in places.iter().filter(|place| single.contains(&place.file)) {
+        for place in &places {
             let Some(stream) = streams.get(&place.file) else { continue };
             if !stream.mixed {
                 firsts.extend(stream.first);
@@ -45,15 +60,15 @@ pub fn last_signs(lives: &mut [Life], streams: &[Stream]) -> BTreeSet<u32> {
             // What follows the next start is a sign of that life.
             let own = stream.last.filter(|last| life.next.is_none_or(|next| *last < next));
             if own > life.last_sign {
-                (life.last_sign, life.sign_place) =
-                    (own, Some(Place { file: place.file, offset: stream.last_at }));
+                life.last_sign = own;
+                life.rare().sign_place = Some(Place { file: place.file, offset: stream.last_at });
             }
         }
         if !life.has_start {
-            life.cut = firsts
-                .into_iter()
-                .min()
-                .filter(|first| life.begun.is_some_and(|begun| *first > begun + 1000));
+            let late = |first: &i64| life.begun.is_some_and(|begun| *first > begun + 1000);
+            if let Some(first) = firsts.into_iter().min().filter(late) {
+                life.rare().cut = Some(first);
+            }
         }
     }
     let mixed = |file: &u32| streams.get(file).is_none_or(|stream| stream.mixed);
@@ -63,6 +78,9 @@ pub fn last_signs(lives: &mut [Life], streams: &[Stream]) -> BTreeSet<u32> {
 /// Gives each life what was said about it, and returns what is about somebody of whom there is no life here,
 /// and what is about nobody in particular: services, instances.
 pub fn join(lives: &mut [Life], mut said: Vec<Said>) -> (Vec<Said>, Vec<Said>) {
+    if said.is_empty() {
+        return (Vec::new(), Vec::new());
+    }
     // Of the same in two files, the surer one is kept.
     said.sort_by_key(|said| (said.statement.time, said.unconfirmed, said.place));
     drop_repeated(&mut said);
@@ -125,18 +143,19 @@ pub fn join(lives: &mut [Life], mut said: Vec<Said>) -> (Vec<Said>, Vec<Said>) {
         }
         for (place, placed) in about {
             if let Some(life) = lives.get_mut(place) {
-                life.said.push(Said { placed, ..said.clone() });
+                life.rare().said.push(Said { placed, ..said.clone() });
             }
         }
     }
-    for life in lives.iter_mut() {
-        life.said.sort_by_key(|said| (said.at(), said.place));
+    for life in lives.iter_mut().filter(|life| !life.said.is_empty()) {
+        life.rare().said.sort_by_key(|said| (said.at(), said.place));
         // A name that the engine's own log tells goes before one that a program may have written.
         let named = |unconfirmed: bool| {
             let of = life.said.iter().rev().filter(move |said| said.unconfirmed == unconfirmed);
             of.filter_map(|said| said.statement.engine_name.as_deref()).next()
         };
-        life.name = named(false).or_else(|| named(true)).map(Into::into);
+        let name = named(false).or_else(|| named(true)).map(Text::new);
+        life.rare().name = name;
     }
     (strangers, general)
 }

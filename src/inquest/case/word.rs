@@ -34,9 +34,7 @@ pub fn by_word(life: &Life) -> Option<Conclusion> {
             kill(life, said.at()).unwrap_or_default()
         );
         let word = if exit.code == Some(137) { "killed" } else { "ended" };
-        let mut conclusion = said_by(conclusion(word, Sure::Word, text), said);
-        conclusion.code = exit.code;
-        return Some(conclusion);
+        return Some(said_by(conclusion(word, Sure::Word, text), said).with_code(exit.code));
     }
     life.said.iter().rev().find_map(|said| {
         let What::TaskStopped(task) = &said.statement.what else { return None };

@@ -161,7 +161,7 @@ impl Certificate<'_> {
                 earlier.join(", ")
             )
         };
-        self.optional("Memory", told(memory).map(|told| format!("{told}{earlier}")));
+        self.optional("Memory", told(&memory).map(|told| format!("{told}{earlier}")));
     }
 
     /// Memory and CPU over the life, of its `stats` records.

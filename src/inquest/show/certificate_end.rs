@@ -31,14 +31,15 @@ impl Certificate<'_> {
                 Sure::No => "  (cannot be known from what is here)",
             };
             let word = if word == "–" { "none".to_owned() } else { word.replace("– ", "none ") };
-            let code = conclusion.code.map_or(String::new(), |code| format!(", exit code {code}"));
+            let code = conclusion.word_of().code.map_or(String::new(), |code| format!(", exit code {code}"));
             self.styled("Verdict", style, format!("{word}{code}{sure}"));
-            let place = conclusion.place.map_or(String::new(), |place| format!("  {}", (self.name)(place)));
+            let place =
+                conclusion.word_of().place.map_or(String::new(), |place| format!("  {}", (self.name)(place)));
             self.row("Why", format!("{}{place}", conclusion.text));
             return;
         };
         let mut text = word;
-        if let Some(code) = exit.code {
+        if let Some(code) = exit.code() {
             text.push_str(&format!(", exit code {code}"));
         }
         if let Some(signal) = &exit.signal {
@@ -54,7 +55,7 @@ impl Certificate<'_> {
         if !exit.why.is_empty() {
             self.row("Why", exit.why.to_string());
         }
-        if let (Some(signal), Some(stop)) = (&exit.stop_signal, exit.stop) {
+        if let (Some(signal), Some(stop)) = (&exit.stop_signal, exit.stop()) {
             let by = match exit.stopped_by.as_deref() {
                 Some("ecs") => "; ECS stopped the task",
                 Some("sibling") => "; another container of the task had ended",

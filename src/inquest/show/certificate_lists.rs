@@ -38,7 +38,9 @@ impl Certificate<'_> {
             if let Some(late) = late {
                 text.push_str(&format!("  {} late: the container or the machine stood still", span(late)));
             }
-            if let Some(told) = event.memory.as_deref().filter(|_| event.kind != Kind::Stop).and_then(told) {
+            if let Some(told) =
+                event.memory().filter(|_| event.kind != Kind::Stop).and_then(|memory| told(&memory))
+            {
                 text.push_str(&format!("  {told}"));
             }
             self.row(key, text);
@@ -135,8 +137,9 @@ impl Certificate<'_> {
             life.records.iter().filter(|record| record.event.kind != Kind::Stats).collect();
         let statistics = life.records.len() - shown.len();
         for record in shown.iter().take(2 * MOST) {
-            let places: Vec<String> = record.places.iter().take(3).map(|place| (self.name)(*place)).collect();
-            let more = record.places.len().saturating_sub(places.len());
+            let places: Vec<String> =
+                record.places().iter().take(3).map(|place| (self.name)(*place)).collect();
+            let more = record.places().len().saturating_sub(places.len());
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
             self.row(key, format!("{:<15} {}{more}", record.event.kind.name(), places.join(", ")));
             key = "";

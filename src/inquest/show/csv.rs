@@ -42,7 +42,7 @@ fn line(life: &Life) -> String {
     let why = life
         .disputed
         .first()
-        .map_or_else(|| life.conclusion.text.clone(), |dispute| format!("disputed: {dispute}"));
+        .map_or_else(|| life.conclusion.text.to_string(), |dispute| format!("disputed: {dispute}"));
     let cells: [Option<String>; 20] = [
         time(life.begun),
         time(life.ended()),
@@ -58,11 +58,11 @@ fn line(life: &Life) -> String {
         own(life.get("availability_zone")),
         own(life.get("image_id")),
         own(life.verdict()),
-        exit.and_then(|exit| exit.code).or(life.conclusion.code).map(|code| code.to_string()),
+        exit.and_then(|exit| exit.code()).or(life.conclusion.word_of().code).map(|code| code.to_string()),
         own(exit.and_then(|exit| exit.signal.as_deref())),
         number(memory.and_then(|memory| memory.limit)),
         number(memory.and_then(|memory| memory.peak)),
-        Some(life.conclusion.word.clone()),
+        Some(life.conclusion.word.to_string()),
         Some(why),
     ];
     cells.map(|cell| quoted(&cell.unwrap_or_default())).join(",")

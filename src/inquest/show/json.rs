@@ -52,10 +52,10 @@ fn of_life(life: &Life, name: &dyn Fn(Place) -> String) -> Value {
     put("runtime_ms", life.exit_record().and_then(|_| life.ran()).map(Value::from));
     if let Some(exit) = life.exit() {
         put("verdict", exit.verdict.as_deref().map(Value::from));
-        put("code", exit.code.map(Value::from));
+        put("code", exit.code().map(Value::from));
         put("signal", exit.signal.as_deref().map(Value::from));
         put("stop_signal", exit.stop_signal.as_deref().map(Value::from));
-        put("stop_ms", exit.stop.map(Value::from));
+        put("stop_ms", exit.stop().map(Value::from));
         put("stopped_by", exit.stopped_by.as_deref().map(Value::from));
         put("records_lost", Some(Value::from(exit.lost)));
     }
@@ -63,12 +63,12 @@ fn of_life(life: &Life, name: &dyn Fn(Place) -> String) -> Value {
     put(
         "conclusion",
         Some(json!({
-            "word": conclusion.word,
+            "word": conclusion.word.as_str(),
             "sure": conclusion.sure.name(),
-            "text": conclusion.text,
-            "witness": conclusion.witness.map(|witness| witness.name()),
-            "code": conclusion.code,
-            "place": conclusion.place.map(name),
+            "text": conclusion.text.as_str(),
+            "witness": conclusion.word_of().witness.map(|witness| witness.name()),
+            "code": conclusion.word_of().code,
+            "place": conclusion.word_of().place.map(name),
         })),
     );
     if let Some(memory) = life.memory() {
@@ -101,7 +101,7 @@ fn of_life(life: &Life, name: &dyn Fn(Place) -> String) -> Value {
         .records
         .iter()
         .map(|record| {
-            let places: Vec<String> = record.places.iter().map(|place| name(*place)).collect();
+            let places: Vec<String> = record.places().iter().map(|place| name(*place)).collect();
             json!({ "epitaph": record.event.kind.name(), "time": written(record.event.time), "places": places })
         })
         .collect();

@@ -73,13 +73,13 @@ pub fn rows<'a>(lives: &[&'a Life]) -> Vec<Row<'a>> {
 fn row(life: &Life) -> Option<Row<'_>> {
     let first = life.records.iter().map(|record| record.event.time).min();
     let from = life.begun.or(first)?;
-    let to = life.ended().or(life.last_sign).unwrap_or(from).max(from);
+    let to = life.died().or(life.last_sign).unwrap_or(from).max(from);
     let end = match life.verdict() {
         _ if !life.disputed.is_empty() => End::Bad,
         Some(verdict) if is_good(verdict) => End::Good,
         Some(_) => End::Bad,
         None if life.conclusion.word == "running" => End::Running,
-        None => End::Unknown,
+        None => end_by_engine(life),
     };
     let mark = |kind: &Kind| {
         Some(match kind {
@@ -111,6 +111,19 @@ fn row(life: &Life) -> Option<Row<'_>> {
         end,
         marks: marks.collect(),
     })
+}
+
+/// The exit codes of signals that ask a program to end: SIGHUP, SIGINT, SIGQUIT, SIGTERM.
+const ASKED_TO: [i64; 4] = [129, 130, 131, 143];
+
+/// How a life ended of which there is no exit record, where its engine tells when and with which code.
+fn end_by_engine(life: &Life) -> End {
+    match life.witnessed.as_ref().and(life.conclusion.word_of().code) {
+        None => End::Unknown,
+        Some(0) => End::Good,
+        Some(code) if ASKED_TO.contains(&code) && life.has(&Kind::Stop) => End::Good,
+        Some(_) => End::Bad,
+    }
 }
 
 /// What a service of ECS did, as a letter and in words.

@@ -47,11 +47,11 @@ impl Series {
         let mut series = Series::default();
         for event in life.records.iter().map(|record| &record.event).filter(|event| event.kind == Kind::Stats)
         {
-            if let Some(memory) = event.memory.as_deref() {
+            if let Some(memory) = event.memory() {
                 series.memory.extend(memory.usage.map(|usage| (event.time, usage as f64)));
                 series.memory_limit = memory.limit.or(series.memory_limit);
             }
-            if let Some(cpu) = event.cpu {
+            if let Some(cpu) = event.cpu() {
                 series.cpu.push((event.time, f64::from(cpu.milli)));
                 series.cpu_limit = cpu.limit.or(series.cpu_limit);
             }

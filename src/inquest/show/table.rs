@@ -122,7 +122,7 @@ fn row(life: &Life, clock: &Clock, narrow: bool) -> Row {
     if life.has_grave_remark() {
         verdict.push('*');
     }
-    let code = life.exit().and_then(|exit| exit.code).or(conclusion.code);
+    let code = life.exit().and_then(|exit| exit.code()).or(conclusion.word_of().code);
     let code = code.map_or_else(|| "–".to_owned(), |code| code.to_string());
     let memory = memory(life).unwrap_or_else(|| "–".to_owned());
     Row {

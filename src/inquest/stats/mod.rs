@@ -16,7 +16,7 @@ pub use stops::{Open, SLOW, Slow, Stops};
 
 use super::case::{Life, is_good};
 use super::time::Clock;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Everything that is told.
 #[derive(Debug, Default)]
@@ -54,8 +54,9 @@ impl Stats {
         for lives in kinds.values_mut() {
             lives.sort_by_key(|life| (life.begun.or(life.at()), life.at()));
         }
-        let tasks: BTreeSet<_> =
-            lives.iter().map(|life| life.task.as_deref().or(life.container.as_deref())).collect();
+        let mut tasks: Vec<_> = lives.iter().map(|life| life.task.or(life.container)).collect();
+        tasks.sort_unstable();
+        tasks.dedup();
         Stats {
             lives: lives.len(),
             tasks: tasks.len(),

@@ -56,7 +56,7 @@ pub fn of(kinds: &Kinds<'_>) -> Vec<Stops> {
 }
 
 fn of_kind(kind: &str, lives: &[&Life]) -> Option<Stops> {
-    let took = |life: &Life| life.exit().and_then(|exit| exit.stop);
+    let took = |life: &Life| life.exit().and_then(|exit| exit.stop());
     let was_stopped = |life: &&&Life| took(life).is_some() || life.has(&Kind::Stop);
     let stopped: Vec<&Life> = lives.iter().filter(was_stopped).copied().collect();
     if stopped.is_empty() {
@@ -107,7 +107,7 @@ pub fn open(kinds: &Kinds<'_>) -> Vec<Open> {
             kind: kind.clone(),
             lives: open().count(),
             of: lives.len(),
-            conclusions: tally(open().map(|life| life.conclusion.word.clone())),
+            conclusions: tally(open().map(|life| life.conclusion.word.to_string())),
         })
     };
     kinds.iter().filter_map(of_kind).collect()

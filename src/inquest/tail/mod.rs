@@ -10,9 +10,10 @@ pub use take::Tails;
 use super::case::LastLine;
 use super::column::column;
 use super::context::{self, Wrapper};
+use super::json::{Json, Object};
 use super::time;
-use serde_json::{Map, Value};
 use spread::{Entry, Spread, stream_above};
+use std::num::NonZeroU64;
 use text::{is_bound, is_record, kept};
 
 /// How many lines are kept.
@@ -38,7 +39,7 @@ pub enum Shape {
     /// this text before what the program wrote: `docker compose logs`
     Behind(String),
     /// something else stands before it; where the lines tell who wrote them, this one: syslog, half a line
-    Raw(Option<u64>),
+    Raw(Option<NonZeroU64>),
     /// what `journalctl -o export` prints, of this container
     Export(Option<String>),
     /// objects over several lines, each with `message`, of this log stream: what the AWS CLI prints
@@ -55,8 +56,8 @@ impl Shape {
             return Some(Shape::Bare);
         }
         if before.starts_with('{') {
-            let object: Map<String, Value> = serde_json::from_slice(line).ok()?;
-            let holds = |key: &&&str| object.get(**key).and_then(Value::as_str).is_some_and(is_record);
+            let object: Object<'_> = serde_json::from_slice(line).ok()?;
+            let holds = |key: &&&str| object.get(key).and_then(Json::as_str).is_some_and(is_record);
             let key = TEXTS.iter().find(holds)?;
             return Some(Shape::Objects(key, Box::new(context::of_object(&object))));
         }
@@ -200,22 +201,21 @@ impl Shape {
         }
         let words = |text: &str, time: Option<i64>| Some(LastLine { time, text: text.to_owned() });
         if let Shape::Objects(key, own) = self {
-            let object: Map<String, Value> = serde_json::from_slice(line).ok()?;
+            let object: Object<'_> = serde_json::from_slice(line).ok()?;
             let wrapper = context::of_object(&object);
             let same = wrapper.container == own.container && wrapper.task == own.task;
-            return words(object.get(*key)?.as_str()?, wrapper.time).filter(|_| same);
+            return words(object.get(key)?.as_str()?, wrapper.time).filter(|_| same);
         }
         let text = String::from_utf8_lossy(line);
         match self {
             Shape::Bare => {
                 // Where a collector has put the keys of the record among its own, its other lines are
                 // objects.
-                let object =
-                    text.starts_with('{').then(|| serde_json::from_slice::<Map<String, Value>>(line).ok());
+                let object = text.starts_with('{').then(|| serde_json::from_slice::<Object<'_>>(line).ok());
                 let wrapped = object.flatten().and_then(|object| {
                     let wrapper = context::of_object(&object);
                     (wrapper.container.is_some() || wrapper.task.is_some()).then_some(())?;
-                    let inner = TEXTS.iter().find_map(|key| object.get(*key)?.as_str())?;
+                    let inner = TEXTS.iter().find_map(|key| object.get(key)?.as_str())?;
                     words(inner, wrapper.time)
                 });
                 wrapped.or_else(|| words(&text, None))
@@ -262,6 +262,7 @@ fn line_around(bytes: &[u8], at: usize) -> (usize, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::Value;
 
     const RECORD: &str = r#"{"epitaph":"exit","schema":1,"time":"2026-11-23T17:02:10.691Z"}"#;
 

@@ -43,7 +43,7 @@ pub fn table(to: &mut Markup, scene: &Scene<'_>, clock: &Clock, linked: bool) {
             to.text(&short_id(life, 12));
         }
         to.raw("</td>");
-        let code = life.exit().and_then(|exit| exit.code).or(life.conclusion.code);
+        let code = life.exit().and_then(|exit| exit.code()).or(life.conclusion.word_of().code);
         let started = match (row.started, life.begun) {
             (true, _) => clock.short(row.from),
             (false, Some(_)) => format!("{} (computed)", clock.short(row.from)),
