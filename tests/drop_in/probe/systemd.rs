@@ -2,9 +2,9 @@
 
 use std::io::Write;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::Command;
 
 /// The variables of systemd that hold the process ID of the one that it has started (systemd.exec(5)).
@@ -69,17 +69,18 @@ pub fn answer() {
 
 /// Says that it is ready.
 pub fn notify() {
-    let place = std::env::var_os("NOTIFY_SOCKET").unwrap();
-    UnixDatagram::unbound().unwrap().send_to(b"READY=1", place).unwrap();
+    let name = std::env::var("NOTIFY_SOCKET").unwrap();
+    let address = SocketAddr::from_abstract_name(name.strip_prefix('@').unwrap()).unwrap();
+    UnixDatagram::unbound().unwrap().send_to_addr(b"READY=1", &address).unwrap();
 }
 
 /// Where messages to systemd arrive, each with its sender.
 pub struct Inbox(UnixDatagram);
 
 impl Inbox {
-    /// A socket at `place`.
-    pub fn new(place: &Path) -> Inbox {
-        let socket = UnixDatagram::bind(place).unwrap();
+    /// An abstract socket (unix(7)) of this name.
+    pub fn new(name: &str) -> Inbox {
+        let socket = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(name).unwrap()).unwrap();
         let on: libc::c_int = 1;
         let length = libc::socklen_t::try_from(size_of_val(&on)).unwrap();
         // SAFETY: the number is valid for the call.

@@ -9,8 +9,10 @@ use crate::probe::systemd::Inbox;
 use crate::setup;
 use crate::table::{ALL, CATATONIT, Row, row};
 use std::io::Read;
-use std::os::unix::net::UnixStream;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixStream};
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 const SUBJECT: &str = "Started by systemd";
 const NOT_ALL: &[&str] = &["tini", "tini-static", "dumb-init"];
@@ -106,7 +108,13 @@ fn named(init: &Init, name: &str, as_pid_1: bool) -> String {
     started(init, as_pid_1).probe(&format!("names {name}")).run().told()
 }
 
-/// A Unix socket of systemd's own tool, so that no port is needed that another may take.
+/// The name of an abstract socket for one call. No port, which another could take, and no path, which has at most
+/// 107 bytes (unix(7)) and could be longer below the directory of temporary files.
+fn socket_name() -> String {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    format!("epitaph-test-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
+}
+
 fn activated(init: &Init, as_pid_1: bool) -> String {
     let tool = Path::new("/usr/bin/systemd-socket-activate");
     if !tool.exists() {
@@ -115,13 +123,13 @@ fn activated(init: &Init, as_pid_1: bool) -> String {
         return if takes { "the program answers" } else { "the program finds no socket of its own" }
             .to_owned();
     }
-    let call = Call::new(tool);
-    let place = call.dir().join("socket");
-    let call = call.args([format!("--listen={}", place.display())]);
+    let name = socket_name();
+    let address = SocketAddr::from_abstract_name(&name).unwrap();
+    let call = Call::new(tool).args([format!("--listen=@{name}")]);
     let call = call.words("--setenv=EPITAPH_RECORDS=off").args([&init.path]).probe("answer");
     let mut running = if as_pid_1 { call.pid_1() } else { call }.start();
     let connected = within(BOUND, || {
-        let connected = UnixStream::connect(&place).ok();
+        let connected = UnixStream::connect_addr(&address).ok();
         (connected.is_some() || running.poll().is_some()).then_some(connected)
     });
     let Some(Some(mut connected)) = connected else { panic!("no socket: {}", running.err()) };
@@ -134,10 +142,9 @@ fn activated(init: &Init, as_pid_1: bool) -> String {
 
 /// systemd tells by the process ID that the kernel adds to the message.
 fn notifier(init: &Init) -> String {
-    let call = init.call();
-    let place = call.dir().join("notify");
-    let inbox = Inbox::new(&place);
-    let mut running = call.env("NOTIFY_SOCKET", &place).probe("notify").held().start();
+    let name = socket_name();
+    let inbox = Inbox::new(&name);
+    let mut running = init.call().env("NOTIFY_SOCKET", format!("@{name}")).probe("notify").held().start();
     running.wait_for("told");
     let (text, sender) = inbox.receive();
     assert_eq!(text, "READY=1");
