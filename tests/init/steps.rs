@@ -139,7 +139,11 @@ fn a_drain_has_an_end_and_a_second_stop_signal_ends_it_at_once(form: Form) {
         let ended = running.finish();
         let exit = records::exit(&ended.stderr);
         assert_eq!((&exit["code"], &exit["verdict"]), (&0.into(), &"ok".into()), "{exit}");
-        assert!(ms(&exit, "left") >= 1 && why(&exit).ends_with("of --drain, and others did not."), "{exit}");
+        assert!(why(&exit).ends_with("of --drain, and others did not."), "{exit}");
+        // A subreaper looks through all processes of the machine, for 50 ms at most: on a busy one `left` may
+        // not be known.
+        let is_known = form == Form::PidOne || exit.get("left").is_some();
+        assert!(!is_known || ms(&exit, "left") >= 1, "{exit}");
         if hurried {
             let stop = records::records(&ended.stderr).into_iter().find(|record| record["epitaph"] == "stop");
             assert_eq!(stop.unwrap()["refused"], "the program had ended; it was sent to all that are left");
