@@ -90,14 +90,13 @@ fn a_program_that_ends_while_the_signal_is_held_was_not_stopped(form: Form) {
 fn the_grace_ends_before_the_platforms(form: Form) {
     let deaf = probe(&["deaf", &libc::SIGTERM.to_string()]);
     let running = Launch::new(form, deaf).env("EPITAPH_GRACE", "2s").start().ready();
-    let asked = Instant::now();
     running.signal(libc::SIGTERM);
     let ended = running.finish();
-    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
     assert_eq!(records::story(&ended.stderr), ["start", "stop", "stuck", "exit"]);
     let exit = records::exit(&ended.stderr);
     assert_eq!(exit["verdict"], "kill_after");
-    assert!(ms(&exit, "stop_ms") >= 1000, "{exit}");
+    // By epitaph's own clock: on a busy machine this test is late to hear of the end.
+    assert!((1000..2000).contains(&ms(&exit, "stop_ms")), "{exit}");
 }
 
 /// Leaves a process in a session of its own, which at SIGTERM takes a while to save its work. That is the one
