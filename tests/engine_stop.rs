@@ -7,11 +7,12 @@ mod support;
 
 use serde_json::Value;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use support::archive::Tree;
 use support::docker::{Container, Engine, Stream};
+use support::endpoint::closed_port;
 use support::process::find_program;
 use support::require::require;
 use support::static_binary::static_binary;
@@ -156,10 +157,6 @@ fn get(port: u16) -> bool {
     ask().is_ok_and(|answer| answer.starts_with("HTTP/1.0 200") || answer.starts_with("HTTP/1.1 200"))
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
-}
-
 /// How many requests fail of those that are made from before the stop of one of two servers until it has
 /// ended.
 ///
@@ -178,10 +175,10 @@ fn failed(haproxy: &std::path::Path, delay: &str) -> (usize, usize) {
         command.arg(format!("127.0.0.1:{port}")).arg("-h").arg(&root);
         Killed(command.spawn().unwrap())
     };
-    let ports = [free_port(), free_port()];
+    let ports = [closed_port().port(), closed_port().port()];
     let mut first = serve("a", ports[0]);
     let _second = serve("b", ports[1]);
-    let port = free_port();
+    let port = closed_port().port();
     let (_proxy, _settings) = proxy(haproxy, port, ports);
     let begun = Instant::now();
     // Both of them are known to be there: round robin.

@@ -1,5 +1,6 @@
-//! epitaph as the main process of systemd's units, with the real systemd as PID 1 of a PID namespace in the
-//! virtual machine: socket activation, readiness, the watchdog, and a stop.
+//! epitaph and the other inits as the main process of systemd's units, with the real systemd as PID 1 of a PID
+//! namespace in the virtual machine: socket activation, readiness, the watchdog, and a stop. The table of
+//! `tests/drop_in` has what each of them does with the variables.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
@@ -19,6 +20,10 @@ use support::static_binary::static_binary;
 /// sd_listen_fds(3).
 const PROGRAMS: [&str; 2] = ["/usr/lib/systemd/systemd", "/usr/lib/systemd/systemd-socket-proxyd"];
 
+/// What stands in front of the program in a unit: its name in the machine, and whether it is epitaph.
+const INITS: [(&str, bool); 5] =
+    [("epitaph", true), ("podman-init", true), ("tini", false), ("dumb-init", false), ("catatonit", false)];
+
 const SERVICE: &str = "[Unit]\nDefaultDependencies=no\n[Service]\nTimeoutStartSec=infinity\n\
                        Environment=PATH=/bin:/usr/bin EPITAPH_RECORDS=json-compact EPITAPH_INTROSPECTION=off\n";
 
@@ -26,7 +31,7 @@ const SERVICE: &str = "[Unit]\nDefaultDependencies=no\n[Service]\nTimeoutStartSe
 const NOTIFIER: &str = r#"
 [ "$WATCHDOG_PID" = $$ ] && echo "watchdog mine"
 trap 'exit 0' TERM
-systemd-notify --ready --status="behind epitaph"
+systemd-notify --ready --status="behind an init"
 echo "told"
 while [ -e /ping ]; do systemd-notify WATCHDOG=1; sleep 0.1; done
 while :; do sleep 0.1; done
@@ -39,26 +44,30 @@ until_there() { # FILE TEXT
 }
 state() { echo "@$1 $(systemctl show -p $2 --value $1)"; }
 touch /ping
-# Connections that come before the program runs wait in the socket.
-systemctl start web.socket
 mkdir /www && echo "from behind" >/www/index.html && httpd -p 127.0.0.1:9090 -h /www
-echo "@answer $(wget -q -O - http://127.0.0.1:8080/)"
-# Who may say that it is ready.
-systemctl start all.service
-state all.service ActiveState
-state all.service StatusText
-systemctl start --no-block main.service
-until_there /main.out told
-state main.service ActiveState
+port=8080
+for init in $INITS; do
+    # Connections that come before the program runs wait in the socket. systemd closes it where nobody takes it.
+    systemctl start web-$init.socket
+    echo "@web-$init $(wget -q -O - http://127.0.0.1:$port/ 2>/dev/null || echo nobody)"
+    port=$((port + 1))
+    # Who may say that it is ready.
+    systemctl start all-$init.service
+    state all-$init.service ActiveState
+    state all-$init.service StatusText
+    systemctl start --no-block main-$init.service
+    until_there /main-$init.out told
+    state main-$init.service ActiveState
+done
 # The watchdog hears the program, until it falls silent.
 systemctl start watched.service
 until_there /watched.out told
 rm /ping
 until [ "$(systemctl show -p ActiveState --value watched.service)" = failed ]; do sleep 0.1; done
 state watched.service Result
-systemctl stop all.service
-state all.service Result
-state all.service ExecMainStatus
+systemctl stop all-epitaph.service
+state all-epitaph.service Result
+state all-epitaph.service ExecMainStatus
 touch /over
 "#;
 
@@ -73,15 +82,15 @@ unshare --mount --pid -f sh -c '
 systemd=$!
 until [ -e /over ] || ! kill -0 $systemd; do sleep 0.1; done
 cat /driver.out
-for unit in web all main watched; do
-    sed "s/^/$unit out /" /$unit.out
-    sed "s/^/$unit err /" /$unit.err
+for file in /*.out /*.err; do
+    unit=${file#/}
+    sed "s/^/${unit%.*} ${unit##*.} /" $file
 done
 sed 's/^/systemd /' /systemd.log
 "#;
 
 fn machine(epitaph: &Path) -> Result<Machine, String> {
-    let mut machine = Machine::new()?.memory(512).program("epitaph", epitaph)?;
+    let mut machine = Machine::new()?.memory(512);
     for program in PROGRAMS {
         let host = PathBuf::from(program);
         if !host.exists() {
@@ -94,52 +103,57 @@ fn machine(epitaph: &Path) -> Result<Machine, String> {
     }
     let service = |name: &str, rest: &str| {
         let files = format!("StandardOutput=file:/{name}.out\nStandardError=file:/{name}.err\n");
-        format!("{SERVICE}{files}{rest}")
+        (format!("{name}.service"), format!("{SERVICE}{files}{rest}"))
     };
-    let notify = |access: &str, watchdog: &str| {
+    let notify = |init: &str, access: &str, watchdog: &str| {
         format!(
-            "Type=notify\nNotifyAccess={access}\nWatchdogSec={watchdog}\nExecStart=/epitaph -- sh /notifier\n"
+            "Type=notify\nNotifyAccess={access}\nWatchdogSec={watchdog}\nExecStart=/{init} -- sh /notifier\n"
         )
     };
-    let units = [
-        ("driver.service", service("driver", "Type=oneshot\nExecStart=sh /driver\n")),
-        ("web.socket", "[Unit]\nDefaultDependencies=no\n[Socket]\nListenStream=127.0.0.1:8080\n".to_owned()),
-        (
-            "web.service",
-            service("web", "ExecStart=/epitaph -- /usr/lib/systemd/systemd-socket-proxyd 127.0.0.1:9090\n"),
-        ),
-        ("all.service", service("all", &notify("all", "10min"))),
-        ("main.service", service("main", &notify("main", "10min"))),
-        ("watched.service", service("watched", &notify("all", "3s"))),
+    let mut units = vec![
+        service("driver", "Type=oneshot\nExecStart=sh /driver\n"),
+        service("watched", &notify("epitaph", "all", "3s")),
     ];
+    for (port, (init, is_epitaph)) in (8080..).zip(INITS) {
+        let program = if is_epitaph { epitaph.to_owned() } else { find_program(init, init)? };
+        machine = machine.program(init, &program)?;
+        let socket = format!("[Unit]\nDefaultDependencies=no\n[Socket]\nListenStream=127.0.0.1:{port}\n");
+        let proxy = format!("ExecStart=/{init} -- /usr/lib/systemd/systemd-socket-proxyd 127.0.0.1:9090\n");
+        units.push((format!("web-{init}.socket"), socket));
+        units.push(service(&format!("web-{init}"), &proxy));
+        units.push(service(&format!("all-{init}"), &notify(init, "all", "10min")));
+        units.push(service(&format!("main-{init}"), &notify(init, "main", "10min")));
+    }
     for (name, text) in units {
         machine = machine.file(&format!("etc/systemd/system/{name}"), 0o644, text);
     }
-    Ok(machine.file("driver", 0o755, DRIVER).file("notifier", 0o755, NOTIFIER))
+    let names = INITS.map(|(name, _)| name).join(" ");
+    Ok(machine.file("driver", 0o755, format!("INITS='{names}'\n{DRIVER}")).file("notifier", 0o755, NOTIFIER))
 }
 
 #[test]
 fn units_of_systemd_work_with_epitaph_in_front() {
     let Some(epitaph) = require("static binary", static_binary()) else { return };
-    let Some(machine) = require("qemu and systemd", machine(epitaph)) else { return };
-    let boot = machine.bound(Duration::from_secs(240)).boot(SCRIPT);
+    let Some(machine) = require("qemu, systemd and the inits", machine(epitaph)) else { return };
+    let boot = machine.bound(Duration::from_secs(480)).boot(SCRIPT);
     let answers = boot.output.lines().filter_map(|line| line.strip_prefix('@')?.split_once(' '));
-    let answers: Vec<(&str, &str)> = answers.collect();
-    assert_eq!(
-        answers,
-        [
-            ("answer", "from behind"),
-            ("all.service", "active"),
-            ("all.service", "behind epitaph"),
-            // systemd hears none but the main process, which is epitaph.
-            ("main.service", "activating"),
-            ("watched.service", "watchdog"),
-            ("all.service", "success"),
-            ("all.service", "0"),
-        ],
-        "{}",
-        boot.output
-    );
+    let answers: Vec<(String, &str)> = answers.map(|(unit, answer)| (unit.to_owned(), answer)).collect();
+    let mut expected = Vec::new();
+    for (init, _) in INITS {
+        // catatonit is the one other init that names the program in LISTEN_PID.
+        let gets_sockets = !["tini", "dumb-init"].contains(&init);
+        expected.push((format!("web-{init}"), if gets_sockets { "from behind" } else { "nobody" }));
+        expected.push((format!("all-{init}.service"), "active"));
+        expected.push((format!("all-{init}.service"), "behind an init"));
+        // systemd hears none but the main process, which is the init.
+        expected.push((format!("main-{init}.service"), "activating"));
+    }
+    expected.extend([
+        ("watched.service".to_owned(), "watchdog"),
+        ("all-epitaph.service".to_owned(), "success"),
+        ("all-epitaph.service".to_owned(), "0"),
+    ]);
+    assert_eq!(answers, expected, "{}", boot.output);
     let of = |unit: &str, file: &str| {
         let begin = format!("{unit} {file} ");
         boot.output.lines().filter_map(|line| line.strip_prefix(&begin)).collect::<Vec<_>>().join("\n")
@@ -148,17 +162,18 @@ fn units_of_systemd_work_with_epitaph_in_front() {
         let all = of(unit, "err");
         all.lines().filter(|line| line.starts_with('{')).collect::<Vec<_>>().join("\n")
     };
-    for unit in ["all", "main", "watched"] {
-        assert_eq!(of(unit, "out"), "watchdog mine\ntold", "{unit}");
+    for (init, is_epitaph) in INITS {
+        for unit in [format!("all-{init}"), format!("main-{init}")] {
+            let expected = if is_epitaph { "watchdog mine\ntold" } else { "told" };
+            assert_eq!(of(&unit, "out"), expected, "{unit}");
+        }
     }
+    assert_eq!(of("watched", "out"), "watchdog mine\ntold");
     let exits: BTreeMap<&str, serde_json::Value> =
-        ["all", "watched"].map(|unit| (unit, records::exit(&told(unit)))).into();
-    assert_eq!(
-        (&exits["all"]["verdict"], &exits["all"]["code"]),
-        (&"stopped".into(), &0.into()),
-        "{exits:#?}"
-    );
+        ["all-epitaph", "watched"].map(|unit| (unit, records::exit(&told(unit)))).into();
+    let stopped = &exits["all-epitaph"];
+    assert_eq!((&stopped["verdict"], &stopped["code"]), (&"stopped".into(), &0.into()), "{exits:#?}");
     assert_eq!(exits["watched"]["signal"], "SIGABRT", "{exits:#?}");
     assert_eq!(exits["watched"]["verdict"], "crashed", "{exits:#?}");
-    assert_eq!(records::kinds(&told("all")), ["start", "stop", "exit"]);
+    assert_eq!(records::kinds(&told("all-epitaph")), ["start", "stop", "exit"]);
 }

@@ -8,9 +8,13 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-/// The names under which a row can be run. The last two have no original of their own to be compared with:
-/// docker-init is tini, and epitaph's habits are tini's.
-pub const NAMES: [&str; 6] = ["tini", "tini-static", "dumb-init", "catatonit", "docker-init", "epitaph"];
+/// The names under which a row can be run. The last three have no original of their own to be compared with:
+/// engines have tini as docker-init and catatonit as podman-init, and epitaph's habits are tini's.
+pub const NAMES: [&str; 7] =
+    ["tini", "tini-static", "dumb-init", "catatonit", "docker-init", "podman-init", "epitaph"];
+
+/// The names that engines give an init, and which one it is.
+pub const ALIASES: [(&str, &str); 2] = [("docker-init", "tini"), ("podman-init", "catatonit")];
 
 /// Those with an original.
 pub const ORIGINALS: [&str; 4] = ["tini", "tini-static", "dumb-init", "catatonit"];

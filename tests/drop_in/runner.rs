@@ -1,7 +1,7 @@
 //! Runs the table, compares, and tells.
 
 use crate::document;
-use crate::init::{Init, Inits, ORIGINALS};
+use crate::init::{ALIASES, Init, Inits, ORIGINALS};
 use crate::rows;
 use crate::table::Row;
 use std::collections::BTreeMap;
@@ -142,12 +142,13 @@ fn compare(row: &Row, found: &Found) -> Vec<String> {
             _ => {}
         }
     }
-    // docker-init is tini, and epitaph's own habits are tini's.
+    // epitaph's own habits are tini's.
     let model = found.ours.get("tini").or_else(|| found.ours.get(row.inits.first().unwrap_or(&"tini")));
-    if let (Some(ours), Some(tini)) = (found.ours.get("docker-init"), found.ours.get("tini"))
-        && ours != tini
-    {
-        fail(format!("epitaph as tini:        {tini}\n    epitaph as docker-init: {ours}"));
+    for (alias, of) in ALIASES {
+        let (ours, those) = (found.ours.get(alias), found.ours.get(of));
+        if ours != those {
+            fail(format!("epitaph as {of}: {those:?}\n    epitaph as {alias}: {ours:?}"));
+        }
     }
     let own = found.ours.get("epitaph");
     let expected = row.own.as_ref().map(|(outcome, _)| outcome).or(model);

@@ -1,6 +1,6 @@
 //! What a row is.
 
-use crate::init::{Init, ORIGINALS};
+use crate::init::{ALIASES, Init, ORIGINALS};
 
 /// The originals that a row is about.
 pub const ALL: &[&str] = &ORIGINALS;
@@ -78,10 +78,7 @@ impl Row {
 
     /// Whether the row is run under the name.
     pub fn is_about(&self, name: &str) -> bool {
-        match name {
-            "epitaph" => true,
-            "docker-init" => self.inits.contains(&"tini"),
-            _ => self.inits.contains(&name),
-        }
+        let alias = ALIASES.iter().find_map(|(alias, of)| (*alias == name).then_some(*of));
+        name == "epitaph" || self.inits.contains(&alias.unwrap_or(name))
     }
 }

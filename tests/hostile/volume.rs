@@ -3,6 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::support::docker::{Container, Engine};
@@ -120,11 +121,15 @@ fn users_of_one_group_share_a_directory_of_that_group() {
 fn what_is_put_in_a_files_place_is_told_and_left_alone() {
     let Some(engine) = engine() else { return };
     type Plant = fn(&Path, &Path);
-    let cases: [(&str, Plant); 5] = [
+    let cases: [(&str, Plant); 6] = [
         // As the container sees it, which has the volume elsewhere.
         ("is a symbolic link", |file, _| symlink("../victim", file).unwrap()),
         ("has 2 links", |file, victim| fs::hard_link(victim, file).unwrap()),
         ("is a FIFO", |file, _| nix::unistd::mkfifo(file, nix::sys::stat::Mode::S_IRWXU).unwrap()),
+        ("is a device", |file, _| {
+            let made = Command::new("mknod").args(["-m", "666"]).arg(file).args(["c", "1", "3"]).status();
+            assert!(made.unwrap().success(), "mknod");
+        }),
         ("is a socket", |file, _| {
             // Longer than a socket's path may be (unix(7)), so it is bound beside and moved.
             let beside = file.with_file_name("s");

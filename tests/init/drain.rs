@@ -1,13 +1,14 @@
 //! `--drain` around real programs: what a shell leaves behind when it is stopped comes to its own end, with
 //! the request that it is at.
 
+use crate::endpoint::closed_port;
 use crate::init::{Form, Launch, has_namespaces};
 use crate::records;
 use crate::require::require;
 use crate::running::{Finished, Running, wait_for};
 use serde_json::Value;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
@@ -21,10 +22,6 @@ in_both_forms! {
 /// signal on.
 fn behind_a_shell(command: &str, signal: &str) -> [String; 3] {
     ["sh".into(), "-c".into(), format!("trap 'exit 0' {signal}; {command} & wait")]
-}
-
-fn free_address() -> SocketAddr {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
 }
 
 /// Sends a request and returns what comes back, to the end.
@@ -77,7 +74,7 @@ fn gunicorn_answers_the_request_that_it_is_at(form: Form) {
             continue;
         }
         let folder = tempfile::tempdir().unwrap();
-        let (begun, address) = (folder.path().join("begun"), free_address());
+        let (begun, address) = (folder.path().join("begun"), closed_port());
         // Each worker imports it when it has set its handlers. A worker that has only just been forked loses
         // SIGTERM: it still has the handler of the first process.
         let app = format!(
@@ -126,7 +123,7 @@ fn php_fpm_answers_the_request_that_it_is_at(form: Form) {
     // Its workers have another user.
     let path = |name: &str| folder.path().join(name);
     std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
-    let (begun, address) = (path("begun"), free_address());
+    let (begun, address) = (path("begun"), closed_port());
     let settings = format!(
         "[global]\nerror_log = {}\ndaemonize = no\nprocess_control_timeout = 10s\n[www]\nlisten = {address}\nuser = nobody\ngroup = nogroup\n\
          pm = static\npm.max_children = 2\n",

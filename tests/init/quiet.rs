@@ -36,7 +36,8 @@ fn idle_is_one_thread_that_never_wakes_up(form: Form) {
     let mut last = (0, Instant::now());
     wait_for("epitaph to settle", || {
         let now = wake_ups(pid);
-        if now != last.0 {
+        // Who has been woken and waits for a processor is none that has settled.
+        if now != last.0 || status(pid, "State").is_none_or(|state| !state.starts_with('S')) {
             last = (now, Instant::now());
         }
         (last.1.elapsed() > Duration::from_millis(100)).then_some(())

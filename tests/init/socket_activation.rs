@@ -3,7 +3,8 @@
 use crate::require::require;
 use crate::running::wait_for;
 use std::io::Read;
-use std::net::TcpStream;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixStream};
 use std::process::{Command, Stdio};
 
 /// Ends what was started, whatever happens to the test.
@@ -14,11 +15,6 @@ impl Drop for Activated {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-/// A free port of loopback, as far as that can be known.
-fn port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 #[test]
@@ -37,12 +33,15 @@ fn a_program_behind_epitaph_gets_its_sockets() {
         let directory = tempfile::tempdir().unwrap();
         let init = directory.path().join(name);
         std::os::unix::fs::symlink(crate::binary::epitaph(), &init).unwrap();
-        let port = port();
+        // An abstract one: a port that was free a moment ago could be another's by now, and the path of a socket
+        // has at most 107 bytes (unix(7)).
+        let socket = format!("epitaph-test-{}-{name}", std::process::id());
+        let address = SocketAddr::from_abstract_name(&socket).unwrap();
         let mut command = Command::new("systemd-socket-activate");
-        command.arg(format!("--listen=127.0.0.1:{port}")).arg(&init).args(["--", "python3", "-c", program]);
+        command.arg(format!("--listen=@{socket}")).arg(&init).args(["--", "python3", "-c", program]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let _activated = Activated(command.spawn().unwrap());
-        let mut connection = wait_for("the socket", || TcpStream::connect(("127.0.0.1", port)).ok());
+        let mut connection = wait_for("the socket", || UnixStream::connect_addr(&address).ok());
         let mut answer = String::new();
         connection.read_to_string(&mut answer).unwrap();
         assert_eq!(answer, "mine", "{name}");

@@ -34,19 +34,21 @@ fn server() -> [&'static str; 3] {
 }
 
 fn a_stop_signal_is_held_and_other_signals_are_not(form: Form) {
-    let running = Launch::new(form, server()).env("EPITAPH_STOP_DELAY", "600ms").start().ready();
+    // Long enough that a busy machine forwards SIGHUP, and the shell takes it, before that is over.
+    let delay = Duration::from_secs(2);
+    let running = Launch::new(form, server()).env("EPITAPH_STOP_DELAY", "2s").start().ready();
     let asked = Instant::now();
     running.signal(libc::SIGTERM);
     running.signal(libc::SIGHUP);
     running.stdout.wait_for("hup\n");
-    assert!(asked.elapsed() < Duration::from_millis(600), "SIGHUP was held");
+    assert!(asked.elapsed() < delay, "SIGHUP was held");
     let ended = running.finish();
-    assert!(asked.elapsed() >= Duration::from_millis(600), "{:?}", asked.elapsed());
+    assert!(asked.elapsed() >= delay, "{:?}", asked.elapsed());
     let stop = records::record(&ended.stderr, "stop");
-    assert_eq!((&stop["signal"], &stop["delay_ms"]), (&"SIGTERM".into(), &600.into()));
+    assert_eq!((&stop["signal"], &stop["delay_ms"]), (&"SIGTERM".into(), &2000.into()));
     let exit = records::exit(&ended.stderr);
     assert_eq!((&exit["verdict"], &exit["code"]), (&"stopped".into(), &3.into()));
-    assert!(ms(&exit, "held_ms") >= 600 && ms(&exit, "stop_ms") < ms(&exit, "runtime_ms"), "{exit}");
+    assert!(ms(&exit, "held_ms") >= 2000 && ms(&exit, "stop_ms") < ms(&exit, "runtime_ms"), "{exit}");
     assert!(
         why(&exit).contains("after SIGTERM was forwarded (held for ")
             && why(&exit).contains("by --stop-delay")
@@ -71,11 +73,14 @@ fn a_second_stop_signal_hurries(form: Form) {
 }
 
 fn a_program_that_ends_while_the_signal_is_held_was_not_stopped(form: Form) {
-    let running = Launch::new(form, ["sh", "-c", "trap : HUP; echo ready; sleep 0.5; exit 4"])
+    let mut running = Launch::new(form, ["sh", "-c", "echo ready; read line; exit 4"])
         .options(["--stop-delay", "1h"])
         .start()
         .ready();
     running.signal(libc::SIGTERM);
+    running.stderr.wait_for("\"delay_ms\":3600000");
+    // With that the program ends.
+    running.stdin = None;
     let exit = records::exit(&running.finish().stderr);
     assert_eq!((&exit["verdict"], &exit["code"]), (&"failed".into(), &4.into()));
     assert_eq!((exit.get("stop_signal"), exit.get("held_ms").is_some()), (None, true), "{exit}");
@@ -85,26 +90,27 @@ fn a_program_that_ends_while_the_signal_is_held_was_not_stopped(form: Form) {
 fn the_grace_ends_before_the_platforms(form: Form) {
     let deaf = probe(&["deaf", &libc::SIGTERM.to_string()]);
     let running = Launch::new(form, deaf).env("EPITAPH_GRACE", "2s").start().ready();
-    let asked = Instant::now();
     running.signal(libc::SIGTERM);
     let ended = running.finish();
-    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
     assert_eq!(records::story(&ended.stderr), ["start", "stop", "stuck", "exit"]);
     let exit = records::exit(&ended.stderr);
     assert_eq!(exit["verdict"], "kill_after");
-    assert!(ms(&exit, "stop_ms") >= 1000, "{exit}");
+    // By epitaph's own clock: on a busy machine this test is late to hear of the end.
+    assert!((1000..2000).contains(&ms(&exit, "stop_ms")), "{exit}");
 }
 
-/// Leaves a process in a session of its own, which at SIGTERM takes a while to save its work.
-fn leaves(at_sigterm: &str, then: &str) -> [String; 3] {
+/// Leaves a process in a session of its own, which at SIGTERM takes a while to save its work. That is the one
+/// that says "ready": what the program does before is done `first`, and what it does once its stdin is closed
+/// comes `then`.
+fn leaves(at_sigterm: &str, first: &str, then: &str) -> [String; 3] {
     let worker = format!("trap \"{at_sigterm}\" TERM; echo ready; while :; do sleep 0.02; done");
-    let program = format!("setsid sh -c '{worker}' 2>/dev/null & {then}");
+    let program = format!("{first}; setsid sh -c '{worker}' 2>/dev/null & {then}");
     ["sh".to_owned(), "-c".to_owned(), program]
 }
 
 fn what_has_left_the_session_may_finish(form: Form) {
     let program =
-        leaves("sleep 0.4; echo saved; exit 0", "trap \"exit 3\" TERM; while :; do sleep 0.02; done");
+        leaves("sleep 0.4; echo saved; exit 0", "trap \"exit 3\" TERM", "while :; do sleep 0.02; done");
     let running = Launch::new(form, program).env("EPITAPH_DRAIN", "20s").start().ready();
     running.signal(libc::SIGTERM);
     let ended = running.finish();
@@ -116,9 +122,11 @@ fn what_has_left_the_session_may_finish(form: Form) {
 }
 
 fn a_drain_has_an_end_and_a_second_stop_signal_ends_it_at_once(form: Form) {
-    for (time, hurried) in [("300ms", false), ("1h", true)] {
-        let program = leaves("echo told", "sleep 0.3; exit 0");
-        let running = Launch::new(form, program).options(["--drain", time]).start().ready();
+    // Long enough that the worker, which sleeps and wakes, has told of its SIGTERM on a busy machine.
+    for (time, hurried) in [("2s", false), ("1h", true)] {
+        let program = leaves("echo told", ":", "read line; exit 0");
+        let mut running = Launch::new(form, program).options(["--drain", time]).start().ready();
+        running.stdin = None;
         running.stdout.wait_for("told");
         if hurried {
             let init = running.pid();
@@ -130,19 +138,25 @@ fn a_drain_has_an_end_and_a_second_stop_signal_ends_it_at_once(form: Form) {
         let ended = running.finish();
         let exit = records::exit(&ended.stderr);
         assert_eq!((&exit["code"], &exit["verdict"]), (&0.into(), &"ok".into()), "{exit}");
-        assert!(ms(&exit, "left") >= 1 && why(&exit).ends_with("of --drain, and others did not."), "{exit}");
+        assert!(why(&exit).ends_with("of --drain, and others did not."), "{exit}");
+        // A subreaper looks through all processes of the machine, for 50 ms at most: on a busy one `left` may
+        // not be known.
+        let is_known = form == Form::PidOne || exit.get("left").is_some();
+        assert!(!is_known || ms(&exit, "left") >= 1, "{exit}");
         if hurried {
             let stop = records::records(&ended.stderr).into_iter().find(|record| record["epitaph"] == "stop");
             assert_eq!(stop.unwrap()["refused"], "the program had ended; it was sent to all that are left");
         } else {
-            assert!(ms(&exit, "drain_ms") >= 300, "{exit}");
+            assert!(ms(&exit, "drain_ms") >= 2000, "{exit}");
         }
     }
 }
 
 fn a_crash_is_drained_too_and_stays_a_crash(form: Form) {
-    let program = leaves("echo saved; exit 0", "sleep 0.2; kill -SEGV $$");
-    let ended = Launch::new(form, program).options(["--drain", "20s"]).start().ready().finish();
+    let program = leaves("echo saved; exit 0", ":", "read line; kill -SEGV $$");
+    let mut running = Launch::new(form, program).options(["--drain", "20s"]).start().ready();
+    running.stdin = None;
+    let ended = running.finish();
     assert!(ended.stdout.contains("saved"), "{}", ended.stdout);
     let exit = records::exit(&ended.stderr);
     assert_eq!((&exit["verdict"], &exit["code"]), (&"crashed".into(), &139.into()), "{exit}");
@@ -166,7 +180,8 @@ fn the_life_time_stops_the_program(form: Form) {
 
 fn a_program_that_ignores_the_end_of_its_life_time_is_killed(form: Form) {
     let deaf = probe(&["deaf", &libc::SIGTERM.to_string()]);
-    let launch = Launch::new(form, deaf).options(["--max-lifetime", "200ms", "--kill-after", "200ms"]);
+    // A program that was not yet deaf by then would be ended by SIGTERM.
+    let launch = Launch::new(form, deaf).options(["--max-lifetime", "1s", "--kill-after", "200ms"]);
     let exit = records::exit(&launch.run().stderr);
     assert_eq!(exit["verdict"], "kill_after");
     assert!(why(&exit).contains("after --max-lifetime (") && !why(&exit).contains("forwarded"), "{exit}");

@@ -149,7 +149,9 @@ pub fn idle_wake_ups() -> Option<u64> {
     let count = || running::status(pid, "voluntary_ctxt_switches").unwrap().parse::<u64>().unwrap();
     let mut last = (0, std::time::Instant::now());
     running::wait_for("epitaph to settle", || {
-        if count() != last.0 {
+        // Who has been woken and waits for a processor is none that has settled.
+        let sleeps = running::status(pid, "State").is_some_and(|state| state.starts_with('S'));
+        if count() != last.0 || !sleeps {
             last = (count(), std::time::Instant::now());
         }
         (last.1.elapsed() > Duration::from_millis(500)).then_some(())

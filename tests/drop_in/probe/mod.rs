@@ -5,6 +5,7 @@
 
 mod given;
 mod jobs;
+pub mod systemd;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::SigSet;
@@ -50,6 +51,13 @@ pub fn main(words: &[OsString]) -> i32 {
         ["count", number] => count_signals(number.parse().unwrap()),
         ["orphans", count] => orphans(count.parse().unwrap()),
         ["write-to-closed-pipe"] => write_to_closed_pipe(),
+        ["as-systemd", init, rest @ ..] => systemd::start(init, rest),
+        ["names", name] => say(systemd::named(name)),
+        ["answer"] => systemd::answer(),
+        ["notify"] => {
+            systemd::notify();
+            until_stdin_closes("told");
+        }
         ["run-with-terminal", rest @ ..] => jobs::run_with_terminal(rest),
         ["run-in-background", rest @ ..] => jobs::run_in_background(rest),
         other => {

@@ -11,6 +11,7 @@ mod messages;
 pub mod race;
 mod records;
 mod start;
+mod systemd;
 mod tini;
 mod tty;
 
@@ -29,6 +30,7 @@ pub fn all() -> Vec<Row> {
         catatonit::rows(),
         start::rows(),
         given::rows(),
+        systemd::rows(),
         forwarding::rows(),
         tty::rows(),
         ending::rows(),
