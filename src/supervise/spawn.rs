@@ -7,6 +7,7 @@ use super::supervisor::{Report, Setup, Supervisor};
 use crate::identity::System;
 use crate::launch::{self, Start, launch};
 use crate::options::{Persona, Supervision};
+use crate::record::stderr;
 use crate::sys::{self, Fork, reason};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::getpid;
@@ -47,6 +48,8 @@ pub(super) fn start(
     let plan = isolate::plan(supervisor.setup.isolation);
     match sys::fork()? {
         Fork::Child => {
+            // What PID 1 has still to write is PID 1's to write.
+            stderr().wait_for_room();
             isolate::in_child(plan);
             // They are PID 1's, and their descriptors may be the last ones.
             drop((memory, report));

@@ -84,7 +84,6 @@ impl Supervisor {
     /// From here on PID 1 does not give up: whatever fails is logged and survived.
     pub(super) fn enter_supervision(&mut self) {
         self.hands.started = Instant::now();
-        stderr().queue_what_does_not_fit();
         // A working directory keeps its file system from being unmounted.
         let _ = nix::unistd::chdir(c"/");
     }

@@ -7,6 +7,7 @@ use crate::probe::receiver;
 use crate::records;
 use crate::require::require;
 use crate::running::{Running, children, status, wait_for};
+use crate::trace::Trace;
 use std::fs::{File, OpenOptions};
 use std::path::Path;
 use std::process::Command;
@@ -17,6 +18,7 @@ in_both_forms! {
     a_file_server_that_hangs_keeps_no_signal_and_no_end
     a_file_server_that_is_told_of_closes_keeps_no_signal
     nobody_writes_when_there_is_nothing_to_write
+    what_stderr_is_is_asked_before_the_fork_alone
 }
 
 /// A file system of its own on a loop device, thawed and unmounted at the end.
@@ -155,4 +157,16 @@ fn nobody_writes_when_there_is_nothing_to_write(form: Form) {
     assert_eq!(records::story(&text), ["start", "stop", "exit"], "{text}");
     let exit = records::exit(&text);
     assert_eq!((&exit["left"], &exit["records_lost"]), (&0.into(), &0.into()), "{text}");
+}
+
+/// A file server can stop answering as soon as the program runs, when PID 1 may not have had the CPU yet.
+fn what_stderr_is_is_asked_before_the_fork_alone(form: Form) {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log");
+    let launch = Launch::new(form, ["sh", "-c", "exit 7"]).stderr(appended(&log));
+    let Some((trace, ended)) = Trace::of(launch) else { return };
+    assert_eq!(ended.code, Some(7));
+    let (before, after) = trace.looks_at_stderr(trace.epitaph());
+    assert!(before > 0 && after == 0, "{before} before, {after} after");
+    assert_eq!(records::kinds(&std::fs::read_to_string(&log).unwrap()), ["start", "exit"]);
 }

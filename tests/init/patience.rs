@@ -37,7 +37,8 @@ fn a_silent_endpoint_costs_the_budget_and_no_more(form: Form) {
     let ended = launch.options(["--identity-timeout", "300ms"]).run();
     assert_eq!((ended.code, told(&ended).1), (Some(0), "unset"), "{}", ended.stderr);
     let waited = identity_ms(&ended);
-    assert!((295..=600).contains(&waited), "{waited} ms");
+    // With room for a busy machine: without a budget nothing would end it.
+    assert!((295..=5000).contains(&waited), "{waited} ms");
     let warnings = records::diagnostics(&ended.stderr);
     assert!(warnings.len() == 1 && warnings[0].contains("no answer in time"), "{warnings:?}");
     assert_eq!(records::record(&ended.stderr, "start").get("task_arn"), None);
@@ -55,7 +56,8 @@ fn sigterm_while_the_endpoint_is_silent(form: Form) {
     let began = Instant::now();
     running.signal(libc::SIGTERM);
     let ended = running.finish();
-    assert!(began.elapsed() < Duration::from_millis(500), "{:?}", began.elapsed());
+    // Not the minute that it may wait for the endpoint.
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(143), ""), "{}", ended.stderr);
     assert_eq!(records::kinds(&ended.stderr), ["stop", "exit"]);
     let record = records::record(&ended.stderr, "exit");
@@ -72,7 +74,8 @@ fn a_budget_of_zero_does_not_wait(form: Form) {
         let launch = Launch::new(form, TELL).env(VARIABLE, endpoint.uri_v4());
         let ended = launch.env("EPITAPH_IDENTITY_TIMEOUT", zero).run();
         assert_eq!((ended.code, told(&ended).1), (Some(0), "unset"), "{}", ended.stderr);
-        assert!(identity_ms(&ended) < 100, "{}", ended.stderr);
+        // Not the second that is the default.
+        assert!(identity_ms(&ended) < 900, "{}", ended.stderr);
         assert!(records::diagnostics(&ended.stderr).is_empty(), "{}", ended.stderr);
     }
     // Without anybody who could ask later, nobody is asked at all.

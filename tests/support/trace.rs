@@ -27,7 +27,7 @@ impl Trace {
         }
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("trace");
-        let filter = "trace=%network,execve,fork,vfork,clone,clone3";
+        let filter = "trace=%network,execve,fork,vfork,clone,clone3,fstat,newfstatat,statx";
         let ended = launch.under(["strace", "-f", "-qq", "-e", filter, "-o", file.to_str().unwrap()]).run();
         let text = std::fs::read_to_string(&file).unwrap();
         let mut calls: BTreeMap<i32, Vec<String>> = BTreeMap::new();
@@ -56,20 +56,47 @@ impl Trace {
 
     /// How often this process has made another.
     pub fn forks(&self, pid: i32) -> usize {
-        let is_fork = |call: &&String| {
-            ["fork(", "vfork(", "clone(", "clone3("].iter().any(|name| call.starts_with(name))
+        self.calls.get(&pid).map_or(0, |calls| calls.iter().filter(|call| is_fork(call)).count())
+    }
+
+    /// How often this process has asked what stderr is: before it made another process, and after.
+    pub fn looks_at_stderr(&self, pid: i32) -> (usize, usize) {
+        let calls = self.calls.get(&pid).map_or(&[][..], Vec::as_slice);
+        let fork = calls.iter().position(|call| is_fork(call)).unwrap_or(calls.len());
+        let looks = |calls: &[String]| {
+            let is_look = |call: &&String| {
+                ["fstat(2,", "newfstatat(2,", "statx(2,"].iter().any(|look| call.starts_with(look))
+            };
+            calls.iter().filter(is_look).count()
         };
-        self.calls.get(&pid).map_or(0, |calls| calls.iter().filter(is_fork).count())
+        let (before, after) = calls.split_at(fork);
+        (looks(before), looks(after))
     }
 
     /// The processes that called anything about sockets.
     pub fn with_sockets(&self) -> BTreeSet<i32> {
         let is_other = |call: &String| {
-            ["execve(", "fork(", "vfork(", "clone(", "clone3(", "<...", "+++", "---"]
-                .iter()
-                .any(|start| call.starts_with(start))
+            [
+                "execve(",
+                "fork(",
+                "vfork(",
+                "clone(",
+                "clone3(",
+                "fstat(",
+                "newfstatat(",
+                "statx(",
+                "<...",
+                "+++",
+                "---",
+            ]
+            .iter()
+            .any(|start| call.starts_with(start))
         };
         let has = |calls: &Vec<String>| calls.iter().any(|call| !is_other(call));
         self.calls.iter().filter(|(_, calls)| has(calls)).map(|(pid, _)| *pid).collect()
     }
+}
+
+fn is_fork(call: &str) -> bool {
+    ["fork(", "vfork(", "clone(", "clone3("].iter().any(|name| call.starts_with(name))
 }
