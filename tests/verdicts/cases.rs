@@ -163,7 +163,9 @@ pub const CASES: &[Case] = &[
         program: &[
             "sh",
             "-c",
-            "exec 2>/dev/null; i=0; while [ $i -lt 20 ]; do i=$((i+1)); sleep 60 & done; exit 1",
+            // Each is `sleep` before the next is made: the sentence names one of them.
+            "exec 2>/dev/null; i=0; while [ $i -lt 20 ]; do i=$((i+1)); sleep 60 & \
+             until read name </proc/$!/comm && [ $name = sleep ]; do :; done; done; exit 1",
         ],
         code: 2,
         verdict: Some("failed"),
