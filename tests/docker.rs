@@ -21,8 +21,8 @@ const BUSYBOX: &str = "epitaph-test-busybox";
 
 /// For things that take milliseconds on an idle machine.
 const SOON: Duration = Duration::from_secs(60);
-/// How fast a container must end that is asked to: half of what the engine waits before SIGKILL. On an idle machine it
-/// takes some 100 ms, most of them the engine's.
+/// How fast a container must end that is asked to: half of what the engine waits before SIGKILL. On an idle
+/// machine it takes some 100 ms, most of them the engine's.
 const AT_ONCE: Duration = Duration::from_secs(5);
 const GRACE: Duration = Duration::from_secs(10);
 

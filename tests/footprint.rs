@@ -38,9 +38,9 @@ use support::measure::endpoint::Endpoint as QuickEndpoint;
 use support::measure::idle::{proc_number, settle};
 use support::measure::spawn::{Command, Place};
 use support::measure::{Spread, streams::Streams};
-use support::process::find_program;
+use support::process::{find_program, write_program};
 use support::require::{self, require, say};
-use support::static_binary::{copy_as_shipped, copy_program, static_binary};
+use support::static_binary::{copy_as_shipped, static_binary};
 use trace::Trace;
 
 /// An amount: what it is to be at most, and what it may be until that is reached.
@@ -143,8 +143,8 @@ fn an_empty_root_is_enough() {
         return;
     }
     let root = tempfile::tempdir().unwrap();
-    copy_program(Path::new(epitaph), &root.path().join("epitaph")).unwrap();
-    copy_program(&busybox, &root.path().join("busybox")).unwrap();
+    write_program(&root.path().join("epitaph"), &std::fs::read(epitaph).unwrap());
+    write_program(&root.path().join("busybox"), &std::fs::read(busybox).unwrap());
     let script = "echo parent $PPID; /busybox ls -A /; exit 7";
     let line = [chroot.as_os_str(), root.path().as_os_str()];
     let words = ["/epitaph", "--", "/busybox", "sh", "-c", script].map(OsString::from);

@@ -1,5 +1,5 @@
-//! epitaph and the other inits as the main process of systemd's units, with the real systemd as PID 1 of a PID
-//! namespace in the virtual machine: socket activation, readiness, the watchdog, and a stop. The table of
+//! epitaph and the other inits as the main process of systemd's units, with the real systemd as PID 1 of a
+//! PID namespace in the virtual machine: socket activation, readiness, the watchdog, and a stop. The table of
 //! `tests/drop_in` has what each of them does with the variables.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]

@@ -133,7 +133,11 @@ fn spread(text: &mut String, fields: &[(String, Node)], indent: usize) {
 
 /// The unit of a number whose key does not tell it.
 fn unit(key: &str) -> &'static str {
-    if ["limit", "usage", "peak", "max_rss"].contains(&key) { " (bytes)" } else { "" }
+    if ["limit", "usage", "peak", "anon", "file", "shmem", "max_rss"].contains(&key) {
+        " (bytes)"
+    } else {
+        ""
+    }
 }
 
 /// `sources` names the source of each key; it reads better the other way round.

@@ -26,7 +26,8 @@ pub enum Json<'a> {
     Object(Object<'a>),
 }
 
-/// An object: each key once, in the order of their names. Of a key that is there twice, the last value counts.
+/// An object: each key once, in the order of their names. Of a key that is there twice, the last value
+/// counts.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Object<'a>(Vec<(Cow<'a, str>, Json<'a>)>);
 

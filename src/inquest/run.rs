@@ -79,8 +79,8 @@ fn is_path(who: &str) -> bool {
     (who.contains('/') || who == "." || who == "..") && std::path::Path::new(who).exists()
 }
 
-/// Whether of each life only is shown, and asked for, what it has in common with others: there may be very many
-/// then.
+/// Whether of each life only is shown, and asked for, what it has in common with others: there may be very
+/// many then.
 fn shows_little(cli: &Cli, filter: &Filter) -> bool {
     let of_many = matches!(
         (&cli.command, cli.common.format),

@@ -109,7 +109,8 @@ pub struct Texts(Mutex<Known>);
 #[derive(Debug, Default)]
 struct Known {
     texts: HashSet<Text>,
-    /// room for further texts, and for where they are: an allocation for each would cost as much as most texts
+    /// room for further texts, and for where they are: an allocation for each would cost as much as most
+    /// texts
     room: &'static mut [u8],
     places: &'static mut [&'static str],
 }

@@ -75,7 +75,7 @@ const EPITAPH: &str = "
 Options of epitaph:
   --exec                  Become PROGRAM: no supervision, no exit record.
   --identity-timeout DUR  How long the start may wait for the identity (default 1s).
-  --require-identity      End with 78 when the task ARN is not known in time.
+  --require-identity      End with 78 if the task ARN is not known in time.
   --export LIST           Give PROGRAM more variables: all, otel, NAME=field.
   --stop-signal LIST      Signals that stop PROGRAM (default TERM,INT). The image's STOPSIGNAL belongs here.
   --kill-after DUR        Send SIGKILL this long after a stop signal (default and 0: never).
@@ -87,7 +87,7 @@ Options of epitaph:
                           Stop PROGRAM when the container is this old, plus a random part of the second. Of
                           --health: unhealthy then.
   --records FORMAT        json, json-compact, text or off (default json; text where stderr is a terminal).
-  --journal DIR           Also append the records to DIR/YYYY-MM-DD/CONTAINER_ID.jsonl.
+  --journal DIR           Also append records to DIR/YYYY-MM-DD/CONTAINER_ID.jsonl.
   --close-fds             Close in epitaph what it was given, but 0, 1 and 2; PROGRAM keeps it.
   --whoami                Run nothing, tell who this container is. Ends with 3 if not known.
   --stats DUR             Write a stats record this often, at least 1s (default and 0: never).
@@ -108,7 +108,7 @@ Environment variables:
                           As the options, which win.
   EPITAPH_STATS, EPITAPH_STATS_FORMAT, EPITAPH_HEALTH_TIMEOUT
                           As --stats and --stats-format, and --timeout of --health.
-  EPITAPH_HEALTH_OUTPUT   0: no output of a failed health check in its record.
+  EPITAPH_HEALTH_OUTPUT   0: no output of a failed check in its record.
   EPITAPH_EMF_NAMESPACE   Of emf: the namespace of the metrics (default Epitaph).
   EPITAPH_EMF_DIMENSIONS  Of emf: lists of fields of the identity, semicolons between them (default
                           cluster,service,container_name). Each value of each costs money.
@@ -118,7 +118,7 @@ Environment variables:
   EPITAPH_LATE_LOOK       Ask the endpoint again for what it did not know at the start (10s, 0 never).
   EPITAPH_STOP_LOOK       off: do not ask the endpoint who stopped the task.
   EPITAPH_OOM_POLL        How often cgroup v1 is looked at for OOM kills (default 10s, 0 only at reaps).
-  EPITAPH_LOG             Diagnostics to show: error, warn, info, debug, trace. Stronger than -v.
+  EPITAPH_LOG             Diagnostics: error, warn, info, debug, trace. Stronger than -v.
   EPITAPH_PROTECT         1: nobody without CAP_SYS_PTRACE can trace epitaph or open /proc/1/fd.
   TINI_SUBREAPER, TINI_KILL_PROCESS_GROUP, TINI_VERBOSITY
                           As -s, -g and the number of -v plus 1.

@@ -18,8 +18,8 @@ const LARGEST_TIME: Duration = Duration::from_millis(20);
 /// How much has to be free in the cgroup, in bytes: enough for a fork and for what a helper writes to.
 const ROOM: u64 = 256 * 1024;
 
-/// How often that is looked for, a millisecond apart. Signals wait meanwhile, also where the page cache fills
-/// the cgroup for good.
+/// How often that is looked for in one round of the loop, a millisecond apart. Signals wait meanwhile, also
+/// where the page cache fills the cgroup for good.
 const LOOKS_FOR_ROOM: u32 = 30;
 
 /// In how many cgroups below the container's own it looks for processes: those of containers within the
@@ -38,6 +38,8 @@ pub struct MemoryReader {
     ooms_before: Ooms,
     /// the limit below that was met last, since its cgroup may be gone by the end
     below: Cell<LimitBelow>,
+    /// how often this round may still look for room
+    looks_for_room: Cell<u32>,
     watch: Option<Watch>,
 }
 
@@ -75,6 +77,7 @@ impl MemoryReader {
             pids_hits_before,
             ooms_before: None,
             below: Cell::default(),
+            looks_for_room: Cell::new(LOOKS_FOR_ROOM),
             watch,
         }
     }
@@ -171,22 +174,28 @@ impl MemoryReader {
         Memory { below, ..memory }
     }
 
-    /// Waits until there is room in the cgroup, for some 30 ms at most.
+    /// Another round begins: signals were looked at.
+    pub fn begin_round(&self) {
+        self.looks_for_room.set(LOOKS_FOR_ROOM);
+    }
+
+    /// Waits until there is room in the cgroup, for some 30 ms in all of a round.
     ///
     /// Who is killed leaves the list from which the OOM killer chooses before its memory is given back. Until
-    /// then a page that PID 1 needs, as for a fork or an open file, would cost its own life, where nobody else
-    /// is on that list.
+    /// then a page that PID 1 needs, as for a fork or an open file, would cost its own life, where nobody
+    /// else is on that list.
     pub fn wait_for_room(&self) {
         self.wait_for_room_with(|| std::thread::sleep(Duration::from_millis(1)));
     }
 
     fn wait_for_room_with(&self, mut pause: impl FnMut()) {
-        for _ in 0..LOOKS_FOR_ROOM {
+        while let Some(left) = self.looks_for_room.get().checked_sub(1) {
             let memory = self.cgroup.read();
             let room = memory.limit.zip(memory.usage).map(|(limit, usage)| limit.saturating_sub(usage));
             if room.is_none_or(|room| room >= ROOM) {
                 return;
             }
+            self.looks_for_room.set(left);
             pause();
         }
     }
@@ -284,6 +293,7 @@ mod tests {
         let reader = MemoryReader::search(tree.path(), membership).expect("a cgroup");
         let pauses_until = |room_at: u32, room: u64| {
             file("memory.usage_in_bytes", limit);
+            reader.begin_round();
             let mut pauses = 0;
             reader.wait_for_room_with(|| {
                 pauses += 1;
@@ -299,5 +309,7 @@ mod tests {
         assert_eq!(pauses_until(3, ROOM), 3);
         assert_eq!(pauses_until(3, ROOM - 1), LOOKS_FOR_ROOM);
         assert_eq!(pauses_until(u32::MAX, ROOM), LOOKS_FOR_ROOM);
+        // What is due besides in the same round does not wait again: a signal may have come.
+        reader.wait_for_room_with(|| unreachable!());
     }
 }

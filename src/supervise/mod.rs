@@ -36,7 +36,8 @@ pub fn run(options: &Supervision, start: &Start) -> u8 {
     let setup = spawn::prepare(options);
     // The process ends after it, and the kernel takes everything back faster than we could give it.
     let mut supervisor = ManuallyDrop::new(Supervisor::new(options, start, setup));
-    // Before the fork: a file server can stop answering any time, and later PID 1 must not ask it what stderr is.
+    // Before the fork: a file server can stop answering any time, and later PID 1 must not ask it what stderr
+    // is.
     stderr().queue_what_does_not_fit();
     supervisor.hands.ignores_children = start.inherited.ignores_sigchld();
     if start.mode == Mode::Pause {

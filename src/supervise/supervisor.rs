@@ -115,6 +115,7 @@ impl Supervisor {
     pub(super) fn round(&mut self, more_to_reap: bool, deadline: Option<Instant>) -> bool {
         let heard = self.wait(more_to_reap, deadline);
         let now = heard.signals.at;
+        self.hands.memory.iter().for_each(MemoryReader::begin_round);
         if heard.signals.killed.is_some() {
             self.hands.wait_for_room();
         }

@@ -2,9 +2,9 @@
 
 use crate::init::{Form, Launch};
 use crate::probe::probe;
+use crate::process::write_program;
 use crate::records;
 use crate::require::require;
-use crate::running::wait_for;
 use std::path::Path;
 
 in_both_forms! {
@@ -99,16 +99,8 @@ fn a_program_that_cannot_be_executed_is_126(form: Form) {
 }
 
 fn executable(directory: &Path, text: &str) -> String {
-    use std::os::unix::fs::PermissionsExt;
     let file = directory.join("script");
-    std::fs::write(&file, text).unwrap();
-    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
-    // Another test may just have forked with our descriptor of it still open for writing, and the kernel
-    // executes no file that somebody writes.
-    wait_for("nobody to write the script", || {
-        let error = std::process::Command::new(&file).arg("probe").output().err();
-        error.is_none_or(|error| error.raw_os_error() != Some(libc::ETXTBSY)).then_some(())
-    });
+    write_program(&file, text.as_bytes());
     file.to_str().unwrap().to_owned()
 }
 

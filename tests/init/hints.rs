@@ -2,13 +2,13 @@
 //! to it.
 
 use crate::init::{Form, Launch};
+use crate::process::write_program;
 use crate::records;
 use crate::require::require;
 use std::fs::{self, File, Permissions};
-use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 in_both_forms! {
     what_is_wrong_with_a_file_is_said
@@ -21,20 +21,10 @@ in_both_forms! {
     a_command_line_as_one_word_tells_no_secret
 }
 
-/// Writes a file that is to be executed in a process of its own: another test that forks just now would have
-/// it open for writing for a moment, and the kernel would not execute it (ETXTBSY).
-fn write_apart(path: &Path, content: &[u8]) {
-    let mut command = Command::new("sh");
-    command.args(["-c", "cat >\"$0\""]).arg(path).stdin(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(content).unwrap();
-    assert!(child.wait().unwrap().success());
-}
-
 /// A file with this content and mode.
 fn file(directory: &Path, name: &str, content: impl AsRef<[u8]>, mode: u32) -> PathBuf {
     let path = directory.join(name);
-    write_apart(&path, content.as_ref());
+    write_program(&path, content.as_ref());
     fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
     path
 }
@@ -159,7 +149,7 @@ fn capabilities_that_the_container_may_not_have(form: Form) {
     }
     let directory = tempfile::tempdir_in("/var/tmp").unwrap();
     let path = directory.path().join("program");
-    write_apart(&path, &fs::read("/bin/true").unwrap());
+    write_program(&path, &fs::read("/bin/true").unwrap());
     fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
     let set =
         Command::new("setcap").arg("cap_net_bind_service,cap_wake_alarm+ep").arg(&path).status().unwrap();
@@ -182,7 +172,7 @@ fn a_user_who_may_not(form: Form) {
     fs::set_permissions(&closed, Permissions::from_mode(0o700)).unwrap();
     // The binary that is tested may lie where this user has no way to.
     let epitaph = directory.path().join("epitaph");
-    write_apart(&epitaph, &fs::read(crate::binary::epitaph()).unwrap());
+    write_program(&epitaph, &fs::read(crate::binary::epitaph()).unwrap());
     fs::set_permissions(&epitaph, Permissions::from_mode(0o755)).unwrap();
     let as_user = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
     for (path, why) in [

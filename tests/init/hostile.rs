@@ -2,6 +2,7 @@
 
 use crate::endpoint::{Endpoint, Fault, Task};
 use crate::init::{Form, Launch};
+use crate::process::write_program;
 use crate::records;
 use crate::require::require;
 use std::fs::Permissions;
@@ -70,15 +71,7 @@ fn a_protected_process_1_cannot_be_looked_into(form: Form) {
     let directory = tempfile::tempdir_in("/var/tmp").unwrap();
     std::fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
     let epitaph = directory.path().join("epitaph");
-    // In a process of its own: see `write_apart` in the tests of the hints.
-    assert!(
-        std::process::Command::new("cp")
-            .arg(crate::binary::epitaph())
-            .arg(&epitaph)
-            .status()
-            .unwrap()
-            .success()
-    );
+    write_program(&epitaph, &std::fs::read(crate::binary::epitaph()).unwrap());
     // As the same user, and without the capability that root has.
     let as_user = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
     let look = "ls /proc/$PPID/fd/ >/dev/null && echo fd; cat /proc/$PPID/environ >/dev/null && echo environ; \

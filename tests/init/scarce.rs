@@ -2,6 +2,7 @@
 
 use crate::init::{Form, Launch};
 use crate::probe::probe;
+use crate::process::write_program;
 use crate::records;
 use crate::require::require;
 use crate::running::{send, status};
@@ -23,10 +24,7 @@ fn limited(processes: u32, program: &[&str]) -> Option<(Launch, tempfile::TempDi
     let place = tempfile::tempdir_in("/tmp").unwrap();
     std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
     let copy = place.path().join("epitaph");
-    // Not by this process: another test could fork with its descriptor, and then nobody may execute the copy.
-    assert!(
-        std::process::Command::new("cp").arg(crate::binary::epitaph()).arg(&copy).status().unwrap().success()
-    );
+    write_program(&copy, &std::fs::read(crate::binary::epitaph()).unwrap());
     let user = (50_000 + std::process::id() % 10_000 + processes * 3 + program.len() as u32).to_string();
     let before = [
         "setpriv".to_owned(),

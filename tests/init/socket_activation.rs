@@ -33,8 +33,8 @@ fn a_program_behind_epitaph_gets_its_sockets() {
         let directory = tempfile::tempdir().unwrap();
         let init = directory.path().join(name);
         std::os::unix::fs::symlink(crate::binary::epitaph(), &init).unwrap();
-        // An abstract one: a port that was free a moment ago could be another's by now, and the path of a socket
-        // has at most 107 bytes (unix(7)).
+        // An abstract one: a port that was free a moment ago could be another's by now, and the path of a
+        // socket has at most 107 bytes (unix(7)).
         let socket = format!("epitaph-test-{}-{name}", std::process::id());
         let address = SocketAddr::from_abstract_name(&socket).unwrap();
         let mut command = Command::new("systemd-socket-activate");

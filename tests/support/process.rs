@@ -1,6 +1,6 @@
 //! Programs that are run for at most so long, and conditions that are waited for.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread::JoinHandle;
@@ -8,6 +8,18 @@ use std::time::{Duration, Instant};
 
 /// How often a condition is looked at while it is waited for.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// Writes a file that is to be executed, mode 0755, by a process of its own: another test that forks just
+/// then would have our own descriptor of it, and the kernel executes no file that somebody writes (ETXTBSY).
+pub fn write_program(path: &Path, content: &[u8]) {
+    let mut command = Command::new("sh");
+    command.args(["-c", "cat >\"$0\" && chmod 755 \"$0\""]).arg(path).stdin(Stdio::piped());
+    let mut child = command.spawn().expect("sh");
+    let mut pipe = child.stdin.take().expect("a pipe");
+    pipe.write_all(content).expect("a reader");
+    drop(pipe);
+    assert!(child.wait().expect("a child").success(), "{} cannot be written", path.display());
+}
 
 /// Waits until `condition` gives a value, for at most `bound`.
 ///

@@ -36,23 +36,10 @@ pub fn static_binary() -> Result<&'static Path, &'static str> {
 /// Those of the copying.
 pub fn copy_as_shipped(binary: &Path, directory: &Path) -> std::io::Result<PathBuf> {
     let copy = directory.join("epitaph");
-    copy_program(binary, &copy)?;
+    process::write_program(&copy, &std::fs::read(binary)?);
     // What is being written to the disk meanwhile would be in the way.
     std::fs::File::open(&copy)?.sync_all()?;
     Ok(copy)
-}
-
-/// Copies a program by a process of its own. A test that forks just then would have our own descriptor of the copy, and
-/// the kernel executes no file that somebody writes (ETXTBSY).
-///
-/// # Errors
-/// No cp(1), or one that fails.
-pub fn copy_program(from: &Path, to: &Path) -> std::io::Result<()> {
-    let status = Command::new("cp").arg(from).arg(to).status()?;
-    status
-        .success()
-        .then_some(())
-        .ok_or_else(|| std::io::Error::other(format!("cp {} failed", from.display())))
 }
 
 /// Where cargo puts what the tests of this crate need and make: the `target` directory.

@@ -158,7 +158,8 @@ pub fn is_known(key: &str) -> bool {
     KNOWN.has(key)
 }
 
-/// Words by what they look like: each key of each record is looked for, and few have the same length and ends.
+/// Words by what they look like: each key of each record is looked for, and few have the same length and
+/// ends.
 struct Bins([Vec<&'static str>; 256]);
 
 impl Bins {

@@ -82,8 +82,8 @@ pub struct Interner {
 }
 
 impl Interner {
-    /// One for who shows only what lives have in common: what is each life's own, and neither names it nor its
-    /// machine, is left out.
+    /// One for who shows only what lives have in common: what is each life's own, and neither names it nor
+    /// its machine, is left out.
     pub fn brief() -> Interner {
         Interner { brief: true, ..Interner::default() }
     }

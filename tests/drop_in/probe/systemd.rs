@@ -1,4 +1,5 @@
-//! Both sides of what systemd tells a process that it starts: sd_listen_fds(3), sd_watchdog_enabled(3), sd_notify(3).
+//! Both sides of what systemd tells a process that it starts: sd_listen_fds(3), sd_watchdog_enabled(3),
+//! sd_notify(3).
 
 use std::io::Write;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};

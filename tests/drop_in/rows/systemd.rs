@@ -1,5 +1,5 @@
-//! What systemd tells the process that it starts, which is the init: whom the variables name, sockets, who says
-//! that it is ready. And what the init keeps open that is the program's.
+//! What systemd tells the process that it starts, which is the init: whom the variables name, sockets, who
+//! says that it is ready. And what the init keeps open that is the program's.
 //!
 //! `tests/systemd.rs` has systemd itself start the same inits by its units, in a virtual machine.
 
@@ -108,8 +108,8 @@ fn named(init: &Init, name: &str, as_pid_1: bool) -> String {
     started(init, as_pid_1).probe(&format!("names {name}")).run().told()
 }
 
-/// The name of an abstract socket for one call. No port, which another could take, and no path, which has at most
-/// 107 bytes (unix(7)) and could be longer below the directory of temporary files.
+/// The name of an abstract socket for one call. No port, which another could take, and no path, which has at
+/// most 107 bytes (unix(7)) and could be longer below the directory of temporary files.
 fn socket_name() -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     format!("epitaph-test-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
