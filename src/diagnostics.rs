@@ -1,11 +1,10 @@
 //! What epitaph says beside its records: through `log`, to stderr, as `[LEVEL epitaph (PID)] text`.
 
 use crate::options::Diagnostics;
-use crate::record::{LONGEST, LogWriter};
+use crate::record::{LONGEST, write_log_line};
 use crate::shown::{self, Shown, cut_with_mark};
-use env_logger::{Builder, Logger, Target};
+use env_logger::{Builder, Logger};
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use std::io::Write;
 use std::sync::OnceLock;
 
 /// Sets up `log` for the whole process.
@@ -53,7 +52,12 @@ impl Log for OnDemand {
     }
 
     fn log(&self, record: &Record) {
-        self.logger().log(record);
+        // The line is written here: what env_logger writes with is a thread-local buffer, which every process
+        // would have to have room for.
+        if self.logger().matches(record) {
+            let line = one_line(record.level(), std::process::id(), &record.args().to_string());
+            write_log_line(line);
+        }
     }
 
     fn flush(&self) {}
@@ -64,10 +68,6 @@ fn logger(verbosity: LevelFilter, filter: &str) -> Logger {
     let mut builder = Builder::new();
     builder.filter_level(verbosity);
     builder.parse_filters(filter);
-    builder.target(Target::Pipe(Box::new(LogWriter)));
-    builder.format(|line, record| {
-        line.write_all(one_line(record.level(), std::process::id(), &record.args().to_string()).as_bytes())
-    });
     builder.build()
 }
 

@@ -6,13 +6,12 @@ mod entry;
 use epitaph::identity::run;
 use epitaph::launch::{self, Inherited, Start};
 use epitaph::options::{self, Command, Mode, Options, RecordFormat};
-use epitaph::{diagnostics, health, supervise, sys, task};
+use epitaph::{diagnostics, health, supervise, sys, sys_heap, task};
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 
-/// Room for all that PID 1 keeps, several times; pages that are not used take no memory.
 #[global_allocator]
-static HEAP: epitaph::sys_heap::Heap<{ 256 << 10 }> = epitaph::sys_heap::Heap::new();
+static HEAP: sys_heap::Heap<{ 256 << 10 }> = sys_heap::Heap::new(&sys_heap::ARENA);
 
 /// Does what the command line asks for, and returns the exit code.
 fn run(args: Vec<OsString>, inherited: &Inherited) -> u8 {

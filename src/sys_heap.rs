@@ -31,19 +31,44 @@ pub fn prefer_own() {
     OWN_FIRST.store(true, Ordering::Relaxed);
 }
 
-/// An allocator with `SIZE` bytes of its own.
+/// An allocator that has `SIZE` bytes to give.
 #[derive(Debug)]
 pub struct Heap<const SIZE: usize> {
-    arena: UnsafeCell<Arena<SIZE>>,
+    arena: &'static Arena<SIZE>,
     state: UnsafeCell<State>,
     /// The process has one thread. Whoever comes here in the midst of a call, from a second one or a signal's
     /// handler, is served by the C library.
     taken: AtomicBool,
 }
 
+/// The bytes that a [`Heap`] gives out.
 #[repr(align(16))]
 #[derive(Debug)]
-struct Arena<const SIZE: usize>([u8; SIZE]);
+pub struct Arena<const SIZE: usize>(UnsafeCell<[u8; SIZE]>);
+
+// SAFETY: only a heap has to do with what is in it.
+unsafe impl<const SIZE: usize> Sync for Arena<SIZE> {}
+
+impl<const SIZE: usize> Arena<SIZE> {
+    /// An empty one.
+    pub const fn new() -> Self {
+        Arena(UnsafeCell::new([0; SIZE]))
+    }
+}
+
+impl<const SIZE: usize> Default for Arena<SIZE> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The arena of the init: room for all that PID 1 keeps, several times. Pages that are not used take no memory.
+///
+/// It lies behind all other data, so that these are on the same pages, and not some before it and some behind:
+/// two pages fewer to get at the start, to copy in the child and to keep. The linkers put a section that they do
+/// not know behind those that they know, and for LLVM one of this name is as `.bss`.
+#[cfg_attr(target_os = "linux", unsafe(link_section = ".llvm.linkonce.b.arena"))]
+pub static ARENA: Arena<{ 256 << 10 }> = Arena::new();
 
 #[derive(Debug)]
 struct State {
@@ -57,10 +82,10 @@ struct State {
 unsafe impl<const SIZE: usize> Sync for Heap<SIZE> {}
 
 impl<const SIZE: usize> Heap<SIZE> {
-    /// An empty one.
-    pub const fn new() -> Self {
+    /// A heap of this arena, which no other may have.
+    pub const fn new(arena: &'static Arena<SIZE>) -> Self {
         Heap {
-            arena: UnsafeCell::new(Arena([0; SIZE])),
+            arena,
             state: UnsafeCell::new(State { free: [ptr::null_mut(); CLASSES], used: 0 }),
             taken: AtomicBool::new(false),
         }
@@ -94,7 +119,7 @@ impl<const SIZE: usize> Heap<SIZE> {
                 return state.free.iter_mut().skip(class).find(|first| !first.is_null()).map(pop);
             };
             // SAFETY: inside the arena, as `end` is.
-            let block = unsafe { self.arena.get().cast::<u8>().add(state.used) };
+            let block = unsafe { self.arena.0.get().cast::<u8>().add(state.used) };
             state.used = end;
             Some(block)
         })
@@ -113,13 +138,7 @@ impl<const SIZE: usize> Heap<SIZE> {
     }
 
     fn owns(&self, block: *mut u8) -> bool {
-        (block as usize).wrapping_sub(self.arena.get() as usize) < SIZE
-    }
-}
-
-impl<const SIZE: usize> Default for Heap<SIZE> {
-    fn default() -> Self {
-        Self::new()
+        (block as usize).wrapping_sub(self.arena.0.get() as usize) < SIZE
     }
 }
 
@@ -215,7 +234,8 @@ mod tests {
     /// Blocks of all sizes, filled, grown and given back in no order: none of them ever has another's bytes.
     #[test]
     fn blocks_keep_what_is_in_them() {
-        static HEAP: Heap<20_000> = Heap::new();
+        static ARENA: Arena<20_000> = Arena::new();
+        static HEAP: Heap<20_000> = Heap::new(&ARENA);
         let mut blocks: Vec<(*mut u8, usize, u8)> = Vec::new();
         let check = |block: &(*mut u8, usize, u8)| {
             // SAFETY: it is ours, and filled.
@@ -258,7 +278,8 @@ mod tests {
 
     #[test]
     fn freed_memory_is_used_again_and_a_full_arena_is_no_end() {
-        static HEAP: Heap<64> = Heap::new();
+        static ARENA: Arena<64> = Arena::new();
+        static HEAP: Heap<64> = Heap::new(&ARENA);
         // SAFETY: as above.
         unsafe {
             let first = HEAP.alloc(layout(20));
@@ -275,7 +296,8 @@ mod tests {
 
     #[test]
     fn what_the_library_cannot_give_the_arena_gives() {
-        static HEAP: Heap<20_000> = Heap::new();
+        static ARENA: Arena<20_000> = Arena::new();
+        static HEAP: Heap<20_000> = Heap::new(&ARENA);
         let none = || HEAP.or_from_arena(ptr::null_mut(), layout(5000));
         let block = none();
         assert!(HEAP.owns(block));

@@ -3,7 +3,7 @@
 //! Formats: Documentation/admin-guide/cgroup-v1/memory.rst in the kernel's source.
 
 use super::figures::{Memory, UNLIMITED, parse_keyed, parse_limit, parse_number};
-use super::files::{Directory, keyed_figures};
+use super::files::Directory;
 use std::cell::Cell;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -59,7 +59,7 @@ pub(super) fn limit(directory: &Directory, last: &LastLimit) -> Option<u64> {
 /// What the memory is of, for a record. The kernel has to add up its counters for it.
 pub(super) fn read_parts(directory: &Directory) -> Memory {
     let names = ["total_rss", "total_cache", "total_shmem", "total_swap"];
-    let [anon, file, shmem, swap] = keyed_figures(&directory.place("memory.stat"), names);
+    let [anon, file, shmem, swap] = directory.figures("memory.stat", names);
     Memory { anon, file, shmem, swap, ..Memory::default() }
 }
 

@@ -3,7 +3,7 @@
 //! Formats: Documentation/admin-guide/cgroup-v2.rst in the kernel's source, "Memory Interface Files".
 
 use super::figures::{Counters, Memory, parse_keyed, parse_limit, parse_number, smallest};
-use super::files::{BUFFER, Directory, keyed_figures, read_text};
+use super::files::{BUFFER, Directory, read_text};
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
@@ -44,7 +44,7 @@ pub(super) fn read_counters(directory: &Directory) -> Memory {
 
 /// What the memory is of, for a record. The kernel has to add up its counters for it.
 pub(super) fn read_parts(directory: &Directory) -> Memory {
-    let [anon, file, shmem] = keyed_figures(&directory.place("memory.stat"), ["anon", "file", "shmem"]);
+    let [anon, file, shmem] = directory.figures("memory.stat", ["anon", "file", "shmem"]);
     let swap = read_text(&directory.place("memory.swap.current"), parse_number);
     Memory { anon, file, shmem, swap, ..Memory::default() }
 }

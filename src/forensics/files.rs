@@ -36,11 +36,11 @@ pub(super) fn read_bytes<T>(path: &Path, parse: impl FnOnce(&[u8]) -> Option<T>)
 /// of a stack that were used once stay in memory.
 #[inline(never)]
 fn read_to(path: &Path, take: &mut dyn FnMut(&[u8])) -> Option<()> {
-    let mut file = open(path)?;
+    let file = open(path)?;
     let mut buffer = [0; BUFFER];
     // One read: the kernel gives a small file whole, and a second one only to be told that it has ended would
     // be a system call more for every file there is.
-    let filled = read(&mut file, &mut buffer)?;
+    let filled = read(&file, &mut buffer)?;
     take(whole_lines(&buffer, filled)?);
     Some(())
 }
@@ -89,15 +89,38 @@ impl Directory {
     /// Not inlined, as [`read_to`].
     #[inline(never)]
     fn read_to(&self, name: &'static str, take: &mut dyn FnMut(&[u8])) -> Option<()> {
+        self.with(name, &mut |file| {
+            let mut buffer = [0; BUFFER];
+            let filled = file.read_at(&mut buffer, 0).ok()?;
+            take(whole_lines(&buffer, filled)?);
+            Some(())
+        })
+    }
+
+    /// The numbers beside some names in the file `name`, of `name number` lines, that may be longer than
+    /// [`BUFFER`].
+    pub(super) fn figures<const N: usize>(&self, name: &'static str, names: [&str; N]) -> [Option<u64>; N] {
+        let mut found = [None; N];
+        let mut take = |line: &[u8]| {
+            let pair = std::str::from_utf8(line).ok().and_then(|line| line.split_once(' '));
+            for (name, place) in names.iter().zip(&mut found) {
+                if let Some((_, value)) = pair.filter(|(key, _)| key == name) {
+                    *place = super::figures::parse_number(value);
+                }
+            }
+            if found.iter().all(Option::is_some) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let _ = self.with(name, &mut |file| for_each_line_of(file, &mut take));
+        found
+    }
+
+    fn with(&self, name: &'static str, read: &mut dyn FnMut(&File) -> Option<()>) -> Option<()> {
         let mut files = self.open.borrow_mut();
         if !files.iter().any(|(known, _)| *known == name) {
             files.push((name, open(&self.place(name))?));
         }
         let (_, file) = files.iter().find(|(known, _)| *known == name)?;
-        let mut buffer = [0; BUFFER];
-        let filled = file.read_at(&mut buffer, 0).ok()?;
-        take(whole_lines(&buffer, filled)?);
-        Some(())
+        read(file)
     }
 }
 
@@ -113,16 +136,19 @@ fn whole_lines(buffer: &[u8; BUFFER], filled: usize) -> Option<&[u8]> {
 ///
 /// A line longer than [`LONGEST_LINE`] is left out (an overlay mount of many layers has such lines in
 /// mountinfo), and so is what comes after the first mebibyte.
-#[inline(never)]
 pub(super) fn for_each_line(path: &Path, each: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Option<()> {
-    let mut file = open(path)?;
+    for_each_line_of(&open(path)?, each)
+}
+
+#[inline(never)]
+fn for_each_line_of(file: &File, each: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Option<()> {
     let mut buffer = [0; LONGEST_LINE];
     // How many bytes at the start of the buffer were read before and belong to an unfinished line.
     let mut kept = 0;
     let mut overlong = false;
     let mut total = 0;
     while total < LONGEST_TABLE {
-        let filled = fill(&mut file, &mut buffer, kept)?;
+        let filled = fill(file, total, &mut buffer, kept)?;
         total += filled - kept;
         let at_end = filled < LONGEST_LINE;
         let mut start = 0;
@@ -153,31 +179,16 @@ pub(super) fn for_each_line(path: &Path, each: &mut dyn FnMut(&[u8]) -> ControlF
     Some(())
 }
 
-/// The numbers beside some names in a file of `name number` lines that may be longer than [`BUFFER`].
-pub(super) fn keyed_figures<const N: usize>(path: &Path, names: [&str; N]) -> [Option<u64>; N] {
-    let mut found = [None; N];
-    let _ = for_each_line(path, &mut |line| {
-        let pair = std::str::from_utf8(line).ok().and_then(|line| line.split_once(' '));
-        for (name, place) in names.iter().zip(&mut found) {
-            if let Some((_, value)) = pair.filter(|(key, _)| key == name) {
-                *place = super::figures::parse_number(value);
-            }
-        }
-        if found.iter().all(Option::is_some) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    });
-    found
-}
-
 /// Calls `each` for the numbers of a file that holds nothing else, in pieces as small as the buffer, until it
 /// breaks.
 #[inline(never)]
 pub(super) fn for_each_number(path: &Path, each: &mut dyn FnMut(i32) -> ControlFlow<()>) -> Option<()> {
-    let mut file = open(path)?;
+    let file = open(path)?;
     let mut buffer = [0; 256];
     let mut number: Option<i32> = None;
     let mut total = 0;
     while total < LONGEST_TABLE {
-        let filled = read(&mut file, &mut buffer)?;
+        let filled = read(&file, &mut buffer)?;
         total += filled;
         for byte in buffer.get(..filled)? {
             if byte.is_ascii_digit() {
@@ -202,11 +213,12 @@ fn open(path: &Path) -> Option<File> {
     OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path).ok()
 }
 
-/// Reads until the buffer is full or the file ends; the end of what is in the buffer then.
-fn fill(file: &mut File, buffer: &mut [u8], from: usize) -> Option<usize> {
+/// Reads from `place` in the file on until the buffer is full or the file ends; the end of what is in the buffer
+/// then.
+fn fill(file: &File, place: usize, buffer: &mut [u8], from: usize) -> Option<usize> {
     let mut end = from;
     while let Some(room) = buffer.get_mut(end..).filter(|room| !room.is_empty()) {
-        match read(file, room)? {
+        match retried(|| file.read_at(room, (place + end - from) as u64))? {
             0 => break,
             count => end += count,
         }
@@ -214,9 +226,13 @@ fn fill(file: &mut File, buffer: &mut [u8], from: usize) -> Option<usize> {
     Some(end)
 }
 
-fn read(file: &mut File, room: &mut [u8]) -> Option<usize> {
+fn read(mut file: &File, room: &mut [u8]) -> Option<usize> {
+    retried(|| file.read(room))
+}
+
+fn retried(mut read: impl FnMut() -> std::io::Result<usize>) -> Option<usize> {
     loop {
-        match file.read(room) {
+        match read() {
             Ok(count) => return Some(count),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(_) => return None,

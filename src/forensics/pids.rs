@@ -29,9 +29,13 @@ impl Pids {
 
 /// Reads all of it, the hits as the kernel counts them; so many of the directories above are cgroups too.
 pub(super) fn read(directory: &Path, ancestors: usize) -> Pids {
-    let limits = directory.ancestors().take(ancestors + 1);
+    // `max` is no number.
+    let limit = |of: &Path| read_text(&join(of, "pids.max"), |text| Some(parse_number(text)));
+    // Where its own limit cannot be read, nothing is counted here, and the rest need not be looked for.
+    let Some(own) = limit(directory) else { return Pids::default() };
+    let above = directory.ancestors().skip(1).take(ancestors);
     Pids {
-        limit: limits.map(|above| read_text(&join(above, "pids.max"), parse_number)).fold(None, smallest),
+        limit: above.filter_map(limit).fold(own, smallest),
         peak: read_text(&join(directory, "pids.peak"), parse_number),
         limit_hits: hits(directory),
     }

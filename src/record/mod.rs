@@ -21,5 +21,5 @@ pub use form::LONGEST;
 pub use frames::{Frame, Frames};
 pub use identity::{Formats, RenderedIdentity};
 pub use line::{Kind, Record};
-pub use stderr::{LogWriter, Stderr, stderr};
+pub use stderr::{Stderr, stderr, write_log_line};
 pub use value::Value;

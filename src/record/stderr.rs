@@ -284,19 +284,9 @@ fn is_file() -> bool {
     fstat(sys::stderr_descriptor()).map(kind) == Ok(SFlag::S_IFREG)
 }
 
-/// Where `log` writes: the same stderr, a line at a time.
-#[derive(Debug)]
-pub struct LogWriter;
-
-impl io::Write for LogWriter {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        stderr().put(Pending { line: line.to_vec(), written: 0, is_record: false });
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+/// What `log` says goes to the same stderr: `line` is one, with its end.
+pub fn write_log_line(line: String) {
+    stderr().put(Pending { line: line.into_bytes(), written: 0, is_record: false });
 }
 
 #[cfg(test)]

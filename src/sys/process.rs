@@ -97,26 +97,12 @@ pub fn fork() -> io::Result<Fork> {
     }
 }
 
-/// Something that has to be dropped at the end of its thread.
-struct Dropped;
-
-impl Drop for Dropped {
-    fn drop(&mut self) {}
-}
-
-thread_local! {
-    static FIRST_OF_LIST: Dropped = const { Dropped };
-}
-
 /// Keeps all pages that the process has now in memory, and gives it those that it has not written to yet:
 /// mlockall(2). It does not pass a fork.
 ///
 /// # Errors
 /// EPERM or ENOMEM where RLIMIT_MEMLOCK is smaller than that, and without CAP_IPC_LOCK.
 pub fn stay_in_memory() -> io::Result<()> {
-    // The first thread-local value that wants to be dropped makes a list of such values, with std's allocator
-    // for itself and not with ours, and a failure is an abort. The logger has one. A list has room for four.
-    FIRST_OF_LIST.with(|_| ());
     crate::sys_heap::prefer_own();
     // For what the C library itself allocates: the piece goes back to its heap, not to the kernel, in glibc
     // at least.
