@@ -15,7 +15,7 @@ static HEAP: sys_heap::Heap<{ 256 << 10 }> = sys_heap::Heap::new(&sys_heap::AREN
 
 /// Does what the command line asks for, and returns the exit code.
 fn run(args: Vec<OsString>, inherited: &Inherited) -> u8 {
-    match options::parse(args, &|name| std::env::var_os(name)) {
+    match options::parse(args, &sys::variable) {
         Command::Run(mut options) => run_program(&mut options, inherited),
         Command::Print { text, to_stderr, code } => print(&text, to_stderr, code),
     }
@@ -49,7 +49,7 @@ fn run_program(options: &mut Options, inherited: &Inherited) -> u8 {
         Mode::Health => health::run(&options.launch, &options.records, inherited),
         // Two inits of one kind would write two stories of one program. Who asks for a subreaper wants one.
         Mode::Supervise if !options.asks_for_subreaper() && launch::has_init_above() => {
-            let idle = options.without_effect(&|name| std::env::var_os(name).is_some());
+            let idle = options.without_effect(&|name| sys::variable(name).is_some());
             if !idle.is_empty() {
                 let idle = idle.join(", ");
                 log::warn!(

@@ -102,11 +102,8 @@ impl Directory {
     pub(super) fn figures<const N: usize>(&self, name: &'static str, names: [&str; N]) -> [Option<u64>; N] {
         let mut found = [None; N];
         let mut take = |line: &[u8]| {
-            let pair = std::str::from_utf8(line).ok().and_then(|line| line.split_once(' '));
             for (name, place) in names.iter().zip(&mut found) {
-                if let Some((_, value)) = pair.filter(|(key, _)| key == name) {
-                    *place = super::figures::parse_number(value);
-                }
+                *place = place.or_else(|| super::figures::keyed(line, name));
             }
             if found.iter().all(Option::is_some) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
@@ -116,10 +113,11 @@ impl Directory {
 
     fn with(&self, name: &'static str, read: &mut dyn FnMut(&File) -> Option<()>) -> Option<()> {
         let mut files = self.open.borrow_mut();
-        if !files.iter().any(|(known, _)| *known == name) {
+        let place = files.iter().position(|(known, _)| *known == name);
+        if place.is_none() {
             files.push((name, open(&self.place(name))?));
         }
-        let (_, file) = files.iter().find(|(known, _)| *known == name)?;
+        let (_, file) = place.map_or_else(|| files.last(), |place| files.get(place))?;
         read(file)
     }
 }

@@ -68,7 +68,8 @@ pub fn shows_ecs(cpuset: &str, cgroup: &str) -> bool {
 
 /// The path in a line of `/proc/PID/cgroup`: `hierarchy-ID:controllers:path`. The path may hold colons.
 fn path_of(line: &str) -> Option<&str> {
-    line.splitn(3, ':').nth(2)
+    let (second, _) = line.bytes().enumerate().filter(|(_, byte)| *byte == b':').nth(1)?;
+    line.get(second + 1..)
 }
 
 fn is_within(path: &str, ancestor: &str) -> bool {

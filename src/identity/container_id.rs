@@ -19,6 +19,10 @@ const RUNTIMES: [&str; 7] =
 /// The ID is in the last part of the path, so that of nested containers the innermost one counts. One more
 /// part may follow: `container`, which crun makes within a scope of Podman or CRI-O.
 pub fn container_id(path: &str) -> Option<&str> {
+    // A namespace shows `/` for most: too short, whatever is in it.
+    if path.len() < 32 {
+        return None;
+    }
     let (parent, last) = path.rsplit_once('/')?;
     let (above, scope) = parent.rsplit_once('/').unwrap_or(("", parent));
     if last == "container" && ["libpod-", "crio-"].iter().any(|prefix| scope.starts_with(prefix)) {
@@ -52,6 +56,10 @@ pub fn task_id(path: &str) -> Option<&str> {
 /// Whether a cgroup path, or the text of several lines with one each, is of the kind that the ECS agent
 /// makes: a part `ecs` with more below it, or one in `ecstasks.slice`.
 pub fn names_ecs(text: &str) -> bool {
+    // Nearly nothing has it, and to look for it alone is cheap.
+    if !text.as_bytes().windows(3).any(|letters| letters == b"ecs") {
+        return false;
+    }
     text.lines().any(|line| {
         line.contains("/ecs/")
             || line.split('/').any(|part| part == "ecstasks.slice" || part.starts_with("ecstasks-"))

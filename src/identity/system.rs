@@ -186,7 +186,7 @@ impl System {
     /// The value of a variable. Absent when it is not set, empty, or not UTF-8.
     pub(crate) fn variable(&self, name: &str) -> Option<String> {
         let value = match &self.environment {
-            Environment::OfProcess => std::env::var(name).ok(),
+            Environment::OfProcess => sys::variable(name).and_then(|value| value.into_string().ok()),
             Environment::OfPid1(environment) => value_in(environment, name).map(str::to_owned),
             Environment::Given(variables) => variables.get(name).cloned(),
         };

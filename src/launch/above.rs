@@ -9,18 +9,22 @@ use std::io::Read;
 const NOTE: &[u8] = b"epitaph\0container init 1";
 
 /// Notes stand behind the program headers, in the first page.
-const PAGE: u64 = 4096;
+const PAGE: usize = 4096;
 
 /// Whether our parent is an epitaph, so that we are the program of that one.
 ///
 /// PID 1 has no parent here and need not look. Where /proc is not there or the parent belongs to another
 /// user, nobody knows, and the answer is no.
+///
+/// Not inlined: the page is to be on the stack for a moment only.
+#[inline(never)]
 pub fn has_init_above() -> bool {
     if getpid().as_raw() == 1 {
         return false;
     }
-    let mut head = Vec::new();
-    let Ok(parent) = File::open(format!("/proc/{}/exe", getppid())) else { return false };
-    let read = parent.take(PAGE).read_to_end(&mut head).is_ok();
-    read && head.windows(NOTE.len()).any(|window| window == NOTE)
+    let mut head = [0; PAGE];
+    let Ok(mut parent) = File::open(format!("/proc/{}/exe", getppid())) else { return false };
+    // Of a file one read gives all that there is.
+    let read = parent.read(&mut head).unwrap_or(0);
+    head.get(..read).is_some_and(|head| head.windows(NOTE.len()).any(|window| window == NOTE))
 }

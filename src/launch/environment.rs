@@ -5,13 +5,13 @@ use crate::identity::ExportList;
 use crate::identity::otel::VARIABLE as OTEL_VARIABLE;
 use crate::identity::{Identity, STANDARD};
 use crate::shown::Shown;
-use crate::sys::Environment;
-use std::env::VarError;
+use crate::sys::{self, Environment};
+use std::ffi::OsString;
 
 /// What the program is told of the identity.
 pub(super) fn variables(export: &ExportList, identity: &Identity) -> Vec<(String, String)> {
-    match std::env::var(OTEL_VARIABLE) {
-        Err(VarError::NotUnicode(_)) => {
+    match sys::variable(OTEL_VARIABLE).map(OsString::into_string) {
+        Some(Err(_)) => {
             let mut variables = export.variables(identity, "");
             let known = variables.len();
             variables.retain(|(name, _)| name != OTEL_VARIABLE);
@@ -20,7 +20,8 @@ pub(super) fn variables(export: &ExportList, identity: &Identity) -> Vec<(String
             }
             variables
         }
-        attributes => export.variables(identity, &attributes.unwrap_or_default()),
+        Some(Ok(attributes)) => export.variables(identity, &attributes),
+        None => export.variables(identity, ""),
     }
 }
 
@@ -30,7 +31,9 @@ pub(super) fn variables(export: &ExportList, identity: &Identity) -> Vec<(String
 pub(super) fn environment(variables: &[(String, String)], forked: bool) -> Environment {
     let mut environment = Environment::of_process();
     if forked {
-        own_pid::set(&mut environment, nix::unistd::getppid().as_raw(), |name| std::env::var(name).ok());
+        own_pid::set(&mut environment, nix::unistd::getppid().as_raw(), |name| {
+            sys::variable(name)?.into_string().ok()
+        });
     }
     for (name, value) in variables {
         let Some(old) = environment.set(name, value) else { continue };
@@ -50,7 +53,7 @@ pub(super) fn environment(variables: &[(String, String)], forked: bool) -> Envir
 /// brought them along from elsewhere. They stay, since they may be somebody's own choice, and one warning
 /// names them.
 pub(super) fn unverified(identity: &Identity) -> Vec<&'static str> {
-    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_set = |name: &str| sys::variable(name).is_some_and(|value| !value.is_empty());
     let names: Vec<&str> = STANDARD
         .into_iter()
         .filter(|(name, field)| identity.get(*field).is_none() && is_set(name))

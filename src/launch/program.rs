@@ -104,7 +104,7 @@ fn is_there(program: &OsStr) -> bool {
 /// Where a program without a slash in its name is looked for; where PATH is not set, as the C library of the
 /// other inits does.
 pub(crate) fn search_path() -> OsString {
-    std::env::var_os("PATH").unwrap_or_else(|| "/bin:/usr/bin".into())
+    sys::variable("PATH").unwrap_or_else(|| "/bin:/usr/bin".into())
 }
 
 /// NAME_MAX of Linux, in bytes.

@@ -3,6 +3,7 @@
 use crate::identity::otel::VARIABLE as OTEL_VARIABLE;
 use crate::identity::{Deadline, Field, System, local, resolve, run, whoami};
 use crate::options::{IDENTITY_TIMEOUT, Launch};
+use crate::sys;
 
 /// Resolves afresh. Returns what there is to print, and the exit code: 0 when the container ID is known, else
 /// 3.
@@ -23,7 +24,8 @@ pub fn whoami(options: &Launch, format: whoami::Format) -> (String, u8) {
     let limit = if options.identity_timeout.is_zero() { IDENTITY_TIMEOUT } else { options.identity_timeout };
     let outcome = resolve(&system, local(&system), Deadline::after(limit));
     outcome.log_warnings();
-    let attributes = std::env::var(OTEL_VARIABLE).unwrap_or_default();
+    let attributes =
+        sys::variable(OTEL_VARIABLE).and_then(|value| value.into_string().ok()).unwrap_or_default();
     let is_of_pid_1 = system.is_of_pid_1();
     let text = whoami::render(&outcome.identity, format, &options.export, &attributes, is_of_pid_1);
     let is_known = outcome.identity.get(Field::ContainerId).is_some();

@@ -25,7 +25,7 @@ pub use file::{
 };
 pub use process::{
     Ended, Environment, Fork, Usage, args, execve, exit_now, fork, has_children, is_anybody_else_here, reap,
-    reap_with_usage, stay_in_memory,
+    reap_with_usage, stay_in_memory, variable,
 };
 pub use random::random;
 pub use signal::{
