@@ -3,6 +3,7 @@
 
 use super::event::Kind;
 use super::life::{Life, Witnessed};
+use super::once::Once;
 use super::lost::lost_instances;
 use super::sighting::{Place, Said};
 use super::word::{by_word, exits};
@@ -151,9 +152,10 @@ struct Stop {
 
 fn stop_of(life: &Life) -> Option<Stop> {
     let stop = life.last(&Kind::Stop)?;
-    let signal = stop.event.about.as_deref().unwrap_or("a stop signal").to_owned();
+    let event = stop.event();
+    let signal = event.about.as_deref().unwrap_or("a stop signal").to_owned();
     let stuck = if life.has(&Kind::Stuck) { "; the stuck record shows what it waited for" } else { "" };
-    Some(Stop { signal, time: stop.event.time, stuck })
+    Some(Stop { signal, time: event.time, stuck })
 }
 
 /// What a conclusion is followed by where the life may as well go on.
@@ -183,9 +185,9 @@ fn by_stop(life: &Life, stop: &Stop, newest: Option<i64>) -> Option<Conclusion> 
 
 /// Whether there is a start record, no other, and no later line of its log.
 fn is_only_start(life: &Life) -> bool {
-    let begun = life.records.iter().map(|record| record.event.time).max();
+    let begun = life.records.iter().map(Once::time).max();
     life.has_start
-        && life.records.iter().all(|record| record.event.kind == Kind::Start)
+        && life.records.iter().all(|record| record.kind() == Kind::Start)
         && life.last_sign <= begun
 }
 
@@ -291,7 +293,7 @@ fn by_exit_137(life: &Life, stop: &Stop) -> Option<Conclusion> {
 }
 
 fn by_pressure(life: &Life, newest: Option<i64>) -> Option<Conclusion> {
-    let pressure = life.last(&Kind::MemoryPressure)?.event.time;
+    let pressure = life.last(&Kind::MemoryPressure)?.time();
     if life.last_sign? - pressure > TOGETHER {
         return None;
     }

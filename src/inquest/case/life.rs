@@ -2,7 +2,7 @@
 
 use super::conclude::Conclusion;
 use super::event::{Event, Exit, Kind, Memory};
-use super::identity::Identity;
+use super::identity::{Identity, Whose};
 use super::once::Once;
 use super::remarks::Remark;
 use super::sighting::{LastLine, Place, Said};
@@ -84,18 +84,18 @@ impl Life {
     }
 
     /// The exit record, where there is one and only one.
-    pub fn exit(&self) -> Option<&Exit> {
-        self.exit_record().and_then(|record| record.event.exit.as_deref())
+    pub fn exit(&self) -> Option<Exit> {
+        self.exit_record().and_then(|record| record.event().exit)
     }
 
     /// The same with its places.
     pub fn exit_record(&self) -> Option<&Once> {
-        self.records.iter().rev().find(|record| record.event.kind == Kind::Exit)
+        self.last(&Kind::Exit)
     }
 
     /// When it ended, by its own record.
     pub fn ended(&self) -> Option<i64> {
-        self.exit_record().map(|record| record.event.time)
+        self.exit_record().map(Once::time)
     }
 
     /// When it ended, by its own record, else by the word of its engine.
@@ -110,42 +110,38 @@ impl Life {
 
     /// Whether there is a record of this kind.
     pub fn has(&self, kind: &Kind) -> bool {
-        self.records.iter().any(|record| record.event.kind == *kind)
+        self.records.iter().any(|record| record.kind() == *kind)
     }
 
     /// The last record of this kind.
     pub fn last(&self, kind: &Kind) -> Option<&Once> {
-        self.records.iter().rev().find(|record| record.event.kind == *kind)
+        self.records.iter().rev().find(|record| record.kind() == *kind)
     }
 
     /// The most that is known of who it was.
-    pub fn identity(&self) -> &Identity {
-        static NOBODY: LazyLock<Identity> = LazyLock::new(Identity::nobody);
-        self.records
-            .iter()
-            .map(|record| &*record.event.identity)
-            .max_by_key(|identity| identity.len())
-            .unwrap_or(&NOBODY)
+    pub fn identity(&self) -> &'static Identity {
+        let all = self.records.iter().map(Once::identity);
+        all.max_by_key(|identity| identity.len()).unwrap_or_else(|| Whose::default().identity())
     }
 
     /// A key of the identity.
-    pub fn get(&self, key: &str) -> Option<&str> {
+    pub fn get(&self, key: &str) -> Option<&'static str> {
         self.identity().get(key)
     }
 
     /// The program.
-    pub fn program(&self) -> Option<&str> {
-        self.records.iter().find_map(|record| record.event.program.as_deref())
+    pub fn program(&self) -> Option<&'static str> {
+        self.records.iter().find_map(|record| Some(record.event().program?.as_str()))
     }
 
     /// The memory as it was last told.
     pub fn memory(&self) -> Option<Memory> {
-        self.records.iter().rev().find_map(|record| record.event.memory())
+        self.records.iter().rev().find_map(|record| record.event().memory)
     }
 
     /// The verdict of its own record.
-    pub fn verdict(&self) -> Option<&str> {
-        self.exit()?.verdict.as_deref()
+    pub fn verdict(&self) -> Option<&'static str> {
+        self.exit()?.verdict.map(|verdict| verdict.as_str())
     }
 
     /// By when it is sorted: its end, or the last that was seen of it.
@@ -155,7 +151,7 @@ impl Life {
 
     /// The order of lives.
     pub fn order(&self) -> (Option<i64>, Option<i64>, Option<&str>, Option<Place>) {
-        let place = self.records.first().and_then(|record| record.places().first()).copied();
+        let place = self.records.first().map(Once::first_place);
         (self.at(), self.begun, self.container.as_deref(), place)
     }
 
@@ -195,23 +191,21 @@ impl Life {
 
     /// The life that this record alone tells of.
     pub(super) fn of(record: Once) -> Life {
-        let begun = match record.event.kind {
-            Kind::Start => Some(record.event.time),
-            Kind::Exit => {
-                record.event.exit.as_ref().and_then(|exit| Some(record.event.time - exit.runtime()?))
-            }
+        let event = record.event();
+        let begun = match event.kind {
+            Kind::Start => Some(event.time),
+            Kind::Exit => event.exit.and_then(|exit| Some(event.time - exit.runtime()?)),
             _ => None,
         };
-        let has_start = record.event.kind == Kind::Start;
-        let mut life =
-            Life { begun, has_start, pid: record.event.pid(), run: record.event.run, ..Life::default() };
+        let has_start = event.kind == Kind::Start;
+        let mut life = Life { begun, has_start, pid: event.pid, run: event.run, ..Life::default() };
         life.take(record);
         life
     }
 
     /// One record more.
     pub(super) fn take(&mut self, record: Once) {
-        let event = &record.event;
+        let event = record.event();
         self.container = self.container.or(event.container);
         self.task = self.task.or(event.task);
         self.task_arn = self.task_arn.or(event.task_arn);
@@ -224,7 +218,7 @@ impl Life {
     pub(super) fn is_of_run(&self, event: &Event) -> Option<bool> {
         match (&self.run, &event.run) {
             (Some(own), Some(other)) => Some(own == other),
-            _ if self.pid.is_some() && event.pid().is_some() && self.pid != event.pid() => Some(false),
+            _ if self.pid.is_some() && event.pid.is_some() && self.pid != event.pid => Some(false),
             _ => None,
         }
     }

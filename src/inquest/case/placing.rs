@@ -3,6 +3,7 @@
 
 use super::event::Kind;
 use super::life::Life;
+use super::once::Once;
 use crate::inquest::witness::LocalClock;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -58,9 +59,9 @@ pub fn place(life: &Life, clock: &LocalClock) -> Option<Placed> {
 fn first_process(life: &Life) -> Option<i64> {
     let (_, ticks) = life.run.as_deref()?.split_once('-')?;
     let ticks = i64::from_str_radix(ticks, 16).ok()?;
-    let start = life.records.iter().find(|record| record.event.kind == Kind::Start);
+    let start = life.records.iter().find(|record| record.kind() == Kind::Start);
     let begun = match start {
-        Some(start) => start.event.time - start.event.waited().unwrap_or(0),
+        Some(start) => start.time() - start.event().waited.unwrap_or(0),
         None => life.begun?,
     };
     begun.checked_sub(ticks.checked_mul(TICK)?)
@@ -97,5 +98,5 @@ fn kills(life: &Life) -> impl Iterator<Item = i64> {
         Kind::Exit => life.verdict().is_some_and(|verdict| verdict.starts_with("oom_")),
         _ => false,
     };
-    life.records.iter().filter(move |record| by_oom(&record.event.kind)).map(|record| record.event.time)
+    life.records.iter().filter(move |record| by_oom(&record.kind())).map(Once::time)
 }

@@ -35,7 +35,6 @@ pub fn last_signs(lives: &mut [Life], streams: &[Stream]) -> BTreeSet<u32> {
             .iter()
             .flat_map(|record| record.places())
             .filter(|place| single.contains(&place.file))
-            .copied()
             .collect();
         if places.is_empty() {
             continue;

@@ -221,8 +221,8 @@ pub(super) fn told(memory: &Memory) -> Option<String> {
 
 /// A key of the record itself, where the record was kept.
 pub(super) fn field(record: &Once, key: &str) -> Option<Value> {
-    let line = record.event.line.as_deref()?;
-    let value: Value = serde_json::from_str(line).ok()?;
+    let line = record.line()?;
+    let value: Value = serde_json::from_str(&line).ok()?;
     value.get(key).cloned()
 }
 

@@ -59,7 +59,7 @@ fn line(life: &Life) -> String {
         own(life.get("image_id")),
         own(life.verdict()),
         exit.and_then(|exit| exit.code()).or(life.conclusion.word_of().code).map(|code| code.to_string()),
-        own(exit.and_then(|exit| exit.signal.as_deref())),
+        own(exit.and_then(|exit| exit.signal).as_deref()),
         number(memory.and_then(|memory| memory.limit)),
         number(memory.and_then(|memory| memory.peak)),
         Some(life.conclusion.word.to_string()),

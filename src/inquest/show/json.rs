@@ -101,8 +101,8 @@ fn of_life(life: &Life, name: &dyn Fn(Place) -> String) -> Value {
         .records
         .iter()
         .map(|record| {
-            let places: Vec<String> = record.places().iter().map(|place| name(*place)).collect();
-            json!({ "epitaph": record.event.kind.name(), "time": written(record.event.time), "places": places })
+            let places: Vec<String> = record.places().map(name).collect();
+            json!({ "epitaph": record.kind().name(), "time": written(record.time()), "places": places })
         })
         .collect();
     put("records", Some(Value::from(records)));
