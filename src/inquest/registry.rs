@@ -58,7 +58,8 @@ mod tests {
     #[test]
     fn each_by_its_number() {
         static ALL: Registry<usize> = Registry::new();
-        let add = || (0..5 * ROOM).map(|value| (value, ALL.add(value).expect("a number"))).collect::<Vec<_>>();
+        let add =
+            || (0..5 * ROOM).map(|value| (value, ALL.add(value).expect("a number"))).collect::<Vec<_>>();
         let all: Vec<(usize, NonZeroU32)> = std::thread::scope(|scope| {
             let threads = [scope.spawn(add), scope.spawn(add)];
             threads.into_iter().flat_map(|thread| thread.join().expect("numbers")).collect()

@@ -433,11 +433,10 @@ impl<'a> Session<'a> {
             Some(who) => {
                 let event = record.event();
                 who.matches(event.container.as_deref(), event.task.as_deref(), &[])
-            },
+            }
             None => self.filter.is_open(),
         });
-        let mut all: Vec<&Once> =
-            lives.iter().flat_map(|life| &life.records).chain(loose).collect();
+        let mut all: Vec<&Once> = lives.iter().flat_map(|life| &life.records).chain(loose).collect();
         all.sort_by_key(|record| (record.time(), record.first_place()));
         if !self.common.quiet {
             let mut out = self.out();

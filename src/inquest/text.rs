@@ -7,7 +7,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::num::NonZeroU32;
 use std::ops::Deref;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 /// A text that stays until the program ends: as large as a number, and it costs nothing to copy.
 #[derive(Clone, Copy)]
@@ -20,6 +20,12 @@ impl Text {
     /// A text of its own. Where the same may come again, [`Texts::text`] keeps it once.
     pub fn new(text: &str) -> Text {
         Text::kept(String::from(text).leak())
+    }
+
+    /// A text of which there is one, by whomever it is told: what is concluded is much the same of many lives.
+    pub fn shared(text: &str) -> Text {
+        static SHARED: LazyLock<Texts> = LazyLock::new(Texts::default);
+        SHARED.text(text)
     }
 
     fn kept(text: &'static str) -> Text {

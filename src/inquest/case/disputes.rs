@@ -16,15 +16,10 @@ pub fn disputes(life: &Life) -> Vec<String> {
     if exits > 1 {
         disputes.push(format!("there are {exits} different exit records"));
     }
-    let end = life
-        .records
-        .iter()
-        .filter(|record| record.kind() == Kind::Exit)
-        .map(|record| record.time())
-        .min();
-    let after = |record: &&Once| {
-        end.is_some_and(|end| record.time() > end + SLACK) && record.kind() != Kind::Exit
-    };
+    let end =
+        life.records.iter().filter(|record| record.kind() == Kind::Exit).map(|record| record.time()).min();
+    let after =
+        |record: &&Once| end.is_some_and(|end| record.time() > end + SLACK) && record.kind() != Kind::Exit;
     let later = life.records.iter().filter(after).count();
     if later > 0 {
         let s = if later == 1 { "record comes" } else { "records come" };

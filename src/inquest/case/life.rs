@@ -3,6 +3,7 @@
 use super::conclude::Conclusion;
 use super::event::{Event, Exit, Kind, Memory};
 use super::identity::{Identity, Whose};
+use super::maybe::Maybe;
 use super::once::Once;
 use super::remarks::Remark;
 use super::sighting::{LastLine, Place, Said};
@@ -21,18 +22,14 @@ pub struct Life {
     pub task: Option<Text>,
     /// the task's ARN
     pub task_arn: Option<Text>,
-    /// the program's process ID
-    pub pid: Option<i64>,
+    pid: Maybe,
     /// which run of the container it is, where its records tell
     pub run: Option<Text>,
-    /// when it began, in milliseconds since 1970: the start record's time, or the end less the runtime
-    pub begun: Option<i64>,
+    begun: Maybe,
     /// whether there is a start record
     pub has_start: bool,
-    /// when the next life in the same container began
-    pub next: Option<i64>,
-    /// the last that was seen of it, in milliseconds since 1970
-    pub last_sign: Option<i64>,
+    pub(super) next: Maybe,
+    pub(super) last_sign: Maybe,
     /// what is concluded about its end
     pub conclusion: Conclusion,
     rare: Option<Box<Rare>>,
@@ -54,7 +51,7 @@ pub struct Rare {
     /// the end that an engine tells of, where there is no exit record
     pub witnessed: Option<Box<Witnessed>>,
     /// what is not to be overlooked beside the verdict
-    pub remarks: Vec<Remark>,
+    pub remarks: Box<[Remark]>,
     /// what its program wrote last, where that was looked at
     pub last_lines: Option<Box<[LastLine]>>,
 }
@@ -83,6 +80,26 @@ impl Life {
         self.rare.get_or_insert_default()
     }
 
+    /// The program's process ID.
+    pub fn pid(&self) -> Option<i64> {
+        self.pid.get()
+    }
+
+    /// When it began, in milliseconds since 1970: the start record's time, or the end less the runtime.
+    pub fn begun(&self) -> Option<i64> {
+        self.begun.get()
+    }
+
+    /// When the next life in the same container began.
+    pub fn next_begun(&self) -> Option<i64> {
+        self.next.get()
+    }
+
+    /// The last that was seen of it, in milliseconds since 1970.
+    pub fn last_sign(&self) -> Option<i64> {
+        self.last_sign.get()
+    }
+
     /// The exit record, where there is one and only one.
     pub fn exit(&self) -> Option<Exit> {
         self.exit_record().and_then(|record| record.event().exit)
@@ -105,7 +122,7 @@ impl Life {
 
     /// How long it ran, in milliseconds.
     pub fn ran(&self) -> Option<i64> {
-        self.exit().and_then(|exit| exit.runtime()).or_else(|| Some(self.ended()? - self.begun?))
+        self.exit().and_then(|exit| exit.runtime()).or_else(|| Some(self.ended()? - self.begun()?))
     }
 
     /// Whether there is a record of this kind.
@@ -146,13 +163,13 @@ impl Life {
 
     /// By when it is sorted: its end, or the last that was seen of it.
     pub fn at(&self) -> Option<i64> {
-        self.died().or(self.last_sign).or(self.begun)
+        self.died().or(self.last_sign()).or(self.begun())
     }
 
     /// The order of lives.
     pub fn order(&self) -> (Option<i64>, Option<i64>, Option<&str>, Option<Place>) {
         let place = self.records.first().map(Once::first_place);
-        (self.at(), self.begun, self.container.as_deref(), place)
+        (self.at(), self.begun(), self.container.as_deref(), place)
     }
 
     /// `family:revision/container`, or what of it is known.
@@ -198,7 +215,8 @@ impl Life {
             _ => None,
         };
         let has_start = event.kind == Kind::Start;
-        let mut life = Life { begun, has_start, pid: event.pid, run: event.run, ..Life::default() };
+        let mut life =
+            Life { begun: begun.into(), has_start, pid: event.pid.into(), run: event.run, ..Life::default() };
         life.take(record);
         life
     }
@@ -210,7 +228,7 @@ impl Life {
         self.task = self.task.or(event.task);
         self.task_arn = self.task_arn.or(event.task_arn);
         self.run = self.run.or(event.run);
-        self.last_sign = self.last_sign.max(Some(event.time));
+        self.last_sign = self.last_sign().max(Some(event.time)).into();
         self.records.push(record);
     }
 
@@ -218,7 +236,7 @@ impl Life {
     pub(super) fn is_of_run(&self, event: &Event) -> Option<bool> {
         match (&self.run, &event.run) {
             (Some(own), Some(other)) => Some(own == other),
-            _ if self.pid.is_some() && event.pid.is_some() && self.pid != event.pid => Some(false),
+            _ if self.pid().is_some() && event.pid.is_some() && self.pid() != event.pid => Some(false),
             _ => None,
         }
     }

@@ -65,7 +65,7 @@ fn of_container(records: Vec<Once>, loose: &mut Vec<Once>) -> Vec<Life> {
             _ => lives.push(Life::of(exit)),
         }
     }
-    lives.sort_by_key(|life| (life.begun, life.ended()));
+    lives.sort_by_key(|life| (life.begun(), life.ended()));
     for record in others {
         match life_of_event(&lives, &record) {
             Some(place) if let Some(life) = lives.get_mut(place) => life.take(record),
@@ -73,14 +73,15 @@ fn of_container(records: Vec<Once>, loose: &mut Vec<Once>) -> Vec<Life> {
             _ => lives.push(Life::of(record)),
         }
     }
-    lives.sort_by_key(|life| (life.begun.or(life.last_sign), life.ended()));
-    let begins: Vec<Option<i64>> = lives.iter().map(|life| life.begun.or(life.last_sign)).collect();
+    lives.sort_by_key(|life| (life.begun().or(life.last_sign()), life.ended()));
+    let begins: Vec<Option<i64>> = lives.iter().map(|life| life.begun().or(life.last_sign())).collect();
     for (place, life) in lives.iter_mut().enumerate() {
         // There may be very many lives of few records.
         life.records.shrink_to_fit();
         life.records.sort_by_key(|record| (record.time(), record.kind()));
         let later = begins.get(place + 1..).unwrap_or_default().iter().flatten();
-        life.next = later.copied().find(|begun| Some(*begun) > life.begun);
+        let next = later.copied().find(|begun| Some(*begun) > life.begun());
+        life.next = next.into();
         let disputed = disputes(life);
         if !disputed.is_empty() {
             life.rare().disputed = disputed;
@@ -96,7 +97,7 @@ fn merge_contradicting_starts(lives: &mut Vec<Life>) {
     for life in lives.drain(..) {
         let of_moment = || {
             let last = merged.last()?;
-            let same = last.begun == life.begun && last.pid == life.pid && last.run.is_none();
+            let same = last.begun() == life.begun() && last.pid() == life.pid() && last.run.is_none();
             same.then(|| merged.len() - 1)
         };
         let known = match &life.run {
@@ -125,7 +126,7 @@ fn life_of_exit(lives: &[Life], exit: &Once) -> Option<usize> {
         if of_run == Some(true) {
             return Some((false, 0));
         }
-        let begun = life.begun?;
+        let begun = life.begun()?;
         if begun > end + SLACK || of_run == Some(false) {
             return None;
         }
@@ -149,9 +150,9 @@ fn life_of_event(lives: &[Life], record: &Once) -> Option<usize> {
     }
     let same = |life: &Life| life.is_of_run(&event) != Some(false);
     let there = |life: &Life| {
-        let begun = life.begun.is_none_or(|begun| begun <= time + SLACK);
+        let begun = life.begun().is_none_or(|begun| begun <= time + SLACK);
         begun && life.ended().is_none_or(|ended| time <= ended + SLACK)
     };
     let last = |fits: &dyn Fn(&Life) -> bool| lives.iter().rposition(|life| same(life) && fits(life));
-    last(&there).or_else(|| last(&|life| life.begun.is_some_and(|begun| begun <= time)))
+    last(&there).or_else(|| last(&|life| life.begun().is_some_and(|begun| begun <= time)))
 }

@@ -12,6 +12,7 @@ mod last_lines;
 mod life;
 mod lives;
 mod lost;
+mod maybe;
 mod once;
 mod packed;
 mod placing;

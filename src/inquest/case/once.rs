@@ -36,7 +36,8 @@ const PLACES: usize = 16;
 /// Puts what was found in order: by container, time and kind, and copies of one record together.
 pub fn sort(sightings: &mut [Packed]) {
     // Without a buffer: no two have the same place.
-    sightings.sort_unstable_by(|one, other| order(*one, *other).then_with(|| one.place().cmp(&other.place())));
+    sightings
+        .sort_unstable_by(|one, other| order(*one, *other).then_with(|| one.place().cmp(&other.place())));
 }
 
 /// The records, in the same order.

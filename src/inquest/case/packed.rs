@@ -66,18 +66,35 @@ impl Packed {
         let cpu = event.cpu;
         // A bit for each thing that is there, in the order in which they stand.
         let texts = [
-            event.run, event.task, event.task_arn, event.program, event.about, event.line, around.container, exit.signal,
-            exit.verdict, exit.stop_signal, exit.stopped_by, event.exit.map(|exit| exit.why),
+            event.run,
+            event.task,
+            event.task_arn,
+            event.program,
+            event.about,
+            event.line,
+            around.container,
+            exit.signal,
+            exit.verdict,
+            exit.stop_signal,
+            exit.stopped_by,
+            event.exit.map(|exit| exit.why),
         ];
         let numbers = [event.pid, event.waited, around.stored, exit.code, exit.runtime, exit.stop];
         let amounts = [
-            around.writer.map(NonZeroU64::get), event.exit.map(|exit| exit.lost), event.memory.map(|_| 0), memory.limit,
-            memory.usage, memory.peak, memory.oom_kills, cpu.map(|cpu| cpu.milli.into()),
+            around.writer.map(NonZeroU64::get),
+            event.exit.map(|exit| exit.lost),
+            event.memory.map(|_| 0),
+            memory.limit,
+            memory.usage,
+            memory.peak,
+            memory.oom_kills,
+            cpu.map(|cpu| cpu.milli.into()),
             cpu.and_then(|cpu| cpu.limit).map(u64::from),
         ];
         let there = texts.iter().map(Option::is_some).chain(numbers.iter().map(Option::is_some));
         let there = there.chain(amounts.iter().map(Option::is_some));
-        let bits = there.enumerate().filter(|(_, there)| *there).fold(0_u32, |bits, (bit, _)| bits | 1 << bit);
+        let bits =
+            there.enumerate().filter(|(_, there)| *there).fold(0_u32, |bits, (bit, _)| bits | 1 << bit);
         out.0.extend(bits.to_le_bytes());
         texts.into_iter().flatten().for_each(|text| out.text(text));
         numbers.into_iter().flatten().for_each(|number| out.number(number));
@@ -96,8 +113,20 @@ impl Packed {
             bit += 1;
             bits & (1 << (bit - 1)) != 0
         };
-        let [run, task, task_arn, program, about, line, container, signal, verdict, stop_signal, stopped_by, why] =
-            std::array::from_fn(|_| if is_there() { rest.text() } else { None });
+        let [
+            run,
+            task,
+            task_arn,
+            program,
+            about,
+            line,
+            container,
+            signal,
+            verdict,
+            stop_signal,
+            stopped_by,
+            why,
+        ] = std::array::from_fn(|_| if is_there() { rest.text() } else { None });
         let [pid, waited, stored, code, runtime, stop] =
             std::array::from_fn(|_| is_there().then(|| rest.number()));
         let [writer, lost, has_memory, limit, usage, peak, oom_kills, milli, cpu_limit] =
@@ -292,7 +321,11 @@ mod tests {
                 (None, Around::default(), 0),
                 (
                     Some(Text::new(&text)),
-                    Around { container: Some(Text::new("x")), stored: Some(-5), writer: NonZeroU64::new(u64::MAX) },
+                    Around {
+                        container: Some(Text::new("x")),
+                        stored: Some(-5),
+                        writer: NonZeroU64::new(u64::MAX),
+                    },
                     u64::MAX,
                 ),
             ] {
@@ -304,7 +337,10 @@ mod tests {
                 assert_eq!((packed.kind(), packed.place()), (event.kind, sighting.place));
             }
         }
-        let start = Event::of(&carve::of_text(most.replace("\n            ", "").as_bytes()).expect("a record"), &interner);
+        let start = Event::of(
+            &carve::of_text(most.replace("\n            ", "").as_bytes()).expect("a record"),
+            &interner,
+        );
         let (place, around) = (Place { file: 1, offset: 30_000_000 }, Around::default());
         let packed = Packed::new(&Sighting { event: start, place, around, bare: false }, &mut room);
         assert!(packed.0.len() < 140, "{}", packed.0.len());

@@ -133,12 +133,10 @@ impl Certificate<'_> {
 
     pub(super) fn records(&mut self, life: &Life) {
         let mut key = "Records";
-        let shown: Vec<&Once> =
-            life.records.iter().filter(|record| record.kind() != Kind::Stats).collect();
+        let shown: Vec<&Once> = life.records.iter().filter(|record| record.kind() != Kind::Stats).collect();
         let statistics = life.records.len() - shown.len();
         for record in shown.iter().take(2 * MOST) {
-            let places: Vec<String> =
-                record.places().take(3).map(|place| (self.name)(place)).collect();
+            let places: Vec<String> = record.places().take(3).map(|place| (self.name)(place)).collect();
             let more = record.places().count().saturating_sub(places.len());
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
             self.row(key, format!("{:<15} {}{more}", record.kind().name(), places.join(", ")));

@@ -44,9 +44,9 @@ fn line(life: &Life) -> String {
         .first()
         .map_or_else(|| life.conclusion.text.to_string(), |dispute| format!("disputed: {dispute}"));
     let cells: [Option<String>; 20] = [
-        time(life.begun),
+        time(life.begun()),
         time(life.ended()),
-        time(life.last_sign),
+        time(life.last_sign()),
         life.exit_record().and_then(|_| life.ran()).map(|ran| ran.to_string()),
         own(life.task.as_deref()),
         own(life.container.as_deref()),

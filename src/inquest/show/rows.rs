@@ -72,8 +72,8 @@ pub fn rows<'a>(lives: &[&'a Life]) -> Vec<Row<'a>> {
 
 fn row(life: &Life) -> Option<Row<'_>> {
     let first = life.records.iter().map(Once::time).min();
-    let from = life.begun.or(first)?;
-    let to = life.died().or(life.last_sign).unwrap_or(from).max(from);
+    let from = life.begun().or(first)?;
+    let to = life.died().or(life.last_sign()).unwrap_or(from).max(from);
     let end = match life.verdict() {
         _ if !life.disputed.is_empty() => End::Bad,
         Some(verdict) if is_good(verdict) => End::Good,

@@ -45,8 +45,7 @@ impl Series {
     /// Of a life.
     pub fn of(life: &Life) -> Series {
         let mut series = Series::default();
-        for event in life.records.iter().filter(|record| record.kind() == Kind::Stats).map(Once::event)
-        {
+        for event in life.records.iter().filter(|record| record.kind() == Kind::Stats).map(Once::event) {
             if let Some(memory) = event.memory {
                 series.memory.extend(memory.usage.map(|usage| (event.time, usage as f64)));
                 series.memory_limit = memory.limit.or(series.memory_limit);

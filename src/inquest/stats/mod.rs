@@ -52,7 +52,7 @@ impl Stats {
             kinds.entry(life.label().unwrap_or_else(|| "?".to_owned())).or_default().push(life);
         }
         for lives in kinds.values_mut() {
-            lives.sort_by_key(|life| (life.begun.or(life.at()), life.at()));
+            lives.sort_by_key(|life| (life.begun().or(life.at()), life.at()));
         }
         let mut tasks: Vec<_> = lives.iter().map(|life| life.task.or(life.container)).collect();
         tasks.sort_unstable();
