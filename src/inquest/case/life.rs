@@ -215,8 +215,15 @@ impl Life {
             _ => None,
         };
         let has_start = event.kind == Kind::Start;
-        let mut life =
-            Life { begun: begun.into(), has_start, pid: event.pid.into(), run: event.run, ..Life::default() };
+        let mut life = Life {
+            // Most have a start and an exit, and a list that has grown leaves holes behind.
+            records: Vec::with_capacity(2),
+            begun: begun.into(),
+            has_start,
+            pid: event.pid.into(),
+            run: event.run,
+            ..Life::default()
+        };
         life.take(record);
         life
     }

@@ -72,6 +72,9 @@ pub fn assemble(
     conclude::conclude(&mut lives, newest);
     remarks::remark(&mut lives);
     // Without a buffer: no two have the same first place.
-    lives.sort_unstable_by(|one, other| one.order().cmp(&other.order()));
+    lives.sort_unstable_by(|one, other| {
+        let by_time = (one.at(), one.begun()).cmp(&(other.at(), other.begun()));
+        by_time.then_with(|| one.order().cmp(&other.order()))
+    });
     Case { lives, loose, strangers, general, newest, newer, own_files }
 }

@@ -170,15 +170,19 @@ impl Packed {
 
     /// The kind of the record.
     pub fn kind(self) -> Kind {
-        let mut rest = self.rest();
-        rest.amount();
-        self.kind_before(&mut rest)
+        self.named_kind().unwrap_or_else(|| {
+            let mut rest = self.rest();
+            rest.amount();
+            self.kind_before(&mut rest)
+        })
+    }
+
+    fn named_kind(self) -> Option<Kind> {
+        KINDS.get(usize::from(*self.0.first()?)).copied()
     }
 
     fn kind_before(self, rest: &mut Reader) -> Kind {
-        let number = self.0.first().copied().unwrap_or_default();
-        let named = KINDS.get(usize::from(number)).copied();
-        named.unwrap_or_else(|| Kind::Other(rest.text().unwrap_or_default()))
+        self.named_kind().unwrap_or_else(|| Kind::Other(rest.text().unwrap_or_default()))
     }
 
     /// When it was made, in milliseconds since 1970.
