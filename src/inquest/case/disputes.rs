@@ -1,8 +1,7 @@
 //! Why the records of a life cannot all be true: somebody has forged one, or copied it.
 
 use super::event::Kind;
-use super::life::Life;
-use super::lives::SLACK;
+use super::life::{Life, SLACK};
 use super::once::Once;
 
 /// Why the records of a life cannot all be true.

@@ -11,6 +11,9 @@ use crate::inquest::text::Text;
 use std::ops::Deref;
 use std::sync::LazyLock;
 
+/// How far the times of one run may be apart from what its records compute, in milliseconds.
+pub(super) const SLACK: i64 = 2_000;
+
 /// One run of epitaph in one container.
 #[derive(Debug, Clone, Default)]
 pub struct Life {
