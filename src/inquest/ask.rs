@@ -172,7 +172,7 @@ fn choose<'a>(all: &[&'a Life]) -> (Vec<&'a Life>, usize) {
     for (place, life) in all.iter().enumerate() {
         let (last, runs) = newest.entry(life.container.as_deref()).or_insert((place, 0));
         *runs += 1;
-        if all.get(*last).is_none_or(|other| other.begun <= life.begun) {
+        if all.get(*last).is_none_or(|other| other.begun() <= life.begun()) {
             *last = place;
         }
     }

@@ -4,12 +4,12 @@
 //! not depend on how many there are.
 
 use super::carve::{Carver, Found, Needles};
-use super::case::{Around, Event, Interner, Kind, Place, Said, Sighting, Stream, Tail};
+use super::case::{Around, Event, Interner, Kind, Packed, Place, Said, Sighting, Stream, Tail};
 use super::context::{self, Wrapper};
 use super::heap::{self, Entry, Opened, Problem, Search, Window};
 use super::show::count;
 use super::tail::Tails;
-use super::text::Text;
+use super::text::{Room, Text};
 use super::who::Who;
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -40,7 +40,7 @@ const PAGE_ROOM: usize = 64 << 20;
 /// The same of those that are asked for: more is an error, and the person narrows the question.
 const MOST: usize = 512 << 20;
 
-/// How many records there may be in all: about 300 bytes each.
+/// How many records there may be in all: about 100 bytes each.
 const MOST_RECORDS: usize = 4_000_000;
 
 /// How much may be read at a time by one thread, in bytes.
@@ -67,7 +67,7 @@ pub struct State {
 #[derive(Debug, Default)]
 pub struct Gathered {
     /// all records, at all of their places
-    pub sightings: Vec<Box<Sighting>>,
+    pub sightings: Vec<Packed>,
     /// what others say
     pub said: Vec<Said>,
     /// what is known of each input that was read
@@ -113,13 +113,14 @@ pub fn gather(
     let all = Mutex::new(Gathered::default());
     let work = || {
         let mut own = Gathered::default();
+        let mut room = Room::default();
         while let Some(place) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
             if state.stop.load(Ordering::Relaxed) {
                 break;
             }
             if let Some(entry) = entries.get(*place) {
                 let file = u32::try_from(*place).unwrap_or(u32::MAX);
-                Reading { needles, keep, state, interner, file, entry }.read(&mut own);
+                Reading { needles, keep, state, interner, file, entry }.read(&mut own, &mut room);
             }
             state.files.fetch_add(1, Ordering::Relaxed);
         }
@@ -177,7 +178,7 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn read(&self, gathered: &mut Gathered) {
+    fn read(&self, gathered: &mut Gathered, room: &mut Room) {
         let path = self.entry.input.path();
         let source = match heap::open(&self.entry.input, &self.state.read, &self.state.stop) {
             Ok(Opened::Bytes(source)) => source,
@@ -216,14 +217,10 @@ impl Reading<'_> {
                         let mut event = Event::of(&record, self.interner);
                         event.line = self.line(&event, place, &record.line, &mut overflow);
                         if self.is_asked(&event, place) {
-                            asked.borrow_mut().push((offset, event.kind.clone()));
+                            asked.borrow_mut().push((offset, event.kind));
                         }
-                        sightings.push(Box::new(self.sighting(
-                            event,
-                            place,
-                            wrapper.or(of_path.clone()),
-                            bare,
-                        )));
+                        let sighting = self.sighting(event, place, wrapper.or(of_path.clone()), bare);
+                        sightings.push(Packed::new(&sighting, room));
                     }
                     Found::Statement(statement, unconfirmed) => {
                         told.statements += 1;
@@ -258,7 +255,7 @@ impl Reading<'_> {
         }
         // Records that stand bare are what epitaph wrote on its stderr, so the rest may be of its program; or
         // several files were put together to one, and the rest is what it says.
-        if sightings.iter().any(|sighting| sighting.bare) {
+        if sightings.iter().any(|sighting: &Packed| sighting.is_bare()) {
             said.iter_mut().for_each(|said| said.unconfirmed = true);
         }
         // The last line is a sign of the container whose records are here, if nobody else speaks here.
@@ -300,10 +297,8 @@ impl Reading<'_> {
         if event.task.is_none() {
             event.task = wrapper.task.as_deref().map(text);
         }
-        let (stored, writer) = (wrapper.stored.into(), wrapper.writer);
         let container = wrapper.container.as_deref().map(text);
-        let told = wrapper.stored.is_some() || writer.is_some() || container.is_some();
-        let around = told.then(|| Box::new(Around { container, stored, writer }));
+        let around = Around { container, stored: wrapper.stored, writer: wrapper.writer };
         Sighting { event, place, around, bare }
     }
 

@@ -16,6 +16,7 @@ pub mod gather;
 pub mod heap;
 pub mod json;
 mod progress;
+mod registry;
 mod run;
 pub mod show;
 mod since;

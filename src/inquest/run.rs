@@ -1,7 +1,7 @@
 //! From the command line to the exit code.
 
 use super::carve::Needles;
-use super::case::{Case, Filter, Interner, Kind, Life, Place, Said, Tail, assemble, attach};
+use super::case::{Case, Filter, Interner, Kind, Life, Once, Packed, Place, Said, Tail, assemble, attach};
 use super::cli::{Cli, Command, Common, Format, List, Records, Sort, When};
 use super::gather::{Gathered, Keep, State, gather};
 use super::heap::{self, Entry, Problem};
@@ -274,15 +274,15 @@ impl<'a> Session<'a> {
         let mut missing: std::collections::HashSet<Place> = lives
             .iter()
             .flat_map(|life| &life.records)
-            .filter(|record| record.event.line.is_none())
-            .filter_map(|record| record.places().first().copied())
+            .filter(|record| record.line().is_none())
+            .map(Once::first_place)
             .collect();
         let unknown = || lives.iter().filter(|life| life.last_lines.is_none());
         if tails && unknown().count() <= SECOND_LOOKS {
-            let bounds = |record: &&super::case::Once| matches!(record.event.kind, Kind::Start | Kind::Exit);
+            let bounds = |record: &&Once| matches!(record.kind(), Kind::Start | Kind::Exit);
             let records =
                 unknown().flat_map(|life| life.records.iter().filter(bounds).chain(life.records.last()));
-            missing.extend(records.flat_map(|record| record.places().iter().copied()));
+            missing.extend(records.flat_map(Once::places));
         }
         if missing.is_empty() {
             return;
@@ -313,6 +313,7 @@ impl<'a> Session<'a> {
         let mut lines: std::collections::HashMap<Place, Text> = again
             .sightings
             .into_iter()
+            .map(Packed::sighting)
             .filter_map(|sighting| Some((sighting.place, sighting.event.line?)))
             .collect();
         let there = |mut tail: Tail| {
@@ -321,10 +322,10 @@ impl<'a> Session<'a> {
         };
         attach(lives, again.tails.into_iter().filter_map(there).collect(), &heard.case.own_files);
         for record in lives.iter_mut().flat_map(|life| &mut life.records) {
-            if record.event.line.is_none()
-                && let Some(place) = record.places().first().and_then(here)
+            if record.line().is_none()
+                && let Some(place) = here(&record.first_place())
             {
-                record.event.line = lines.remove(&place);
+                record.set_line(lines.remove(&place));
             }
         }
     }
@@ -429,15 +430,17 @@ impl<'a> Session<'a> {
             self.complete_lines(&heard, &mut lives, false);
         }
         let loose = heard.case.loose.iter().filter(|record| match &who {
-            Some(who) => who.matches(record.event.container.as_deref(), record.event.task.as_deref(), &[]),
+            Some(who) => {
+                let event = record.event();
+                who.matches(event.container.as_deref(), event.task.as_deref(), &[])
+            }
             None => self.filter.is_open(),
         });
-        let mut all: Vec<&super::case::Once> =
-            lives.iter().flat_map(|life| &life.records).chain(loose).collect();
-        all.sort_by_key(|record| (record.event.time, record.places().first().copied()));
+        let mut all: Vec<&Once> = lives.iter().flat_map(|life| &life.records).chain(loose).collect();
+        all.sort_by_key(|record| (record.time(), record.first_place()));
         if !self.common.quiet {
             let mut out = self.out();
-            all.iter().filter_map(|record| record.event.line.as_deref()).for_each(|line| out.json(line));
+            all.iter().filter_map(|record| record.line()).for_each(|line| out.json(&line));
             self.finish(out)?;
             if all.is_empty() {
                 self.nothing(&heard, "no record");

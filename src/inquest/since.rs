@@ -3,8 +3,9 @@
 //! A log that was rotated before that time may still have the beginning of a life that ended after it. So
 //! what was written lately is read first, and then the older files as far back as those lives go.
 
-use super::case::{Kind, Sighting};
+use super::case::{Kind, Packed};
 use super::heap::Entry;
+use super::text::Text;
 use std::collections::HashMap;
 
 /// A file may have lines that are later than when it was written last: by the clock of another machine, or
@@ -17,7 +18,7 @@ pub fn apart(entries: &[Entry], since: Option<i64>) -> (Vec<usize>, Vec<usize>) 
 }
 
 /// Of the entries at `older`, those that may hold something of the lives in `sightings`.
-pub fn needed(entries: &[Entry], older: &[usize], sightings: &[Box<Sighting>]) -> Vec<usize> {
+pub fn needed(entries: &[Entry], older: &[usize], sightings: &[Packed]) -> Vec<usize> {
     let Some(first) = first_begin(sightings) else { return Vec::new() };
     let is_needed = |place: &usize| entries.get(*place).is_none_or(|entry| may_hold(entry, first));
     older.iter().copied().filter(is_needed).collect()
@@ -31,22 +32,20 @@ fn may_hold(entry: &Entry, time: Option<i64>) -> bool {
 }
 
 /// When the first of the lives began; `Some(None)` where one of them does not tell, and none of no life.
-fn first_begin(sightings: &[Box<Sighting>]) -> Option<Option<i64>> {
-    let mut begins: HashMap<(Option<&str>, Option<&str>), Option<i64>> = HashMap::new();
+fn first_begin(sightings: &[Packed]) -> Option<Option<i64>> {
+    let mut begins: HashMap<(Option<Text>, Option<Text>), Option<i64>> = HashMap::new();
     for sighting in sightings {
+        let sighting = sighting.sighting();
         let event = &sighting.event;
         // What is told of others may be about nobody who is here.
         if event.is_hearsay() {
             continue;
         }
-        let container = event
-            .container
-            .as_deref()
-            .or(sighting.around.as_deref().and_then(|around| around.container.as_deref()));
-        let known = begins.entry((container, event.run.as_deref())).or_default();
+        let container = event.container.or(sighting.around.container);
+        let known = begins.entry((container, event.run)).or_default();
         let begun = match event.kind {
             Kind::Start => Some(event.time),
-            Kind::Exit => event.exit.as_ref().and_then(|exit| event.time.checked_sub(exit.runtime()?)),
+            Kind::Exit => event.exit.and_then(|exit| event.time.checked_sub(exit.runtime()?)),
             _ => None,
         };
         *known = match (*known, begun) {

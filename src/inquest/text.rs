@@ -1,25 +1,51 @@
 //! Texts of which there may be very many, most of them several times: each is kept once.
 
+use super::registry::Registry;
 use std::borrow::Borrow;
 use std::collections::HashSet;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::num::NonZeroU32;
 use std::ops::Deref;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 /// A text that stays until the program ends: as large as a number, and it costs nothing to copy.
 #[derive(Clone, Copy)]
-pub struct Text(&'static &'static str);
+pub struct Text(NonZeroU32);
+
+/// All texts there are.
+static ALL: Registry<&'static str> = Registry::new();
 
 impl Text {
     /// A text of its own. Where the same may come again, [`Texts::text`] keeps it once.
     pub fn new(text: &str) -> Text {
-        Text(Box::leak(Box::new(&*String::from(text).leak())))
+        Text::kept(String::from(text).leak())
+    }
+
+    /// A text of which there is one, by whomever it is told: what is concluded is much the same of many lives.
+    pub fn shared(text: &str) -> Text {
+        static SHARED: LazyLock<Texts> = LazyLock::new(Texts::default);
+        SHARED.text(text)
+    }
+
+    fn kept(text: &'static str) -> Text {
+        // There is no memory for so many that numbers run out.
+        ALL.add(text).map_or_else(Text::default, Text)
     }
 
     /// The text.
     pub fn as_str(&self) -> &'static str {
+        ALL.get(self.0).copied().unwrap_or_default()
+    }
+
+    /// Its number, by which it can be had again.
+    pub fn number(self) -> NonZeroU32 {
         self.0
+    }
+
+    /// The text of a number that a text has told.
+    pub fn of_number(number: NonZeroU32) -> Text {
+        Text(number)
     }
 }
 
@@ -27,13 +53,14 @@ impl Deref for Text {
     type Target = str;
 
     fn deref(&self) -> &str {
-        self.0
+        self.as_str()
     }
 }
 
 impl Default for Text {
     fn default() -> Text {
-        Text(&"")
+        // It is no text's number, so that it is the empty one.
+        Text(NonZeroU32::MAX)
     }
 }
 
@@ -57,7 +84,7 @@ impl fmt::Display for Text {
 
 impl PartialEq for Text {
     fn eq(&self, other: &Text) -> bool {
-        std::ptr::eq(self.0, other.0) || self.as_str() == other.as_str()
+        self.0 == other.0 || self.as_str() == other.as_str()
     }
 }
 
@@ -83,7 +110,7 @@ impl PartialOrd for Text {
 
 impl Ord for Text {
     fn cmp(&self, other: &Text) -> std::cmp::Ordering {
-        if std::ptr::eq(self.0, other.0) {
+        if self.0 == other.0 {
             return std::cmp::Ordering::Equal;
         }
         self.as_str().cmp(other.as_str())
@@ -109,17 +136,8 @@ pub struct Texts(Mutex<Known>);
 #[derive(Debug, Default)]
 struct Known {
     texts: HashSet<Text>,
-    /// room for further texts, and for where they are: an allocation for each would cost as much as most
-    /// texts
-    room: &'static mut [u8],
-    places: &'static mut [&'static str],
+    room: Room,
 }
-
-/// How much room is made at a time, in bytes.
-const ROOM: usize = 64 * 1024;
-
-/// The same for places of texts.
-const PLACES: usize = 4096;
 
 impl Texts {
     /// The text, kept once.
@@ -141,19 +159,32 @@ impl Texts {
 
 impl Known {
     fn add(&mut self, text: &str) -> Text {
-        if self.room.len() < text.len() {
-            self.room = vec![0; text.len().max(ROOM)].leak();
+        match std::str::from_utf8(self.room.keep(text.as_bytes())) {
+            Ok(kept) => Text::kept(kept),
+            Err(_) => Text::new(text),
         }
-        if self.places.is_empty() {
-            self.places = vec![""; PLACES].leak();
+    }
+}
+
+/// How much room is made at a time, in bytes.
+const ROOM: usize = 64 * 1024;
+
+/// Room for bytes that stay until the program ends: an allocation for each few of them would cost as much as
+/// they do.
+#[derive(Debug, Default)]
+pub struct Room(&'static mut [u8]);
+
+impl Room {
+    /// Keeps the bytes.
+    pub fn keep(&mut self, bytes: &[u8]) -> &'static [u8] {
+        if self.0.len() < bytes.len() {
+            self.0 = vec![0; bytes.len().max(ROOM)].leak();
         }
-        let taken = std::mem::take(&mut self.room).split_at_mut_checked(text.len());
-        let place = std::mem::take(&mut self.places).split_first_mut();
-        let (Some((own, room)), Some((place, places))) = (taken, place) else { return Text::new(text) };
-        (self.room, self.places) = (room, places);
-        own.copy_from_slice(text.as_bytes());
-        *place = std::str::from_utf8(own).unwrap_or_default();
-        Text(place)
+        let room = std::mem::take(&mut self.0);
+        let Some((own, rest)) = room.split_at_mut_checked(bytes.len()) else { return bytes.to_vec().leak() };
+        self.0 = rest;
+        own.copy_from_slice(bytes);
+        own
     }
 }
 
@@ -170,9 +201,9 @@ mod tests {
         assert_eq!(texts.text(&long), long.as_str());
         for (text, kept) in all.iter().zip(kept) {
             assert_eq!(kept, text.as_str());
-            assert!(std::ptr::eq(kept.0, texts.text(text).0), "{text}");
+            assert!(kept.0 == texts.text(text).0, "{text}");
         }
         assert_eq!((texts.text(""), Text::default()), (Text::new(""), Text::new("")));
-        assert_eq!(std::mem::size_of::<Option<Text>>(), 8);
+        assert_eq!(std::mem::size_of::<Option<Text>>(), 4);
     }
 }

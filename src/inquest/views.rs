@@ -42,7 +42,7 @@ pub fn wanted<'a>(session: &Session<'_>, case: &'a Case) -> Result<(Vec<&'a Life
     };
     let (from, to) = (first.saturating_sub(within), last.saturating_add(within));
     let was_there = |life: &&Life| {
-        let begun = life.begun.or(life.at()).is_some_and(|begun| begun <= to);
+        let begun = life.begun().or(life.at()).is_some_and(|begun| begun <= to);
         begun && life.at().is_some_and(|at| at >= from)
     };
     Ok((lives.filter(was_there).collect(), (Some(from), Some(to))))

@@ -61,7 +61,7 @@ fn double(own: &Life, other: &Life, claim: Claim<'_>) -> Remark {
         Claim::Arn(_) => "the ARN of the same container".to_owned(),
         Claim::Name(task, _) => format!("the same task {task} and name"),
     };
-    let begun = |life: &Life| life.begun.or(life.last_sign);
+    let begun = |life: &Life| life.begun().or(life.last_sign());
     let together = begun(own) <= other.at() && begun(other) <= own.at();
     let when = if together { "and ran at the same time" } else { "at another time" };
     let whose = match (name_fits(own), name_fits(other)) {
@@ -82,7 +82,7 @@ fn double(own: &Life, other: &Life, claim: Claim<'_>) -> Remark {
     };
     let comma = if together { ", " } else { " " };
     let text = format!("Another container, {id}, tells {what} in its records{comma}{when}: {whose}.");
-    Remark { text, place: None, grave: false }
+    Remark::new(&text, None)
 }
 
 /// What its engine calls it, in the engine's own log.
@@ -104,12 +104,9 @@ fn name_fits(life: &Life) -> Option<bool> {
 pub fn other_name(life: &Life) -> Option<Remark> {
     let told = life.get("docker_name")?.trim_start_matches('/');
     let (said, name) = engine_name(life).filter(|(_, name)| *name != told)?;
-    Some(Remark {
-        text: format!(
-            "Docker calls this container {name}, and its records say {told}: it was renamed, or its records tell the \
+    let text = format!(
+        "Docker calls this container {name}, and its records say {told}: it was renamed, or its records tell the \
              identity of another container."
-        ),
-        place: Some(said.place),
-        grave: false,
-    })
+    );
+    Some(Remark::new(&text, Some(said.place)))
 }

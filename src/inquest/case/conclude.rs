@@ -4,6 +4,7 @@
 use super::event::Kind;
 use super::life::{Life, Witnessed};
 use super::lost::lost_instances;
+use super::once::Once;
 use super::sighting::{Place, Said};
 use super::word::{by_word, exits};
 use crate::inquest::text::Text;
@@ -103,14 +104,14 @@ pub fn conclude(lives: &mut [Life], newest: Option<i64>) {
 
 fn of(life: &Life, newest: Option<i64>, lost: Option<String>) -> Conclusion {
     if let Some(exit) = life.exit() {
-        let word = exit.verdict.unwrap_or_else(|| Text::new("unknown"));
+        let word = exit.verdict.unwrap_or_else(|| Text::shared("unknown"));
         return Conclusion { word, sure: Sure::Yes, text: exit.why, ..Conclusion::default() };
     }
     let stop = stop_of(life);
     let next = || {
-        let next = life.next?;
+        let next = life.next_begun()?;
         let after = life
-            .last_sign
+            .last_sign()
             .map_or(String::new(), |sign| format!(", {} after the last sign", span(next - sign)));
         let text = format!(
             "No exit record, and the same container was started again{after}. How it ended is not known."
@@ -134,12 +135,13 @@ fn witnessed(life: &Life) -> Option<Box<Witnessed>> {
     let by_engine = |said: &Said| said.statement.kind == WitnessKind::Docker && !said.unconfirmed;
     let (said, _) = exits(life).find(|(said, _)| by_engine(said))?;
     let time = said.statement.time?.as_millisecond();
-    (life.last_sign.is_none_or(|sign| sign <= time)).then(|| Box::new(Witnessed { time, place: said.place }))
+    (life.last_sign().is_none_or(|sign| sign <= time))
+        .then(|| Box::new(Witnessed { time, place: said.place }))
 }
 
 /// A conclusion on what is here.
 pub(super) fn conclusion(word: &str, sure: Sure, text: String) -> Conclusion {
-    Conclusion { word: Text::new(word), sure, text: Text::new(&text), ..Conclusion::default() }
+    Conclusion { word: Text::shared(word), sure, text: Text::shared(&text), ..Conclusion::default() }
 }
 
 /// The last stop signal that the program was to get.
@@ -151,15 +153,16 @@ struct Stop {
 
 fn stop_of(life: &Life) -> Option<Stop> {
     let stop = life.last(&Kind::Stop)?;
-    let signal = stop.event.about.as_deref().unwrap_or("a stop signal").to_owned();
+    let event = stop.event();
+    let signal = event.about.as_deref().unwrap_or("a stop signal").to_owned();
     let stuck = if life.has(&Kind::Stuck) { "; the stuck record shows what it waited for" } else { "" };
-    Some(Stop { signal, time: stop.event.time, stuck })
+    Some(Stop { signal, time: event.time, stuck })
 }
 
 /// What a conclusion is followed by where the life may as well go on.
 fn or_goes_on(life: &Life, newest: Option<i64>) -> &'static str {
-    match (life.last_sign, newest) {
-        (Some(sign), Some(newest)) if life.next.is_none() && newest - sign < RECENT => {
+    match (life.last_sign(), newest) {
+        (Some(sign), Some(newest)) if life.next_begun().is_none() && newest - sign < RECENT => {
             " Or it still runs: its last sign is near the end of what is here."
         }
         _ => "",
@@ -168,7 +171,7 @@ fn or_goes_on(life: &Life, newest: Option<i64>) -> &'static str {
 
 fn by_stop(life: &Life, stop: &Stop, newest: Option<i64>) -> Option<Conclusion> {
     // Who lives on for longer has outlived the stop, and an exit code says more than a guess.
-    if life.last_sign? - stop.time > GRACE || exits(life).next().is_some() {
+    if life.last_sign()? - stop.time > GRACE || exits(life).next().is_some() {
         return None;
     }
     let text = format!(
@@ -183,22 +186,22 @@ fn by_stop(life: &Life, stop: &Stop, newest: Option<i64>) -> Option<Conclusion> 
 
 /// Whether there is a start record, no other, and no later line of its log.
 fn is_only_start(life: &Life) -> bool {
-    let begun = life.records.iter().map(|record| record.event.time).max();
+    let begun = life.records.iter().map(Once::time).max();
     life.has_start
-        && life.records.iter().all(|record| record.event.kind == Kind::Start)
-        && life.last_sign <= begun
+        && life.records.iter().all(|record| record.kind() == Kind::Start)
+        && life.last_sign() <= begun
 }
 
 /// Whether the program is PID 1, so that nobody is there who could write an exit record.
 fn is_exec(life: &Life) -> bool {
-    life.has_start && life.pid == Some(1)
+    life.has_start && life.pid() == Some(1)
 }
 
 fn still_running(life: &Life, newest: Option<i64>) -> Option<Conclusion> {
     if is_only_start(life) {
         return None;
     }
-    let recent = newest? - life.last_sign? < RECENT;
+    let recent = newest? - life.last_sign()? < RECENT;
     let text = "No exit record, and its log goes on to the end of what is here: it may still run.";
     recent.then(|| conclusion("running", Sure::No, text.to_owned()))
 }
@@ -224,7 +227,7 @@ pub(super) fn said_by(mut conclusion: Conclusion, said: &Said) -> Conclusion {
     if said.unconfirmed {
         // It is not the witness's word for certain.
         conclusion.sure = Sure::Likely;
-        conclusion.text = Text::new(&format!(
+        conclusion.text = Text::shared(&format!(
             "{} This stands among the lines of a container, so its program may have written it: most likely, not more.",
             conclusion.text
         ));
@@ -238,9 +241,9 @@ fn by_oom_kill(life: &Life) -> Option<Conclusion> {
         What::OomKill(_) | What::OomGroup { .. } => {
             // An earlier kill, which epitaph survived, is told by a record of its own.
             match said.at() {
-                Some(time) => life.last_sign.is_none_or(|sign| sign <= time + 2_000),
+                Some(time) => life.last_sign().is_none_or(|sign| sign <= time + 2_000),
                 // It may be the one that a record tells of, or one of another life.
-                None => !life.has(&Kind::OomKill) && life.next.is_none(),
+                None => !life.has(&Kind::OomKill) && life.next_begun().is_none(),
             }
         }
         _ => false,
@@ -278,7 +281,7 @@ fn by_exit_137(life: &Life, stop: &Stop) -> Option<Conclusion> {
     let (said, _) = exits(life).find(|(_, exit)| exit.code == Some(137))?;
     let after = said.at().and_then(|end| end.checked_sub(stop.time)).filter(|ms| *ms >= 0);
     // Who is killed long after a stop was not killed for it.
-    if after.or_else(|| Some(life.last_sign? - stop.time)).is_some_and(|ms| ms > GRACE) {
+    if after.or_else(|| Some(life.last_sign()? - stop.time)).is_some_and(|ms| ms > GRACE) {
         return None;
     }
     let after = after.map_or(String::new(), |ms| format!(" {}", span(ms)));
@@ -291,8 +294,8 @@ fn by_exit_137(life: &Life, stop: &Stop) -> Option<Conclusion> {
 }
 
 fn by_pressure(life: &Life, newest: Option<i64>) -> Option<Conclusion> {
-    let pressure = life.last(&Kind::MemoryPressure)?.event.time;
-    if life.last_sign? - pressure > TOGETHER {
+    let pressure = life.last(&Kind::MemoryPressure)?.time();
+    if life.last_sign()? - pressure > TOGETHER {
         return None;
     }
     // SIGKILL goes with it, and any other word does not.

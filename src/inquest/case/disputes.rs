@@ -1,14 +1,13 @@
 //! Why the records of a life cannot all be true: somebody has forged one, or copied it.
 
 use super::event::Kind;
-use super::life::Life;
-use super::lives::SLACK;
+use super::life::{Life, SLACK};
 use super::once::Once;
 
 /// Why the records of a life cannot all be true.
 pub fn disputes(life: &Life) -> Vec<String> {
     let mut disputes = Vec::new();
-    let count = |kind: &Kind| life.records.iter().filter(|record| record.event.kind == *kind).count();
+    let count = |kind: &Kind| life.records.iter().filter(|record| record.kind() == *kind).count();
     let (starts, exits) = (count(&Kind::Start), count(&Kind::Exit));
     if starts > 1 {
         disputes.push(format!("there are {starts} different start records"));
@@ -16,15 +15,10 @@ pub fn disputes(life: &Life) -> Vec<String> {
     if exits > 1 {
         disputes.push(format!("there are {exits} different exit records"));
     }
-    let end = life
-        .records
-        .iter()
-        .filter(|record| record.event.kind == Kind::Exit)
-        .map(|record| record.event.time)
-        .min();
-    let after = |record: &&Once| {
-        end.is_some_and(|end| record.event.time > end + SLACK) && record.event.kind != Kind::Exit
-    };
+    let end =
+        life.records.iter().filter(|record| record.kind() == Kind::Exit).map(|record| record.time()).min();
+    let after =
+        |record: &&Once| end.is_some_and(|end| record.time() > end + SLACK) && record.kind() != Kind::Exit;
     let later = life.records.iter().filter(after).count();
     if later > 0 {
         let s = if later == 1 { "record comes" } else { "records come" };

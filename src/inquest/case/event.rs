@@ -1,16 +1,14 @@
 //! What is kept of a record: little, since there may be many.
 
-use super::identity::{Identity, Interner};
-use super::packed::{Amounts, Maybe};
+use super::identity::{Interner, Whose};
 use crate::inquest::carve::{Record, SCHEMA};
 use crate::inquest::json::{Json, Object};
 use crate::inquest::text::Text;
 use std::borrow::Cow;
 use std::hash::Hash;
-use std::sync::Arc;
 
 /// The kind of a record: the value of `epitaph`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// `start`
     Start,
@@ -40,7 +38,7 @@ pub enum Kind {
 
 impl Kind {
     /// The name in the record.
-    pub fn name(&self) -> &str {
+    pub fn name(&self) -> &'static str {
         match self {
             Kind::Start => "start",
             Kind::Identity => "identity",
@@ -52,7 +50,7 @@ impl Kind {
             Kind::Task => "task",
             Kind::Health => "health",
             Kind::Stats => "stats",
-            Kind::Other(name) => name,
+            Kind::Other(name) => name.as_str(),
             Kind::Exit => "exit",
         }
     }
@@ -81,19 +79,19 @@ pub struct Cpu {
 }
 
 /// The object `exit` of a record.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Exit {
-    code: Maybe,
+    pub(super) code: Option<i64>,
     /// the signal that ended the program
     pub signal: Option<Text>,
     /// the verdict
     pub verdict: Option<Text>,
     /// the evidence for it
     pub why: Text,
-    runtime: Maybe,
+    pub(super) runtime: Option<i64>,
     /// the first stop signal
     pub stop_signal: Option<Text>,
-    stop: Maybe,
+    pub(super) stop: Option<i64>,
     /// who stopped the task: `ecs`, `sibling` or `health`
     pub stopped_by: Option<Text>,
     /// records that epitaph lost
@@ -103,28 +101,29 @@ pub struct Exit {
 impl Exit {
     /// The exit code.
     pub fn code(&self) -> Option<i64> {
-        self.code.get()
+        self.code
     }
 
     /// From the start to the end, in milliseconds.
     pub fn runtime(&self) -> Option<i64> {
-        self.runtime.get()
+        self.runtime
     }
 
     /// From the first stop signal to the end, in milliseconds.
     pub fn stop(&self) -> Option<i64> {
-        self.stop.get()
+        self.stop
     }
 }
 
 /// A record.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Event {
     /// its kind
     pub kind: Kind,
     /// milliseconds since 1970
     pub time: i64,
-    pid: Maybe,
+    /// the program's process ID
+    pub pid: Option<i64>,
     /// which run of the container it is of
     pub run: Option<Text>,
     /// the container's ID: the record's own, or its place's where it has none
@@ -136,11 +135,15 @@ pub struct Event {
     /// the program
     pub program: Option<Text>,
     /// who the container was
-    pub identity: Arc<Identity>,
+    pub identity: Whose,
     /// how it ended
-    pub exit: Option<Box<Exit>>,
-    used: Option<Box<Used>>,
-    waited: Maybe,
+    pub exit: Option<Exit>,
+    /// its memory
+    pub memory: Option<Memory>,
+    /// the CPU that it used, of a `stats` record
+    pub cpu: Option<Cpu>,
+    /// how long the program waited for its identity, in milliseconds: `identity_ms`
+    pub waited: Option<i64>,
     /// a word on what it is about: the signal of a `stop`, the victim of an `oom_kill`, the outcome of a
     /// `health`
     pub about: Option<Text>,
@@ -156,36 +159,7 @@ pub struct Event {
     pub line: Option<Text>,
 }
 
-/// What a record tells of amounts.
-#[derive(Debug, Clone)]
-struct Used {
-    /// those of [`Memory`]
-    memory: Amounts<4>,
-    cpu: Option<Box<Cpu>>,
-}
-
 impl Event {
-    /// The program's process ID.
-    pub fn pid(&self) -> Option<i64> {
-        self.pid.get()
-    }
-
-    /// Its memory.
-    pub fn memory(&self) -> Option<Memory> {
-        let [limit, usage, peak, oom_kills] = self.used.as_ref()?.memory.get();
-        Some(Memory { limit, usage, peak, oom_kills })
-    }
-
-    /// The CPU that it used, of a `stats` record.
-    pub fn cpu(&self) -> Option<Cpu> {
-        self.used.as_ref()?.cpu.as_deref().copied()
-    }
-
-    /// How long the program waited for its identity, in milliseconds: `identity_ms`.
-    pub fn waited(&self) -> Option<i64> {
-        self.waited.get()
-    }
-
     /// What is kept of `record`.
     pub fn of(record: &Record<'_>, interner: &Interner) -> Event {
         let object = &record.object;
@@ -221,27 +195,23 @@ impl Event {
             Some(interner.text(&id))
         });
         let task_arn = task_arn.filter(|_| !interner.is_brief()).map(|arn| interner.text(&arn));
-        let cpu = if kind == Kind::Stats { cpu_of_stats(object) } else { None };
         Event {
             kind,
             time: record.time,
-            pid: object.get("pid").and_then(Json::as_i64).into(),
+            pid: object.get("pid").and_then(Json::as_i64),
             run: text("run"),
             container: text("container_id"),
             task,
             task_arn,
             program: text("program"),
             identity: known,
-            exit: inner("exit").map(|exit| Box::new(exit_of(exit, interner))),
-            used: memory.map(|memory| {
-                let Memory { limit, usage, peak, oom_kills } = memory;
-                Box::new(Used { memory: [limit, usage, peak, oom_kills].into(), cpu: cpu.map(Box::new) })
-            }),
+            exit: inner("exit").map(|exit| exit_of(exit, interner)),
+            memory,
+            cpu: if kind == Kind::Stats { cpu_of_stats(object) } else { None },
             waited: object
                 .get("identity_ms")
                 .and_then(Json::as_i64)
-                .filter(|waited| (0..=MAX_RUNTIME).contains(waited))
-                .into(),
+                .filter(|waited| (0..=MAX_RUNTIME).contains(waited)),
             about: about.map(|about| interner.text(&about)),
             hash: record.hash,
             core: record.core,
@@ -275,13 +245,13 @@ fn exit_of(exit: &Object<'_>, interner: &Interner) -> Exit {
     let text = |key: &str| exit.get(key).and_then(scalar).map(|text| interner.text(&text));
     let number = |key: &str| exit.get(key).and_then(Json::as_i64);
     Exit {
-        code: number("code").into(),
+        code: number("code"),
         signal: text("signal"),
         verdict: text("verdict"),
         why: interner.text(exit.get("why").and_then(Json::as_str).unwrap_or_default()),
-        runtime: number("runtime_ms").filter(|runtime| (0..=MAX_RUNTIME).contains(runtime)).into(),
+        runtime: number("runtime_ms").filter(|runtime| (0..=MAX_RUNTIME).contains(runtime)),
         stop_signal: text("stop_signal"),
-        stop: number("stop_ms").filter(|stop| (0..=MAX_RUNTIME).contains(stop)).into(),
+        stop: number("stop_ms").filter(|stop| (0..=MAX_RUNTIME).contains(stop)),
         stopped_by: text("stopped_by"),
         lost: exit.get("records_lost").and_then(Json::as_u64).unwrap_or(0),
     }
@@ -291,7 +261,7 @@ fn exit_of(exit: &Object<'_>, interner: &Interner) -> Exit {
 const MAX_RUNTIME: i64 = 100 * 366 * 86_400_000;
 
 fn memory_of(memory: &Object<'_>) -> Memory {
-    let number = |key: &str| memory.get(key).and_then(Json::as_u64);
+    let number = |key: &str| memory.get(key).and_then(Json::as_u64).filter(|amount| *amount < u64::MAX);
     Memory {
         limit: number("limit"),
         usage: number("usage"),
@@ -302,7 +272,7 @@ fn memory_of(memory: &Object<'_>) -> Memory {
 
 /// The same of a `stats` record, whose keys are flat.
 fn memory_of_stats(object: &Object<'_>) -> Memory {
-    let number = |key: &str| object.get(key).and_then(Json::as_u64);
+    let number = |key: &str| object.get(key).and_then(Json::as_u64).filter(|amount| *amount < u64::MAX);
     Memory {
         limit: number("memory_limit"),
         usage: number("memory_used").or_else(|| number("memory_usage")),

@@ -129,7 +129,7 @@ impl Filter {
             of("family").zip(of("revision")).map(|(family, revision)| format!("{family}:{revision}"));
         let instance = of("instance_arn").and_then(|arn| arn.rsplit('/').next());
         let in_time = self.since.is_none_or(|since| life.at().is_some_and(|at| at >= since))
-            && self.until.is_none_or(|until| life.begun.or(life.at()).is_some_and(|begun| begun <= until));
+            && self.until.is_none_or(|until| life.begun().or(life.at()).is_some_and(|begun| begun <= until));
         let verdict = life.verdict().unwrap_or("none");
         in_time
             && fits(&self.family, &[of("family"), with_revision.as_deref()])

@@ -1,9 +1,12 @@
 //! Who a container was, and each text of it once, since there may be many lives of the same.
 
+use crate::inquest::registry::Registry;
 use crate::inquest::text::{Text, Texts};
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::num::NonZeroU32;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Who a container was: of the keys that are kept, those that were told.
@@ -12,7 +15,7 @@ pub struct Identity {
     /// what many lives have in common, in the order of [`SHARED`]
     shared: Option<Arc<Values>>,
     /// what each life has for itself, in the order of [`OWN`]
-    own: Box<[Value]>,
+    own: Option<Box<[Value; OWN.len()]>>,
     /// how many are told
     known: usize,
 }
@@ -42,11 +45,6 @@ const SHARED: [&str; 14] = [
 const OWN: [&str; 5] = ["container_arn", "docker_name", "ip", "log_stream", "network_wait_ms"];
 
 impl Identity {
-    /// Of whom nothing is known.
-    pub fn nobody() -> Identity {
-        Identity::default()
-    }
-
     /// The value of a key.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.iter().find(|(name, _)| *name == key).map(|(_, value)| value)
@@ -55,7 +53,7 @@ impl Identity {
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let shared = self.shared.iter().flat_map(|values| SHARED.iter().zip(values.iter()));
-        let all = shared.chain(OWN.iter().zip(&self.own));
+        let all = shared.chain(self.own.iter().flat_map(|values| OWN.iter().zip(values.iter())));
         all.filter_map(|(name, value)| Some((*name, value.as_deref()?)))
     }
 
@@ -70,6 +68,70 @@ impl Identity {
     }
 }
 
+/// An identity that stays until the program ends: as large as a number, and it costs nothing to copy.
+#[derive(Debug, Clone, Copy)]
+pub struct Whose(NonZeroU32);
+
+/// All identities there are.
+static ALL: Registry<Identity> = Registry::new();
+
+impl Whose {
+    fn new(identity: Identity) -> Whose {
+        // There is no memory for so many that numbers run out.
+        Whose(ALL.add(identity).unwrap_or(NonZeroU32::MAX))
+    }
+
+    /// The identity.
+    pub fn identity(self) -> &'static Identity {
+        static NOBODY: Identity = Identity { shared: None, own: None, known: 0 };
+        ALL.get(self.0).unwrap_or(&NOBODY)
+    }
+
+    /// Its number, by which it can be had again.
+    pub fn number(self) -> NonZeroU32 {
+        self.0
+    }
+
+    /// The identity of a number that an identity has told.
+    pub fn of_number(number: NonZeroU32) -> Whose {
+        Whose(number)
+    }
+}
+
+impl Deref for Whose {
+    type Target = Identity;
+
+    fn deref(&self) -> &Identity {
+        self.identity()
+    }
+}
+
+impl Default for Whose {
+    fn default() -> Whose {
+        Whose(NonZeroU32::MAX)
+    }
+}
+
+impl PartialEq for Whose {
+    fn eq(&self, other: &Whose) -> bool {
+        self.0 == other.0 || **self == **other
+    }
+}
+
+impl Eq for Whose {}
+
+impl Hash for Whose {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.identity().hash(state);
+    }
+}
+
+impl Borrow<Identity> for Whose {
+    fn borrow(&self) -> &Identity {
+        self
+    }
+}
+
 /// Keeps each text once, and of each record as much as is asked for.
 #[derive(Debug, Default)]
 pub struct Interner {
@@ -78,7 +140,7 @@ pub struct Interner {
     /// by the hashes of their texts
     shared: Mutex<HashMap<u64, Arc<Values>>>,
     hashes: RandomState,
-    identities: Mutex<HashSet<Arc<Identity>>>,
+    identities: Mutex<HashSet<Whose>>,
 }
 
 impl Interner {
@@ -99,7 +161,7 @@ impl Interner {
     }
 
     /// The identity of which `value` tells each key, shared.
-    pub fn identity<'a>(&self, value: impl Fn(&str) -> Option<Cow<'a, str>>) -> Arc<Identity> {
+    pub fn identity<'a>(&self, value: impl Fn(&str) -> Option<Cow<'a, str>>) -> Whose {
         let shared = SHARED.map(&value);
         let own = OWN.map(&value);
         // Left out or not: who tells the most is believed.
@@ -120,10 +182,16 @@ impl Interner {
         let any = |values: &[Value]| values.iter().any(Option::is_some);
         let identity = Identity {
             known,
-            own: if any(&own) { Box::new(own) } else { Box::new([]) },
+            own: any(&own).then(|| Box::new(own)),
             shared: shared.iter().any(Option::is_some).then(|| self.values(&shared)),
         };
-        kept(&self.identities, identity)
+        let mut identities = self.identities.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = identities.get(&identity) {
+            return *known;
+        }
+        let new = Whose::new(identity);
+        identities.insert(new);
+        new
     }
 
     /// What lives have in common, shared.
@@ -149,15 +217,4 @@ impl Interner {
         self.texts.forget();
         *self.identities.lock().unwrap_or_else(PoisonError::into_inner) = HashSet::new();
     }
-}
-
-/// The one of these that is the same, or this one.
-fn kept<T: Eq + std::hash::Hash>(all: &Mutex<HashSet<Arc<T>>>, one: T) -> Arc<T> {
-    let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(known) = all.get(&one) {
-        return known.clone();
-    }
-    let new = Arc::new(one);
-    all.insert(new.clone());
-    new
 }

@@ -37,23 +37,24 @@ pub fn attach(lives: &mut [Life], tails: Vec<Tail>, own: &BTreeSet<u32>) {
     let starts: HashMap<(String, i64), Vec<Place>> = lives
         .iter()
         .filter_map(|life| {
-            let start = life.records.iter().find(|record| record.event.kind == Kind::Start)?;
-            Some(((life.container.as_deref()?.to_owned(), life.begun?), start.places().to_vec()))
+            let start = life.records.iter().find(|record| record.kind() == Kind::Start)?;
+            Some(((life.container.as_deref()?.to_owned(), life.begun()?), start.places().collect()))
         })
         .collect();
     for life in lives.iter_mut().filter(|life| life.last_lines.is_none()) {
         let files: BTreeSet<u32> =
             life.records.iter().flat_map(|record| record.places()).map(|place| place.file).collect();
-        let before = |places: &[Place]| -> Vec<Vec<LastLine>> {
-            let here = places.iter().filter(|place| files.contains(&place.file));
-            here.filter_map(|place| at.get(place).cloned()).collect()
+        let before = |places: &mut dyn Iterator<Item = Place>| -> Vec<Vec<LastLine>> {
+            let here = places.filter(|place| files.contains(&place.file));
+            here.filter_map(|place| at.get(&place).cloned()).collect()
         };
-        let next = life.container.as_deref().zip(life.next);
+        let next = life.container.as_deref().zip(life.next_begun());
         let candidates = match (life.exit_record(), next) {
-            (Some(exit), _) => before(exit.places()),
-            (None, Some((id, next))) => {
-                starts.get(&(id.to_owned(), next)).map(|places| before(places)).unwrap_or_default()
-            }
+            (Some(exit), _) => before(&mut exit.places()),
+            (None, Some((id, next))) => starts
+                .get(&(id.to_owned(), next))
+                .map(|places| before(&mut places.iter().copied()))
+                .unwrap_or_default(),
             (None, None) => files.iter().filter_map(|file| ends.get(file).cloned()).collect(),
         };
         // The journal has records alone; of two logs the one that goes on for longer tells the last.

@@ -2,13 +2,17 @@
 
 use super::conclude::Conclusion;
 use super::event::{Event, Exit, Kind, Memory};
-use super::identity::Identity;
+use super::identity::{Identity, Whose};
+use super::maybe::Maybe;
 use super::once::Once;
 use super::remarks::Remark;
 use super::sighting::{LastLine, Place, Said};
 use crate::inquest::text::Text;
 use std::ops::Deref;
 use std::sync::LazyLock;
+
+/// How far the times of one run may be apart from what its records compute, in milliseconds.
+pub(super) const SLACK: i64 = 2_000;
 
 /// One run of epitaph in one container.
 #[derive(Debug, Clone, Default)]
@@ -21,18 +25,14 @@ pub struct Life {
     pub task: Option<Text>,
     /// the task's ARN
     pub task_arn: Option<Text>,
-    /// the program's process ID
-    pub pid: Option<i64>,
+    pid: Maybe,
     /// which run of the container it is, where its records tell
     pub run: Option<Text>,
-    /// when it began, in milliseconds since 1970: the start record's time, or the end less the runtime
-    pub begun: Option<i64>,
+    begun: Maybe,
     /// whether there is a start record
     pub has_start: bool,
-    /// when the next life in the same container began
-    pub next: Option<i64>,
-    /// the last that was seen of it, in milliseconds since 1970
-    pub last_sign: Option<i64>,
+    pub(super) next: Maybe,
+    pub(super) last_sign: Maybe,
     /// what is concluded about its end
     pub conclusion: Conclusion,
     rare: Option<Box<Rare>>,
@@ -54,7 +54,7 @@ pub struct Rare {
     /// the end that an engine tells of, where there is no exit record
     pub witnessed: Option<Box<Witnessed>>,
     /// what is not to be overlooked beside the verdict
-    pub remarks: Vec<Remark>,
+    pub remarks: Box<[Remark]>,
     /// what its program wrote last, where that was looked at
     pub last_lines: Option<Box<[LastLine]>>,
 }
@@ -83,19 +83,39 @@ impl Life {
         self.rare.get_or_insert_default()
     }
 
+    /// The program's process ID.
+    pub fn pid(&self) -> Option<i64> {
+        self.pid.get()
+    }
+
+    /// When it began, in milliseconds since 1970: the start record's time, or the end less the runtime.
+    pub fn begun(&self) -> Option<i64> {
+        self.begun.get()
+    }
+
+    /// When the next life in the same container began.
+    pub fn next_begun(&self) -> Option<i64> {
+        self.next.get()
+    }
+
+    /// The last that was seen of it, in milliseconds since 1970.
+    pub fn last_sign(&self) -> Option<i64> {
+        self.last_sign.get()
+    }
+
     /// The exit record, where there is one and only one.
-    pub fn exit(&self) -> Option<&Exit> {
-        self.exit_record().and_then(|record| record.event.exit.as_deref())
+    pub fn exit(&self) -> Option<Exit> {
+        self.exit_record().and_then(|record| record.event().exit)
     }
 
     /// The same with its places.
     pub fn exit_record(&self) -> Option<&Once> {
-        self.records.iter().rev().find(|record| record.event.kind == Kind::Exit)
+        self.last(&Kind::Exit)
     }
 
     /// When it ended, by its own record.
     pub fn ended(&self) -> Option<i64> {
-        self.exit_record().map(|record| record.event.time)
+        self.exit_record().map(Once::time)
     }
 
     /// When it ended, by its own record, else by the word of its engine.
@@ -105,58 +125,54 @@ impl Life {
 
     /// How long it ran, in milliseconds.
     pub fn ran(&self) -> Option<i64> {
-        self.exit().and_then(|exit| exit.runtime()).or_else(|| Some(self.ended()? - self.begun?))
+        self.exit().and_then(|exit| exit.runtime()).or_else(|| Some(self.ended()? - self.begun()?))
     }
 
     /// Whether there is a record of this kind.
     pub fn has(&self, kind: &Kind) -> bool {
-        self.records.iter().any(|record| record.event.kind == *kind)
+        self.records.iter().any(|record| record.kind() == *kind)
     }
 
     /// The last record of this kind.
     pub fn last(&self, kind: &Kind) -> Option<&Once> {
-        self.records.iter().rev().find(|record| record.event.kind == *kind)
+        self.records.iter().rev().find(|record| record.kind() == *kind)
     }
 
     /// The most that is known of who it was.
-    pub fn identity(&self) -> &Identity {
-        static NOBODY: LazyLock<Identity> = LazyLock::new(Identity::nobody);
-        self.records
-            .iter()
-            .map(|record| &*record.event.identity)
-            .max_by_key(|identity| identity.len())
-            .unwrap_or(&NOBODY)
+    pub fn identity(&self) -> &'static Identity {
+        let all = self.records.iter().map(Once::identity);
+        all.max_by_key(|identity| identity.len()).unwrap_or_else(|| Whose::default().identity())
     }
 
     /// A key of the identity.
-    pub fn get(&self, key: &str) -> Option<&str> {
+    pub fn get(&self, key: &str) -> Option<&'static str> {
         self.identity().get(key)
     }
 
     /// The program.
-    pub fn program(&self) -> Option<&str> {
-        self.records.iter().find_map(|record| record.event.program.as_deref())
+    pub fn program(&self) -> Option<&'static str> {
+        self.records.iter().find_map(|record| Some(record.event().program?.as_str()))
     }
 
     /// The memory as it was last told.
     pub fn memory(&self) -> Option<Memory> {
-        self.records.iter().rev().find_map(|record| record.event.memory())
+        self.records.iter().rev().find_map(|record| record.event().memory)
     }
 
     /// The verdict of its own record.
-    pub fn verdict(&self) -> Option<&str> {
-        self.exit()?.verdict.as_deref()
+    pub fn verdict(&self) -> Option<&'static str> {
+        self.exit()?.verdict.map(|verdict| verdict.as_str())
     }
 
     /// By when it is sorted: its end, or the last that was seen of it.
     pub fn at(&self) -> Option<i64> {
-        self.died().or(self.last_sign).or(self.begun)
+        self.died().or(self.last_sign()).or(self.begun())
     }
 
     /// The order of lives.
     pub fn order(&self) -> (Option<i64>, Option<i64>, Option<&str>, Option<Place>) {
-        let place = self.records.first().and_then(|record| record.places().first()).copied();
-        (self.at(), self.begun, self.container.as_deref(), place)
+        let place = self.records.first().map(Once::first_place);
+        (self.at(), self.begun(), self.container.as_deref(), place)
     }
 
     /// `family:revision/container`, or what of it is known.
@@ -195,28 +211,34 @@ impl Life {
 
     /// The life that this record alone tells of.
     pub(super) fn of(record: Once) -> Life {
-        let begun = match record.event.kind {
-            Kind::Start => Some(record.event.time),
-            Kind::Exit => {
-                record.event.exit.as_ref().and_then(|exit| Some(record.event.time - exit.runtime()?))
-            }
+        let event = record.event();
+        let begun = match event.kind {
+            Kind::Start => Some(event.time),
+            Kind::Exit => event.exit.and_then(|exit| Some(event.time - exit.runtime()?)),
             _ => None,
         };
-        let has_start = record.event.kind == Kind::Start;
-        let mut life =
-            Life { begun, has_start, pid: record.event.pid(), run: record.event.run, ..Life::default() };
+        let has_start = event.kind == Kind::Start;
+        let mut life = Life {
+            // Most have a start and an exit, and a list that has grown leaves holes behind.
+            records: Vec::with_capacity(2),
+            begun: begun.into(),
+            has_start,
+            pid: event.pid.into(),
+            run: event.run,
+            ..Life::default()
+        };
         life.take(record);
         life
     }
 
     /// One record more.
     pub(super) fn take(&mut self, record: Once) {
-        let event = &record.event;
+        let event = record.event();
         self.container = self.container.or(event.container);
         self.task = self.task.or(event.task);
         self.task_arn = self.task_arn.or(event.task_arn);
         self.run = self.run.or(event.run);
-        self.last_sign = self.last_sign.max(Some(event.time));
+        self.last_sign = self.last_sign().max(Some(event.time)).into();
         self.records.push(record);
     }
 
@@ -224,7 +246,7 @@ impl Life {
     pub(super) fn is_of_run(&self, event: &Event) -> Option<bool> {
         match (&self.run, &event.run) {
             (Some(own), Some(other)) => Some(own == other),
-            _ if self.pid.is_some() && event.pid().is_some() && self.pid != event.pid() => Some(false),
+            _ if self.pid().is_some() && event.pid.is_some() && self.pid() != event.pid => Some(false),
             _ => None,
         }
     }

@@ -2,13 +2,11 @@
 
 use super::disputes::disputes;
 use super::event::Kind;
-use super::life::Life;
-use super::once::Once;
+use super::life::{Life, SLACK};
+use super::once::{Once, once, sort};
+use super::packed::Packed;
 use crate::inquest::text::Text;
 use std::collections::{BTreeMap, HashMap};
-
-/// How far the times of one run may be apart from what its records compute, in milliseconds.
-pub(super) const SLACK: i64 = 2_000;
 
 /// Whose records belong together where they have no container's ID.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -19,33 +17,32 @@ enum Owner {
     File(u32),
 }
 
-/// The lives that `records`, in order of their container, tell of, and the records that tell of none of them:
-/// what was said of containers that wrote nothing themselves, and of tasks.
-pub fn of(records: Vec<Once>) -> (Vec<Life>, Vec<Once>) {
+/// The lives that what was found tells of, and the records that tell of none of them: what was said of
+/// containers that wrote nothing themselves, and of tasks.
+pub fn of(mut sightings: Vec<Packed>) -> (Vec<Life>, Vec<Once>) {
+    sort(&mut sightings);
     let mut groups: BTreeMap<Owner, Vec<Once>> = BTreeMap::new();
     let (mut lives, mut loose) = (Vec::new(), Vec::new());
-    // One container after the other, so that few records are held twice.
-    let mut of_one: Vec<Once> = Vec::new();
-    for record in records {
-        let event = &record.event;
-        let owner = match (&event.container, &event.run) {
-            (Some(id), _) => {
-                if of_one.first().is_some_and(|first| first.event.container.as_ref() != Some(id)) {
-                    lives.extend(of_container(std::mem::take(&mut of_one), &mut loose));
+    // One container after the other, so that little is held twice. Those without one come first.
+    for of_one in sightings.chunk_by(|one, other| one.container() == other.container()) {
+        let records = once(of_one);
+        if of_one.first().is_some_and(|first| first.container().is_some()) {
+            lives.extend(of_container(records, &mut loose));
+            continue;
+        }
+        for record in records {
+            let event = record.event();
+            let owner = match event.run {
+                _ if event.is_hearsay() => {
+                    loose.push(record);
+                    continue;
                 }
-                of_one.push(record);
-                continue;
-            }
-            (None, _) if event.is_hearsay() => {
-                loose.push(record);
-                continue;
-            }
-            (None, Some(run)) => Owner::Run(*run),
-            (None, None) => Owner::File(record.places().first().map_or(0, |place| place.file)),
-        };
-        groups.entry(owner).or_default().push(record);
+                Some(run) => Owner::Run(run),
+                None => Owner::File(record.first_place().file),
+            };
+            groups.entry(owner).or_default().push(record);
+        }
     }
-    lives.extend(of_container(of_one, &mut loose));
     lives.extend(groups.into_values().flat_map(|records| of_container(records, &mut loose)));
     lives.shrink_to_fit();
     (lives, loose)
@@ -54,9 +51,9 @@ pub fn of(records: Vec<Once>) -> (Vec<Life>, Vec<Once>) {
 /// The lives of one container.
 fn of_container(records: Vec<Once>, loose: &mut Vec<Once>) -> Vec<Life> {
     let (starts, rest): (Vec<Once>, Vec<Once>) =
-        records.into_iter().partition(|record| record.event.kind == Kind::Start);
+        records.into_iter().partition(|record| record.kind() == Kind::Start);
     let (exits, others): (Vec<Once>, Vec<Once>) =
-        rest.into_iter().partition(|record| record.event.kind == Kind::Exit);
+        rest.into_iter().partition(|record| record.kind() == Kind::Exit);
     let mut lives: Vec<Life> = starts.into_iter().map(Life::of).collect();
     merge_contradicting_starts(&mut lives);
     for exit in exits {
@@ -65,24 +62,23 @@ fn of_container(records: Vec<Once>, loose: &mut Vec<Once>) -> Vec<Life> {
             _ => lives.push(Life::of(exit)),
         }
     }
-    lives.sort_by_key(|life| (life.begun, life.ended()));
+    lives.sort_by_key(|life| (life.begun(), life.ended()));
     for record in others {
         match life_of_event(&lives, &record) {
             Some(place) if let Some(life) = lives.get_mut(place) => life.take(record),
-            _ if record.event.is_hearsay() => loose.push(record),
+            _ if record.event().is_hearsay() => loose.push(record),
             _ => lives.push(Life::of(record)),
         }
     }
-    lives.sort_by_key(|life| (life.begun.or(life.last_sign), life.ended()));
-    let begins: Vec<Option<i64>> = lives.iter().map(|life| life.begun.or(life.last_sign)).collect();
+    lives.sort_by_key(|life| (life.begun().or(life.last_sign()), life.ended()));
+    let begins: Vec<Option<i64>> = lives.iter().map(|life| life.begun().or(life.last_sign())).collect();
     for (place, life) in lives.iter_mut().enumerate() {
         // There may be very many lives of few records.
         life.records.shrink_to_fit();
-        life.records.sort_by(|one, other| {
-            (one.event.time, &one.event.kind).cmp(&(other.event.time, &other.event.kind))
-        });
+        life.records.sort_by_key(|record| (record.time(), record.kind()));
         let later = begins.get(place + 1..).unwrap_or_default().iter().flatten();
-        life.next = later.copied().find(|begun| Some(*begun) > life.begun);
+        let next = later.copied().find(|begun| Some(*begun) > life.begun());
+        life.next = next.into();
         let disputed = disputes(life);
         if !disputed.is_empty() {
             life.rare().disputed = disputed;
@@ -98,7 +94,7 @@ fn merge_contradicting_starts(lives: &mut Vec<Life>) {
     for life in lives.drain(..) {
         let of_moment = || {
             let last = merged.last()?;
-            let same = last.begun == life.begun && last.pid == life.pid && last.run.is_none();
+            let same = last.begun() == life.begun() && last.pid() == life.pid() && last.run.is_none();
             same.then(|| merged.len() - 1)
         };
         let known = match &life.run {
@@ -119,14 +115,15 @@ fn merge_contradicting_starts(lives: &mut Vec<Life>) {
 /// The start that is nearest to where the exit says that it began. A second exit for the same start goes
 /// there too: one of them is not true.
 fn life_of_exit(lives: &[Life], exit: &Once) -> Option<usize> {
-    let end = exit.event.time;
-    let runtime = exit.event.exit.as_ref().and_then(|exit| exit.runtime());
+    let event = exit.event();
+    let end = event.time;
+    let runtime = event.exit.and_then(|exit| exit.runtime());
     let fits = |life: &Life| {
-        let of_run = life.is_of_run(&exit.event);
+        let of_run = life.is_of_run(&event);
         if of_run == Some(true) {
             return Some((false, 0));
         }
-        let begun = life.begun?;
+        let begun = life.begun()?;
         if begun > end + SLACK || of_run == Some(false) {
             return None;
         }
@@ -143,15 +140,16 @@ fn life_of_exit(lives: &[Life], exit: &Once) -> Option<usize> {
 
 /// The life that was there at the time; else the last one before it, whose end it contradicts.
 fn life_of_event(lives: &[Life], record: &Once) -> Option<usize> {
-    let time = record.event.time;
-    if let Some(place) = lives.iter().rposition(|life| life.is_of_run(&record.event) == Some(true)) {
+    let event = record.event();
+    let time = event.time;
+    if let Some(place) = lives.iter().rposition(|life| life.is_of_run(&event) == Some(true)) {
         return Some(place);
     }
-    let same = |life: &Life| life.is_of_run(&record.event) != Some(false);
+    let same = |life: &Life| life.is_of_run(&event) != Some(false);
     let there = |life: &Life| {
-        let begun = life.begun.is_none_or(|begun| begun <= time + SLACK);
+        let begun = life.begun().is_none_or(|begun| begun <= time + SLACK);
         begun && life.ended().is_none_or(|ended| time <= ended + SLACK)
     };
     let last = |fits: &dyn Fn(&Life) -> bool| lives.iter().rposition(|life| same(life) && fits(life));
-    last(&there).or_else(|| last(&|life| life.begun.is_some_and(|begun| begun <= time)))
+    last(&there).or_else(|| last(&|life| life.begun().is_some_and(|begun| begun <= time)))
 }

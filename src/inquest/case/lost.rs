@@ -8,13 +8,13 @@ use std::collections::HashMap;
 /// For each life, what tells that its instance was lost: others of the same instance ended without an exit
 /// record at the same time, none of them after a stop signal.
 pub fn lost_instances(lives: &[Life]) -> Vec<Option<String>> {
-    let open = |life: &Life| life.exit().is_none() && !life.has(&Kind::Stop) && life.next.is_none();
+    let open = |life: &Life| life.exit().is_none() && !life.has(&Kind::Stop) && life.next_begun().is_none();
     let host = |life: &Life| life.get("instance_arn").map(str::to_owned);
     let mut ends: Vec<(String, i64, usize)> = lives
         .iter()
         .enumerate()
         .filter(|(_, life)| open(life))
-        .filter_map(|(place, life)| Some((host(life)?, life.last_sign?, place)))
+        .filter_map(|(place, life)| Some((host(life)?, life.last_sign()?, place)))
         .collect();
     ends.sort();
     // Of each instance the newest time, and when something there was stopped.

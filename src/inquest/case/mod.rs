@@ -12,6 +12,7 @@ mod last_lines;
 mod life;
 mod lives;
 mod lost;
+mod maybe;
 mod once;
 mod packed;
 mod placing;
@@ -28,7 +29,7 @@ pub use identity::{Identity, Interner};
 pub use last_lines::{Tail, attach};
 pub use life::Life;
 pub use once::Once;
-pub use packed::Maybe;
+pub use packed::Packed;
 pub use remarks::Remark;
 pub use sighting::{Around, LastLine, Place, Said, Sighting, Stream};
 
@@ -56,21 +57,24 @@ pub struct Case {
 
 /// Puts together what was found. The outcome does not depend on the order.
 pub fn assemble(
-    sightings: Vec<Box<Sighting>>,
+    sightings: Vec<Packed>,
     said: Vec<Said>,
     streams: &[Stream],
     witnesses: &[WitnessKind],
 ) -> Case {
-    let newer = sightings.iter().filter(|sighting| sighting.event.newer).count();
-    let times = sightings.iter().map(|sighting| sighting.event.time);
+    let newer = sightings.iter().filter(|sighting| sighting.is_newer()).count();
+    let times = sightings.iter().map(|sighting| sighting.time());
     let newest = times.chain(streams.iter().filter_map(|stream| stream.last)).max();
-    let (mut lives, loose) = lives::of(once::once(sightings));
+    let (mut lives, loose) = lives::of(sightings);
     let own_files = testify::last_signs(&mut lives, streams);
     let said = said.into_iter().filter(|said| witnesses.contains(&said.statement.kind)).collect();
     let (strangers, general) = testify::join(&mut lives, said);
     conclude::conclude(&mut lives, newest);
     remarks::remark(&mut lives);
     // Without a buffer: no two have the same first place.
-    lives.sort_unstable_by(|one, other| one.order().cmp(&other.order()));
+    lives.sort_unstable_by(|one, other| {
+        let by_time = (one.at(), one.begun()).cmp(&(other.at(), other.begun()));
+        by_time.then_with(|| one.order().cmp(&other.order()))
+    });
     Case { lives, loose, strangers, general, newest, newer, own_files }
 }

@@ -3,6 +3,7 @@
 
 use super::event::Kind;
 use super::life::Life;
+use super::once::Once;
 use crate::inquest::witness::LocalClock;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -41,7 +42,7 @@ pub fn place(life: &Life, clock: &LocalClock) -> Option<Placed> {
         }
         LocalClock::WithoutZone(civil) => in_some_zone(life, *civil),
         LocalClock::WithoutYear { month, day, time } => {
-            let at = life.begun.or(life.at())?;
+            let at = life.begun().or(life.at())?;
             let year = Timestamp::from_millisecond(at).ok()?.to_zoned(jiff::tz::TimeZone::UTC).year();
             let in_year = |year: i16| {
                 let date = jiff::civil::Date::new(year, *month, *day).ok()?;
@@ -58,10 +59,10 @@ pub fn place(life: &Life, clock: &LocalClock) -> Option<Placed> {
 fn first_process(life: &Life) -> Option<i64> {
     let (_, ticks) = life.run.as_deref()?.split_once('-')?;
     let ticks = i64::from_str_radix(ticks, 16).ok()?;
-    let start = life.records.iter().find(|record| record.event.kind == Kind::Start);
+    let start = life.records.iter().find(|record| record.kind() == Kind::Start);
     let begun = match start {
-        Some(start) => start.event.time - start.event.waited().unwrap_or(0),
-        None => life.begun?,
+        Some(start) => start.time() - start.event().waited.unwrap_or(0),
+        None => life.begun()?,
     };
     begun.checked_sub(ticks.checked_mul(TICK)?)
 }
@@ -69,9 +70,9 @@ fn first_process(life: &Life) -> Option<i64> {
 /// The time, and how far it is from a record that a kill explains.
 fn within(life: &Life, time: i64) -> Option<Placed> {
     let near = kills(life).map(|record| (record - time).abs()).filter(|distance| *distance <= NEAR).min();
-    let end = life.ended().or(life.next).or_else(|| life.last_sign?.checked_add(AFTER));
+    let end = life.ended().or(life.next_begun()).or_else(|| life.last_sign()?.checked_add(AFTER));
     let is_within =
-        life.begun.is_none_or(|begun| time >= begun - NEAR) && end.is_none_or(|end| time <= end + NEAR);
+        life.begun().is_none_or(|begun| time >= begun - NEAR) && end.is_none_or(|end| time <= end + NEAR);
     match near {
         Some(distance) => Some(Placed { distance, time }),
         None => is_within.then_some(Placed { distance: i64::MAX, time }),
@@ -97,5 +98,5 @@ fn kills(life: &Life) -> impl Iterator<Item = i64> {
         Kind::Exit => life.verdict().is_some_and(|verdict| verdict.starts_with("oom_")),
         _ => false,
     };
-    life.records.iter().filter(move |record| by_oom(&record.event.kind)).map(|record| record.event.time)
+    life.records.iter().filter(move |record| by_oom(&record.kind())).map(Once::time)
 }

@@ -6,6 +6,7 @@ use super::filter::is_good;
 use super::life::Life;
 use super::sighting::{Place, Said};
 use super::word::{self, exits};
+use crate::inquest::text::Text;
 use crate::inquest::time::span;
 use crate::inquest::witness::{EXEC, OomKill, OomScope, What, WitnessKind};
 
@@ -13,7 +14,7 @@ use crate::inquest::witness::{EXEC, OomKill, OomScope, What, WitnessKind};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remark {
     /// what is to be known
-    pub text: String,
+    pub text: Text,
     /// where that stands, where it is a witness's word
     pub place: Option<Place>,
     /// something failed, whatever the verdict says
@@ -21,8 +22,13 @@ pub struct Remark {
 }
 
 impl Remark {
-    fn grave(text: String, place: Option<Place>) -> Remark {
-        Remark { text, place, grave: true }
+    /// One of which nothing failed.
+    pub(super) fn new(text: &str, place: Option<Place>) -> Remark {
+        Remark { text: Text::shared(text), place, grave: false }
+    }
+
+    fn grave(text: &str, place: Option<Place>) -> Remark {
+        Remark { grave: true, ..Remark::new(text, place) }
     }
 }
 
@@ -39,7 +45,7 @@ pub fn remark(lives: &mut [Life]) {
         remarks.extend(exec_before(life));
         remarks.extend(code_of_child(life));
         if !remarks.is_empty() {
-            life.rare().remarks = remarks;
+            life.rare().remarks = remarks.into_boxed_slice();
         }
     }
 }
@@ -73,7 +79,7 @@ fn other_codes(life: &Life) -> Vec<Remark> {
                 .to_owned(),
         };
         let text = format!("The exit record says exit code {own}, {who} says {code}: {why}.");
-        remarks.push(Remark::grave(text, Some(said.place)));
+        remarks.push(Remark::grave(&text, Some(said.place)));
     }
     remarks
 }
@@ -136,7 +142,7 @@ fn kernel_kill(life: &Life) -> Option<Remark> {
         text.push_str("; oom_kills of its records is 0 and does not count it");
     }
     text.push('.');
-    Some(Remark::grave(text, Some(said.place)))
+    Some(Remark::grave(&text, Some(said.place)))
 }
 
 /// Whose limit the kill was for.
@@ -176,7 +182,7 @@ fn engine_oom(life: &Life) -> Option<Remark> {
     let text = format!(
         "Docker says that the container met the OOM killer{at}, and no record counts a kill. Whom it took is not known here."
     );
-    Some(Remark::grave(text, Some(said.place)))
+    Some(Remark::grave(&text, Some(said.place)))
 }
 
 /// OOM kills that the records count, where the verdict tells of none.
@@ -192,7 +198,7 @@ fn counted_kills(life: &Life) -> Option<Remark> {
     let text = format!(
         "{kills} {processes} of this container {was} taken by the kernel's OOM killer; the verdict speaks of the program alone."
     );
-    Some(Remark::grave(text, None))
+    Some(Remark::grave(&text, None))
 }
 
 /// The codes with which programs end that were stopped in order: 0, those of the signals that stop, and
@@ -204,12 +210,10 @@ fn failed_stop(life: &Life) -> Option<Remark> {
     let exit = life.exit()?;
     let code = exit.code().filter(|code| !STOPPED.contains(code) && exit.signal.is_none())?;
     let stopped = matches!(exit.verdict.as_deref(), Some("stopped" | "expired"));
-    (stopped && code < 128 && !exit.why.contains("failed while it stopped")).then(|| Remark {
-        text: format!(
-            "It ended with exit code {code} after it was told to stop: it failed while it stopped."
-        ),
-        place: None,
-        grave: false,
+    (stopped && code < 128 && !exit.why.contains("failed while it stopped")).then(|| {
+        let text =
+            format!("It ended with exit code {code} after it was told to stop: it failed while it stopped.");
+        Remark::new(&text, None)
     })
 }
 
@@ -233,7 +237,8 @@ fn exec_before(life: &Life) -> Option<Remark> {
          check): {command}",
         span(end - said.at()?),
     );
-    Some(Remark { text, place: Some(said.place), grave: !life.verdict().is_some_and(is_good) })
+    let grave = !life.verdict().is_some_and(is_good);
+    Some(Remark { grave, ..Remark::new(&text, Some(said.place)) })
 }
 
 /// An exit code that looks like a signal's, of a program that no signal has ended.
@@ -249,12 +254,11 @@ fn code_of_child(life: &Life) -> Option<Remark> {
         _ => return None,
     };
     let code = exit.code()?;
-    exit.signal.is_none().then(|| Remark {
-        text: format!(
+    exit.signal.is_none().then(|| {
+        let text = format!(
             "No signal ended the program: {code} is the exit code that it chose. A shell does so where {signal} ended its last \
              command."
-        ),
-        place: None,
-        grave: false,
+        );
+        Remark::new(&text, None)
     })
 }

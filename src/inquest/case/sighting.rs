@@ -1,7 +1,6 @@
 //! What was found at one place: a record, or a statement of another witness.
 
 use super::event::Event;
-use super::packed::Maybe;
 use crate::inquest::text::Text;
 use crate::inquest::witness::Statement;
 use std::num::NonZeroU64;
@@ -25,34 +24,27 @@ pub struct LastLine {
 }
 
 /// A record at one place.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sighting {
     /// what it says
     pub event: Event,
     /// where it stands
     pub place: Place,
-    /// what is around it, where that tells something
-    pub around: Option<Box<Around>>,
+    /// what is around it
+    pub around: Around,
     /// whether nothing is around it: it stands on a line of its own, as epitaph wrote it
     pub bare: bool,
 }
 
 /// What is around a record.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Around {
     /// whose line it is: the ID of a container, whole or its beginning
     pub container: Option<Text>,
     /// when a store had it, where it says so, in milliseconds since 1970
-    pub stored: Maybe,
+    pub stored: Option<i64>,
     /// who wrote the line; see [`crate::inquest::context::Wrapper::writer`]
     pub writer: Option<NonZeroU64>,
-}
-
-impl Sighting {
-    /// What is around it.
-    pub fn around(&self) -> Around {
-        self.around.as_deref().copied().unwrap_or_default()
-    }
 }
 
 /// A statement at one place.

@@ -35,7 +35,6 @@ pub fn last_signs(lives: &mut [Life], streams: &[Stream]) -> BTreeSet<u32> {
             .iter()
             .flat_map(|record| record.places())
             .filter(|place| single.contains(&place.file))
-            .copied()
             .collect();
         if places.is_empty() {
             continue;
@@ -58,14 +57,14 @@ pub fn last_signs(lives: &mut [Life], streams: &[Stream]) -> BTreeSet<u32> {
                 continue;
             }
             // What follows the next start is a sign of that life.
-            let own = stream.last.filter(|last| life.next.is_none_or(|next| *last < next));
-            if own > life.last_sign {
-                life.last_sign = own;
+            let own = stream.last.filter(|last| life.next_begun().is_none_or(|next| *last < next));
+            if own > life.last_sign() {
+                life.last_sign = own.into();
                 life.rare().sign_place = Some(Place { file: place.file, offset: stream.last_at });
             }
         }
         if !life.has_start {
-            let late = |first: &i64| life.begun.is_some_and(|begun| *first > begun + 1000);
+            let late = |first: &i64| life.begun().is_some_and(|begun| *first > begun + 1000);
             if let Some(first) = firsts.into_iter().min().filter(late) {
                 life.rare().cut = Some(first);
             }
@@ -182,7 +181,7 @@ fn previous(lives: &[Life]) -> Vec<Option<i64>> {
     // Those of one container stand in the order of their starts.
     let mut all = Vec::with_capacity(lives.len());
     for life in lives {
-        let (begun, over) = (life.begun.or(life.last_sign), life.ended().or(life.last_sign));
+        let (begun, over) = (life.begun().or(life.last_sign()), life.ended().or(life.last_sign()));
         let Some(id) = life.container.as_deref() else {
             all.push(None);
             continue;
@@ -199,13 +198,13 @@ fn previous(lives: &[Life]) -> Vec<Option<i64>> {
 fn was_then(life: &Life, previous: Option<i64>, statement: &Statement, time: Option<i64>) -> bool {
     let Some(time) = time else { return true };
     let of_engine = statement.kind == WitnessKind::Docker;
-    match (&statement.what, life.begun) {
+    match (&statement.what, life.begun()) {
         // The engine starts a container before its first process is there, so that the start of the next
         // life comes before that begins.
         (What::Started, _)
             if of_engine
-                && life.next.is_some()
-                && life.ended().or(life.last_sign).is_some_and(|over| time > over) =>
+                && life.next_begun().is_some()
+                && life.ended().or(life.last_sign()).is_some_and(|over| time > over) =>
         {
             return false;
         }
@@ -219,12 +218,12 @@ fn was_then(life: &Life, previous: Option<i64>, statement: &Statement, time: Opt
         }
         _ => {}
     }
-    let begun = match (previous, life.begun) {
+    let begun = match (previous, life.begun()) {
         (Some(over), _) => time > over,
         (None, Some(begun)) => time >= begun - BEFORE,
         (None, None) => true,
     };
-    begun && life.next.is_none_or(|next| time < next)
+    begun && life.next_begun().is_none_or(|next| time < next)
 }
 
 /// The same statement of several files, or the same version of an object twice, is one.

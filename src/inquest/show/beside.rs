@@ -66,7 +66,7 @@ impl Beside {
 
     /// The other deaths within five minutes, if there are any.
     pub fn deaths(&self, life: &Life) -> Option<Deaths> {
-        let at = life.died().or(life.last_sign)?;
+        let at = life.died().or(life.last_sign())?;
         let first = self.ends.partition_point(|(ended, ..)| *ended < at.saturating_sub(BESIDE));
         let near = self.ends.iter().skip(first).take_while(|(ended, ..)| *ended <= at.saturating_add(BESIDE));
         // Its own end is among them.
@@ -91,7 +91,7 @@ impl Beside {
 
     /// The peaks of the lives of the same kind that ended before this one began, the last few, in bytes.
     pub fn earlier_peaks(&self, life: &Life) -> Vec<u64> {
-        let (Some(begun), Some(label), Some(_)) = (life.begun, life.label(), life.get("family")) else {
+        let (Some(begun), Some(label), Some(_)) = (life.begun(), life.label(), life.get("family")) else {
             return Vec::new();
         };
         let Some(peaks) = self.by_kind.get(&label).and_then(|kind| self.peaks.get(*kind)) else {

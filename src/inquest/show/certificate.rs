@@ -98,7 +98,7 @@ impl Certificate<'_> {
     }
 
     fn when(&mut self, life: &Life) {
-        if let Some(begun) = life.begun {
+        if let Some(begun) = life.begun() {
             let identity = life.records.iter().find_map(|record| field(record, "identity_ms"));
             let network = life.get("network_wait_ms").and_then(|wait| wait.parse().ok());
             let waits = [("network", network), ("its identity", identity.and_then(|value| value.as_i64()))];
@@ -124,11 +124,11 @@ impl Certificate<'_> {
         }
         if let Some(end) = &life.witnessed {
             let after =
-                life.begun.map_or(String::new(), |begun| format!("  after {}", span(end.time - begun)));
+                life.begun().map_or(String::new(), |begun| format!("  after {}", span(end.time - begun)));
             let place = (self.name)(end.place);
             self.row("Died", format!("{}{after}  (by Docker's word)  {place}", self.clock.long(end.time)));
         }
-        match (life.ended(), life.last_sign) {
+        match (life.ended(), life.last_sign()) {
             (Some(ended), _) => {
                 let after = life.ran().map_or(String::new(), |ran| format!("  after {}", span(ran)));
                 self.row("Died", format!("{}{after}", self.clock.long(ended)));
@@ -137,7 +137,7 @@ impl Certificate<'_> {
                 let place =
                     life.sign_place.map_or(String::new(), |place| format!("  {}", (self.name)(place)));
                 let long =
-                    life.begun.map_or(String::new(), |begun| format!("  after {}", span(sign - begun)));
+                    life.begun().map_or(String::new(), |begun| format!("  after {}", span(sign - begun)));
                 self.row("Last sign", format!("{}{long}{place}", self.clock.long(sign)));
             }
             (None, None) => {}
@@ -221,8 +221,8 @@ pub(super) fn told(memory: &Memory) -> Option<String> {
 
 /// A key of the record itself, where the record was kept.
 pub(super) fn field(record: &Once, key: &str) -> Option<Value> {
-    let line = record.event.line.as_deref()?;
-    let value: Value = serde_json::from_str(line).ok()?;
+    let line = record.line()?;
+    let value: Value = serde_json::from_str(&line).ok()?;
     value.get(key).cloned()
 }
 

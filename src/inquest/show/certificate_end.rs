@@ -90,7 +90,7 @@ impl Certificate<'_> {
     /// Of what kinds the memory was where it was short, and how near the limit of processes was.
     pub(super) fn limits(&mut self, life: &Life) {
         let last = |key: &str| {
-            let records = life.records.iter().rev().filter(|record| record.event.kind != Kind::Stats);
+            let records = life.records.iter().rev().filter(|record| record.kind() != Kind::Stats);
             records.into_iter().find_map(|record| Some((record, field(record, key)?)))
         };
         if let Some((record, memory)) = last("memory") {
@@ -139,9 +139,9 @@ fn kinds(record: &Once, memory: &Value) -> Option<String> {
         .into_iter()
         .filter_map(|(amount, name)| Some(format!("{} {name}", bytes(amount.filter(|amount| *amount > 0)?))))
         .collect();
-    let when = match record.event.kind {
+    let when = match record.kind() {
         Kind::Exit => "after the program's end".to_owned(),
-        ref kind => format!("in the last {} record", kind.name()),
+        kind => format!("in the last {} record", kind.name()),
     };
     let hits = match hits {
         0 => String::new(),
@@ -183,8 +183,8 @@ fn first_stop(life: &Life, stop: i64) -> Option<(i64, usize)> {
     let stops: Vec<i64> = life
         .records
         .iter()
-        .filter(|record| record.event.kind == Kind::Stop && field(record, "refused").is_none())
-        .map(|record| record.event.time)
+        .filter(|record| record.kind() == Kind::Stop && field(record, "refused").is_none())
+        .map(Once::time)
         .filter(|time| counted - time < OUTLIVED)
         .collect();
     let before = counted - stops.first()?;
@@ -196,7 +196,8 @@ fn refused(life: &Life) -> Option<String> {
     let refused: Vec<(&Once, Value)> =
         life.records.iter().filter_map(|record| Some((record, field(record, "refused")?))).collect();
     let (record, why) = refused.last()?;
-    let signal = record.event.about.as_deref().unwrap_or("a signal");
+    let about = record.event().about;
+    let signal = about.as_deref().unwrap_or("a signal");
     let times = if refused.len() > 1 { format!(" (the last of {})", refused.len()) } else { String::new() };
     Some(format!("The program did not get {signal}{times}: {}.", why.as_str()?.trim_end_matches('.')))
 }

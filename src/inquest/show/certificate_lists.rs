@@ -19,7 +19,7 @@ impl Certificate<'_> {
         let between: Vec<&Once> = life
             .records
             .iter()
-            .filter(|record| !matches!(record.event.kind, Kind::Start | Kind::Exit | Kind::Stats))
+            .filter(|record| !matches!(record.kind(), Kind::Start | Kind::Exit | Kind::Stats))
             .collect();
         let hidden = between.len().saturating_sub(2 * MOST);
         let mut key = "Before";
@@ -28,7 +28,7 @@ impl Certificate<'_> {
             key = "";
         }
         for record in between.into_iter().skip(hidden) {
-            let event = &record.event;
+            let event = record.event();
             let mut text = format!("{} {}", self.clock.time(event.time), event.kind.name());
             if let Some(about) = &event.about {
                 text.push_str(&format!("  {about}"));
@@ -39,7 +39,7 @@ impl Certificate<'_> {
                 text.push_str(&format!("  {} late: the container or the machine stood still", span(late)));
             }
             if let Some(told) =
-                event.memory().filter(|_| event.kind != Kind::Stop).and_then(|memory| told(&memory))
+                event.memory.filter(|_| event.kind != Kind::Stop).and_then(|memory| told(&memory))
             {
                 text.push_str(&format!("  {told}"));
             }
@@ -133,15 +133,13 @@ impl Certificate<'_> {
 
     pub(super) fn records(&mut self, life: &Life) {
         let mut key = "Records";
-        let shown: Vec<&Once> =
-            life.records.iter().filter(|record| record.event.kind != Kind::Stats).collect();
+        let shown: Vec<&Once> = life.records.iter().filter(|record| record.kind() != Kind::Stats).collect();
         let statistics = life.records.len() - shown.len();
         for record in shown.iter().take(2 * MOST) {
-            let places: Vec<String> =
-                record.places().iter().take(3).map(|place| (self.name)(*place)).collect();
-            let more = record.places().len().saturating_sub(places.len());
+            let places: Vec<String> = record.places().take(3).map(|place| (self.name)(place)).collect();
+            let more = record.places().count().saturating_sub(places.len());
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            self.row(key, format!("{:<15} {}{more}", record.event.kind.name(), places.join(", ")));
+            self.row(key, format!("{:<15} {}{more}", record.kind().name(), places.join(", ")));
             key = "";
         }
         if shown.len() > 2 * MOST {

@@ -44,9 +44,9 @@ fn line(life: &Life) -> String {
         .first()
         .map_or_else(|| life.conclusion.text.to_string(), |dispute| format!("disputed: {dispute}"));
     let cells: [Option<String>; 20] = [
-        time(life.begun),
+        time(life.begun()),
         time(life.ended()),
-        time(life.last_sign),
+        time(life.last_sign()),
         life.exit_record().and_then(|_| life.ran()).map(|ran| ran.to_string()),
         own(life.task.as_deref()),
         own(life.container.as_deref()),
@@ -59,7 +59,7 @@ fn line(life: &Life) -> String {
         own(life.get("image_id")),
         own(life.verdict()),
         exit.and_then(|exit| exit.code()).or(life.conclusion.word_of().code).map(|code| code.to_string()),
-        own(exit.and_then(|exit| exit.signal.as_deref())),
+        own(exit.and_then(|exit| exit.signal).as_deref()),
         number(memory.and_then(|memory| memory.limit)),
         number(memory.and_then(|memory| memory.peak)),
         Some(life.conclusion.word.to_string()),

@@ -42,13 +42,13 @@ fn of_life(life: &Life, name: &dyn Fn(Place) -> String) -> Value {
     for (key, value) in life.identity().iter() {
         put(key, Some(Value::from(value)));
     }
-    put("pid", life.pid.map(Value::from));
+    put("pid", life.pid().map(Value::from));
     put("program", life.program().map(Value::from));
-    put("started", time(life.begun));
-    put("started_from", life.begun.map(|_| Value::from(if life.has_start { "start" } else { "exit" })));
+    put("started", time(life.begun()));
+    put("started_from", life.begun().map(|_| Value::from(if life.has_start { "start" } else { "exit" })));
     put("ended", time(life.ended()));
     put("ended_by_witness", time(life.witnessed.as_ref().map(|end| end.time)));
-    put("last_sign", time(life.last_sign));
+    put("last_sign", time(life.last_sign()));
     put("runtime_ms", life.exit_record().and_then(|_| life.ran()).map(Value::from));
     if let Some(exit) = life.exit() {
         put("verdict", exit.verdict.as_deref().map(Value::from));
@@ -88,7 +88,7 @@ fn of_life(life: &Life, name: &dyn Fn(Place) -> String) -> Value {
     put("engine_name", life.name.as_deref().map(Value::from));
     if !life.remarks.is_empty() {
         let remarks = life.remarks.iter().map(
-            |remark| json!({ "text": remark.text, "grave": remark.grave, "place": remark.place.map(name) }),
+            |remark| json!({ "text": remark.text.as_str(), "grave": remark.grave, "place": remark.place.map(name) }),
         );
         put("remarks", Some(remarks.collect()));
     }
@@ -101,8 +101,8 @@ fn of_life(life: &Life, name: &dyn Fn(Place) -> String) -> Value {
         .records
         .iter()
         .map(|record| {
-            let places: Vec<String> = record.places().iter().map(|place| name(*place)).collect();
-            json!({ "epitaph": record.event.kind.name(), "time": written(record.event.time), "places": places })
+            let places: Vec<String> = record.places().map(name).collect();
+            json!({ "epitaph": record.kind().name(), "time": written(record.time()), "places": places })
         })
         .collect();
     put("records", Some(Value::from(records)));

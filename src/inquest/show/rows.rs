@@ -1,6 +1,6 @@
 //! What a timeline shows, before it is drawn: a row for each life, in groups.
 
-use crate::inquest::case::{Kind, Life, Said, is_good};
+use crate::inquest::case::{Kind, Life, Once, Said, is_good};
 use crate::inquest::witness::{ServiceAction, What};
 use std::collections::BTreeMap;
 
@@ -71,9 +71,9 @@ pub fn rows<'a>(lives: &[&'a Life]) -> Vec<Row<'a>> {
 }
 
 fn row(life: &Life) -> Option<Row<'_>> {
-    let first = life.records.iter().map(|record| record.event.time).min();
-    let from = life.begun.or(first)?;
-    let to = life.died().or(life.last_sign).unwrap_or(from).max(from);
+    let first = life.records.iter().map(Once::time).min();
+    let from = life.begun().or(first)?;
+    let to = life.died().or(life.last_sign()).unwrap_or(from).max(from);
     let end = match life.verdict() {
         _ if !life.disputed.is_empty() => End::Bad,
         Some(verdict) if is_good(verdict) => End::Good,
@@ -93,7 +93,7 @@ fn row(life: &Life) -> Option<Row<'_>> {
             _ => return None,
         })
     };
-    let marks = life.records.iter().filter_map(|record| Some((record.event.time, mark(&record.event.kind)?)));
+    let marks = life.records.iter().filter_map(|record| Some((record.time(), mark(&record.kind())?)));
     let family = life.get("family");
     let group = match (family, life.get("revision")) {
         (Some(family), Some(revision)) => format!("{family}:{revision}"),

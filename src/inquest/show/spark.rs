@@ -1,6 +1,6 @@
 //! A small line of a series of values: for a terminal of letters, for a page of points.
 
-use crate::inquest::case::{Kind, Life};
+use crate::inquest::case::{Kind, Life, Once};
 
 const LETTERS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
@@ -45,13 +45,12 @@ impl Series {
     /// Of a life.
     pub fn of(life: &Life) -> Series {
         let mut series = Series::default();
-        for event in life.records.iter().map(|record| &record.event).filter(|event| event.kind == Kind::Stats)
-        {
-            if let Some(memory) = event.memory() {
+        for event in life.records.iter().filter(|record| record.kind() == Kind::Stats).map(Once::event) {
+            if let Some(memory) = event.memory {
                 series.memory.extend(memory.usage.map(|usage| (event.time, usage as f64)));
                 series.memory_limit = memory.limit.or(series.memory_limit);
             }
-            if let Some(cpu) = event.cpu() {
+            if let Some(cpu) = event.cpu {
                 series.cpu.push((event.time, f64::from(cpu.milli)));
                 series.cpu_limit = cpu.limit.or(series.cpu_limit);
             }

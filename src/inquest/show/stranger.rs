@@ -31,7 +31,7 @@ pub fn stranger(said: &[&Said], case: &Case, clock: &Clock, name: &dyn Fn(Place)
         lines.push(row(key, value));
     }
     lines.push(row("Verdict", "none: epitaph wrote nothing that is here".to_owned()));
-    let times = case.lives.iter().filter_map(|life| Some((life.begun.or(life.last_sign)?, life.at()?)));
+    let times = case.lives.iter().filter_map(|life| Some((life.begun().or(life.last_sign())?, life.at()?)));
     let covered = times.fold(None, |all: Option<(i64, i64)>, (begun, at)| {
         Some(all.map_or((begun, at), |(first, last)| (first.min(begun), last.max(at))))
     });

@@ -103,7 +103,7 @@ fn row(life: &Life, clock: &Clock, narrow: bool) -> Row {
         // Seconds are enough where there is little room.
         if narrow { text.get(..14).unwrap_or(&text).to_owned() } else { text }
     };
-    let died = match (life.died(), life.last_sign) {
+    let died = match (life.died(), life.last_sign()) {
         (Some(ended), _) => short(ended),
         (None, _) if conclusion.word == "running" => "still running?".to_owned(),
         (None, Some(sign)) => format!(">{}", short(sign)),
@@ -112,7 +112,7 @@ fn row(life: &Life, clock: &Clock, narrow: bool) -> Row {
     let id = life.task.as_deref().or(life.container.as_deref()).unwrap_or("–");
     let id: String = id.chars().take(if narrow { 8 } else { 12 }).collect();
     let label = life.label().or_else(|| life.container.as_deref().map(|id| id.chars().take(12).collect()));
-    let ran = match (life.exit_record(), life.ran(), life.begun, life.last_sign) {
+    let ran = match (life.exit_record(), life.ran(), life.begun(), life.last_sign()) {
         (Some(_), Some(ran), ..) => span(ran),
         (None, _, Some(begun), _) if let Some(end) = &life.witnessed => span(end.time - begun),
         (None, _, Some(begun), Some(sign)) => format!(">{}", span(sign - begun)),

@@ -117,7 +117,7 @@ fn pad(text: &str, columns: usize) -> String {
 
 fn tail(life: &Life, ascii: bool) -> [(Style, String); 4] {
     let (verdict, style) = verdict(life);
-    let ran = match (life.exit_record(), life.ran(), life.begun, life.last_sign) {
+    let ran = match (life.exit_record(), life.ran(), life.begun(), life.last_sign()) {
         (Some(_), Some(ran), ..) => span(ran),
         (None, _, Some(begun), _) if let Some(end) = &life.witnessed => span(end.time - begun),
         (None, _, Some(begun), Some(sign)) => format!(">{}", span(sign - begun)),

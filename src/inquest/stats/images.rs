@@ -47,7 +47,7 @@ pub fn of(lives: &[&Life]) -> Vec<Image> {
                 revisions.dedup();
                 revisions
             },
-            first: lives.iter().filter_map(|life| life.begun.or(life.at())).min(),
+            first: lives.iter().filter_map(|life| life.begun().or(life.at())).min(),
             last: lives.iter().filter_map(|life| life.at()).max(),
             lives: lives.len(),
             bad: lives.iter().filter(|life| is_bad(life)).count(),

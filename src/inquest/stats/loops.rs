@@ -71,7 +71,7 @@ impl Peaks {
 fn crash(life: &Life) -> Option<(i64, i64)> {
     // A service's container is not supposed to end by itself, not even well.
     let ended = is_bad(life) || (life.verdict() == Some("ok") && life.get("service").is_some());
-    let (begun, end) = (life.begun?, life.ended().or(life.last_sign)?);
+    let (begun, end) = (life.begun()?, life.ended().or(life.last_sign())?);
     (ended && life.conclusion.word != "lost" && (0..LONGEST).contains(&(end - begun))).then_some((begun, end))
 }
 

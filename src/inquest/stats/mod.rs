@@ -47,27 +47,26 @@ type Kinds<'a> = BTreeMap<String, Vec<&'a Life>>;
 impl Stats {
     /// What `lives` tell, in groups of these keys. Hours and days are those of `clock`.
     pub fn of(lives: &[&Life], by: &[&'static str], clock: &Clock) -> Stats {
+        let mut tasks: Vec<_> = lives.iter().map(|life| life.task.or(life.container)).collect();
+        tasks.sort_unstable();
+        tasks.dedup();
+        let mut stats = Stats { lives: lives.len(), tasks: tasks.len(), by: by.to_vec(), ..Stats::default() };
+        drop(tasks);
+        // One list of all lives after the other: there may be very many.
+        stats.groups = groups::of(lives, by, clock);
+        stats.images = images::of(lives);
         let mut kinds: Kinds<'_> = BTreeMap::new();
         for life in lives {
             kinds.entry(life.label().unwrap_or_else(|| "?".to_owned())).or_default().push(life);
         }
         for lives in kinds.values_mut() {
-            lives.sort_by_key(|life| (life.begun.or(life.at()), life.at()));
+            lives.sort_by_key(|life| (life.begun().or(life.at()), life.at()));
         }
-        let mut tasks: Vec<_> = lives.iter().map(|life| life.task.or(life.container)).collect();
-        tasks.sort_unstable();
-        tasks.dedup();
-        Stats {
-            lives: lives.len(),
-            tasks: tasks.len(),
-            by: by.to_vec(),
-            groups: groups::of(lives, by, clock),
-            loops: loops::of(&kinds),
-            memory: memory::of(&kinds),
-            stops: stops::of(&kinds),
-            open: stops::open(&kinds),
-            images: images::of(lives),
-        }
+        stats.loops = loops::of(&kinds);
+        stats.memory = memory::of(&kinds);
+        stats.stops = stops::of(&kinds);
+        stats.open = stops::open(&kinds);
+        stats
     }
 }
 

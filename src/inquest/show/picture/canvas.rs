@@ -174,7 +174,7 @@ impl Canvas<'_> {
 
     /// What a bar tells, in words.
     pub fn words(&self, row: &Row<'_>) -> String {
-        let started = match (row.started, row.life.begun) {
+        let started = match (row.started, row.life.begun()) {
             (true, _) => "started",
             (false, Some(_)) => "no start record, by its exit record started",
             (false, None) => "start not known, first seen",

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 
 /// How long it ran, as in the list.
 pub fn ran(life: &Life) -> String {
-    match (life.exit_record(), life.ran(), life.begun, life.last_sign) {
+    match (life.exit_record(), life.ran(), life.begun(), life.last_sign()) {
         (Some(_), Some(ran), ..) => span(ran),
         (None, _, Some(begun), Some(sign)) => format!(">{}", span(sign - begun)),
         _ => "–".to_owned(),

@@ -13,7 +13,7 @@ const WITH_REASON: usize = 500;
 
 /// When a life ended, or was seen for the last time.
 fn end(life: &Life, clock: &Clock) -> String {
-    match (life.ended(), life.last_sign) {
+    match (life.ended(), life.last_sign()) {
         (Some(ended), _) => clock.short(ended),
         (None, Some(sign)) => format!("last seen {}", clock.short(sign)),
         (None, None) => "not known".to_owned(),
@@ -44,7 +44,7 @@ pub fn table(to: &mut Markup, scene: &Scene<'_>, clock: &Clock, linked: bool) {
         }
         to.raw("</td>");
         let code = life.exit().and_then(|exit| exit.code()).or(life.conclusion.word_of().code);
-        let started = match (row.started, life.begun) {
+        let started = match (row.started, life.begun()) {
             (true, _) => clock.short(row.from),
             (false, Some(_)) => format!("{} (computed)", clock.short(row.from)),
             (false, None) => format!("before {}", clock.short(row.from)),
