@@ -22,7 +22,7 @@ pub use record::{Record, SCHEMA, of_text};
 
 use super::context::{self, Wrapper};
 use super::heap::Window;
-use super::json::Object;
+use super::json;
 use super::witness::{KernelPair, Statement};
 use line::wrapper_of_line;
 use needle::Needle;
@@ -275,5 +275,5 @@ fn is_line_begin(bytes: &[u8], at: usize) -> bool {
 
 /// Whether the object itself, not one within it, has the key `epitaph`.
 fn has_name(text: &[u8]) -> bool {
-    Object::only(text, |key| key == "epitaph").is_some_and(|object| !object.is_empty())
+    json::only(text, |key| key == "epitaph").is_some_and(|object| !object.is_empty())
 }

@@ -1,7 +1,7 @@
 //! `journalctl -o export`: fields on lines of their own, an empty line between two entries, and fields with
 //! control characters in a binary form (systemd's "Journal Export Formats").
 
-use super::{ENTRIES, begun, go_on};
+use super::parts::{ENTRIES, begun, go_on};
 use crate::inquest::carve::line::journald_entry;
 
 /// The object that begins at `brace`, and where its last part ends.

@@ -1,7 +1,7 @@
 //! Lines of text, of which the rest of a record is on a later one: CRI's, syslog's, and such with nothing
 //! before the text.
 
-use super::{ENTRIES, begun, go_on};
+use super::parts::{ENTRIES, begun, go_on};
 use crate::inquest::column::column;
 
 /// The object that begins at `brace`, and where its last part ends.

@@ -1,22 +1,20 @@
 //! Joins a record that a log driver has cut in two: Docker cuts a line at 16 KiB, through a record where the
 //! program left a line open before it.
 
+mod entries;
 mod export;
 mod lines;
 mod local;
+mod parts;
 
-use super::object::{Around, Object, Reader, around};
+use super::object::{Around, Reader};
 use super::unescape::Level;
-use serde_json::Value;
-
-/// How many entries behind the cut are looked at: those of other streams may stand between.
-const ENTRIES: usize = 64;
 
 /// The text of the object that `cut` is the beginning of, in a string of JSON, and where its last part ends.
 pub fn join(bytes: &[u8], cut: &Around, levels: &[Level]) -> Option<(Vec<u8>, usize)> {
     match levels {
         [Level::Json, rest @ ..] if cut.cut.is_some_and(|how| how.closed) => {
-            join_entries(bytes, cut, Reader::resumed(&cut.text)?, rest)
+            entries::join(bytes, cut, Reader::resumed(&cut.text)?, rest)
         }
         _ => None,
     }
@@ -31,92 +29,10 @@ pub fn join_bare(bytes: &[u8], brace: usize) -> Option<(Vec<u8>, usize)> {
     local::join(bytes, brace).or_else(|| lines::join(bytes, brace))
 }
 
-/// What the part of an object is that a line or an entry ends with.
-fn begun(part: &[u8]) -> Option<Reader> {
-    match Reader::default().go_on(part, &[]) {
-        Object::Cut(text, _) => Reader::resumed(&text),
-        _ => None,
-    }
-}
-
-/// One part more: the whole text and how much of the part it took, or the reader for the next one.
-fn go_on(mut reader: Reader, part: &[u8]) -> Option<Result<(Vec<u8>, usize), Reader>> {
-    match reader.go_on(part, &[]) {
-        Object::Whole(text, used) => Some(Ok((text, used))),
-        Object::Cut(text, _) => Some(Err(Reader::resumed(&text)?)),
-        Object::None => None,
-    }
-}
-
-/// Entries of JSON: `{"log":"…","stream":"stderr"}`, `{"event":{"line":"…"}}`.
-fn join_entries(
-    bytes: &[u8],
-    cut: &Around,
-    mut reader: Reader,
-    levels: &[Level],
-) -> Option<(Vec<u8>, usize)> {
-    let key = key_of_string(bytes, cut.begin)?;
-    let mut effort = 256 * 1024;
-    let entry = around(bytes, cut.begin, &[], &mut effort).filter(|entry| entry.cut.is_none()).last()?;
-    let first: Value = serde_json::from_slice(&entry.text).ok()?;
-    let mut at = entry.end;
-    for _ in 0..ENTRIES {
-        let rest = bytes.get(at..)?;
-        let brace = memchr::memchr(b'{', rest)?;
-        let Object::Whole(text, used) = Reader::default().go_on(rest.get(brace..)?, &[]) else { return None };
-        at += brace + used;
-        let Ok(next) = serde_json::from_slice::<Value>(&text) else { continue };
-        if !same_stream(&first, &next) {
-            continue;
-        }
-        let Some(line) = text_at(&next, &key, 0) else { continue };
-        // The text stands for itself now: the level that the entry was is undone.
-        match reader.go_on(line.as_bytes(), levels) {
-            Object::Whole(text, _) => return Some((text, at)),
-            Object::Cut(text, _) => reader = Reader::resumed(&text)?,
-            Object::None => return None,
-        }
-    }
-    None
-}
-
-/// The key of the string that the place is in: the nearest quotation mark before it that is not escaped opens
-/// it.
-fn key_of_string(bytes: &[u8], at: usize) -> Option<String> {
-    let before = bytes.get(..at)?;
-    let open = memchr::memrchr_iter(b'"', before).find(|at| {
-        let escapes =
-            before.get(..*at).unwrap_or_default().iter().rev().take_while(|byte| **byte == b'\\').count();
-        escapes % 2 == 0
-    })?;
-    let head =
-        before.get(..open)?.trim_ascii_end().strip_suffix(b":")?.trim_ascii_end().strip_suffix(b"\"")?;
-    let begin = memchr::memrchr(b'"', head)?;
-    String::from_utf8(head.get(begin + 1..)?.to_vec()).ok()
-}
-
-fn text_at<'a>(value: &'a Value, key: &str, depth: usize) -> Option<&'a str> {
-    let object = value.as_object().filter(|_| depth < 4)?;
-    match object.get(key) {
-        Some(Value::String(text)) => Some(text),
-        _ => object.values().find_map(|value| text_at(value, key, depth + 1)),
-    }
-}
-
-/// Whether two entries are of the same container's same stream, as far as they tell.
-fn same_stream(one: &Value, other: &Value) -> bool {
-    const TELLS: [&str; 7] =
-        ["stream", "source", "container_id", "partial_id", "CONTAINER_ID", "CONTAINER_PARTIAL_ID", "tag"];
-    TELLS.iter().all(|key| match (text_at(one, key, 0), text_at(other, key, 0)) {
-        (Some(one), Some(other)) => one == other,
-        _ => true,
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::around;
     use super::*;
+    use crate::inquest::carve::object::around;
 
     fn joined(bytes: &str, levels: &[Level]) -> Option<String> {
         let at = bytes.find("needle").expect("the needle");
