@@ -87,7 +87,7 @@ mod tests {
         };
         let binary = |message: &str| {
             let length = String::from_utf8((message.len() as u64).to_le_bytes().to_vec()).expect("ASCII");
-            format!("__CURSOR=s=1\nMESSAGE\n{length}{message}\nCONTAINER_PARTIAL_ID=7\n\n")
+            format!("__CURSOR=s=1\nPRIORITY=3\nMESSAGE\n{length}{message}\nCONTAINER_PARTIAL_ID=7\n\n")
         };
         let whole = Some(r#"{"needle":"ab cd"}"#.to_owned());
         for first in [entry("yyy{\"needle\":\"a", "7"), binary("\u{1b}[1myyy{\"needle\":\"a")] {
