@@ -55,6 +55,11 @@ fn the_files_of_docker_are_joined() {
                 _ => path.join(format!("{}-json.log", container.id())),
             };
             assert_joined(&ran, &std::fs::read(log).expect("a log"), driver);
+            // What the engine's command prints has no line end where it was cut, and with `-t` a time.
+            let mut command = engine.command();
+            let logs =
+                command.args(["logs", "--timestamps", container.id()]).output().expect("docker").stderr;
+            assert_joined(&inquest_reading(&["records", "-"], &logs), &logs, "docker logs -t");
         }
     }
 }
@@ -83,8 +88,9 @@ fn last_lines(id: &str, log: &[u8]) -> Vec<String> {
 fn a_long_line_is_one_of_the_last_ones() {
     let Some(_journald) = require("systemd-journald", Journald::start()) else { return };
     let Some(engine) = engine() else { return };
-    // Nine others before it, so that parts of it would take their places.
-    let program = "for i in 1 2 3 4 5 6 7 8; do echo line $i; done; \
+    // Others before it, so that parts of it would take their places. On stderr, as the records are: the engine
+    // reads the two streams apart.
+    let program = "exec 1>&2; for i in 1 2 3 4 5 6 7 8; do echo line $i; done; \
                    printf BEGIN; head -c 40000 /dev/zero | tr '\\0' y; echo END; echo after; exit 3";
     let check = |what: &str, id: &str, log: &[u8]| {
         let lines = last_lines(id, log);

@@ -155,7 +155,12 @@ impl<'a> Carver<'a> {
         let mut effort = allowed;
         let mut cut: Option<Around> = None;
         let mut told = None;
-        for around in object::around(bytes, at, levels, &mut effort) {
+        for mut around in object::around(bytes, at, levels, &mut effort) {
+            if levels.is_empty()
+                && let Some(text) = partial::without_stamps(bytes, around.begin, around.end)
+            {
+                around.text = text;
+            }
             if around.cut.is_some() {
                 cut = Some(around);
             } else if let Some(record) = record::of_text(&around.text) {

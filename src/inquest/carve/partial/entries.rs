@@ -9,7 +9,8 @@ use serde_json::Value;
 pub fn join(bytes: &[u8], cut: &Around, mut reader: Reader, levels: &[Level]) -> Option<(Vec<u8>, usize)> {
     let key = key_of_string(bytes, cut.begin)?;
     let mut effort = 256 * 1024;
-    let entry = around(bytes, cut.begin, &[], &mut effort).filter(|entry| entry.cut.is_none()).last()?;
+    // The innermost, since many entries may stand in one list: what the AWS CLI prints.
+    let entry = around(bytes, cut.begin, &[], &mut effort).find(|entry| entry.cut.is_none())?;
     let first: Value = serde_json::from_slice(&entry.text).ok()?;
     let mut at = entry.end;
     for _ in 0..ENTRIES {
@@ -55,12 +56,21 @@ fn text_at<'a>(value: &'a Value, key: &str, depth: usize) -> Option<&'a str> {
     }
 }
 
-/// Whether two entries are of the same container's same stream, as far as they tell.
+/// Whether what is said of the first part's stream is said of the other entry, too.
 fn same_stream(one: &Value, other: &Value) -> bool {
-    const TELLS: [&str; 7] =
-        ["stream", "source", "container_id", "partial_id", "CONTAINER_ID", "CONTAINER_PARTIAL_ID", "tag"];
-    TELLS.iter().all(|key| match (text_at(one, key, 0), text_at(other, key, 0)) {
-        (Some(one), Some(other)) => one == other,
-        _ => true,
-    })
+    const TELLS: [&str; 11] = [
+        "stream",
+        "source",
+        "container_id",
+        "_container_id",
+        "partial_id",
+        "CONTAINER_ID",
+        "CONTAINER_PARTIAL_ID",
+        "PRIORITY",
+        "logStreamName",
+        "@logStream",
+        "tag",
+    ];
+    // Of the other entry more may be told: it is looked at with what stands around it.
+    TELLS.iter().all(|key| text_at(one, key, 0).is_none_or(|told| text_at(other, key, 0) == Some(told)))
 }

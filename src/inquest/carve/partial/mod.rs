@@ -6,6 +6,9 @@ mod export;
 mod lines;
 mod local;
 mod parts;
+mod stamps;
+
+pub use stamps::without as without_stamps;
 
 use super::object::{Around, Reader};
 use super::unescape::Level;
@@ -58,6 +61,40 @@ mod tests {
         assert_eq!(joined(&docker.join("\n"), &[Level::Json]), expected);
         let splunk = r#"{"event":{"line":"yyy{\"needle\":\"ab","source":"stderr"}}{"event":{"line":" cd\"}","source":"stderr"}}"#;
         assert_eq!(joined(splunk, &[Level::Json]), expected);
+        // The driver fluentd in a file of JSON, and two containers in it.
+        let fluentd = [
+            r#"{"log":"yyy{\"needle\":\"ab","source":"stderr","container_id":"1","partial_message":"true","partial_id":"7","partial_last":"false"}"#,
+            r#"{"log":"no part of it","source":"stderr","container_id":"1"}"#,
+            r#"{"log":"{\"of another","source":"stderr","container_id":"2","partial_message":"true","partial_id":"8"}"#,
+            r#"{"log":" cd\"}","source":"stderr","container_id":"1","partial_message":"true","partial_id":"7","partial_last":"true"}"#,
+        ];
+        assert_eq!(joined(&fluentd.join("\n"), &[Level::Json]), expected);
+        // Podman and older engines give a part no ID; others write into the same journal.
+        let journal = [
+            r#"{"MESSAGE":"yyy{\"needle\":\"ab","PRIORITY":"3","CONTAINER_ID":"1","CONTAINER_PARTIAL_MESSAGE":"true"}"#,
+            r#"{"MESSAGE":"session opened","PRIORITY":"3"}"#,
+            r#"{"MESSAGE":"on stdout","PRIORITY":"6","CONTAINER_ID":"1"}"#,
+            r#"{"MESSAGE":" cd\"}","PRIORITY":"3","CONTAINER_ID":"1"}"#,
+        ];
+        assert_eq!(joined(&journal.join("\n"), &[Level::Json]), expected);
+        // The driver awslogs cuts after 262,118 bytes; the CLI prints one document.
+        let event = |stream: &str, text: &str| {
+            format!("{{\n\"logStreamName\":\"{stream}\",\n\"message\":\"{text}\"\n}}")
+        };
+        let events = [
+            event("a", r#"yyy{\"needle\":\"ab"#),
+            event("b", "of another"),
+            event("a", r#" cd\"}"#),
+            event("a", "next"),
+        ];
+        let document = format!("{{\"events\":[\n{}\n]}}\n", events.join(",\n"));
+        assert_eq!(joined(&document, &[Level::Json]), expected);
+        let time = "2026-11-26T21:06:01.123Z";
+        let export = format!("{time} yyy{{\"needle\":\"ab\n{time}  cd\"}}\n");
+        assert_eq!(joined(&export, &[]), expected);
+        let [one, other] = ["9d4f1c7ab2e84c0f8a35d6e17b20c493", "77aa01b2c3d44c0f8a35d6e17b20c493"];
+        let tail = format!("{time} {one} yyy{{\"needle\":\"ab\n{time} {other} not\n{time} {one}  cd\"}}\n");
+        assert_eq!(joined(&tail, &[]), expected);
         let cri = "2026-11-26T21:06:01.1Z stderr P {\"needle\":\"a\n2026-11-26T21:06:01.1Z stdout F x\n\
                    2026-11-26T21:06:01.1Z stderr P b \n2026-11-26T21:06:01.1Z stderr F cd\"}\n";
         assert_eq!(joined(cri, &[]), expected);
