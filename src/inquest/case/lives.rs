@@ -1,15 +1,12 @@
 //! Puts records together to lives.
 
-use super::disputes::disputes;
+use super::disputes::{SLACK, disputes};
 use super::event::Kind;
 use super::life::Life;
 use super::once::{Once, once, sort};
 use super::packed::Packed;
 use crate::inquest::text::Text;
 use std::collections::{BTreeMap, HashMap};
-
-/// How far the times of one run may be apart from what its records compute, in milliseconds.
-pub(super) const SLACK: i64 = 2_000;
 
 /// Whose records belong together where they have no container's ID.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]

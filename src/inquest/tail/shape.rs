@@ -1,6 +1,5 @@
 //! How the lines of a log look.
 
-use super::spread::stream_above;
 use super::text::is_record;
 use crate::inquest::column::column;
 use crate::inquest::context::{self, Wrapper};
@@ -101,4 +100,19 @@ pub fn line_around(bytes: &[u8], at: usize) -> (usize, usize) {
     let begin = memchr::memrchr(b'\n', bytes.get(..at).unwrap_or_default()).map_or(0, |at| at + 1);
     let rest = bytes.get(at..).unwrap_or_default();
     (begin, memchr::memchr(b'\n', rest).map_or(bytes.len(), |length| at + length))
+}
+
+/// The log stream that stands above `message` in the same object.
+fn stream_above(before: &[u8]) -> Option<String> {
+    let lines = before.rsplit(|byte| *byte == b'\n').take(8);
+    for line in lines {
+        let line = std::str::from_utf8(line).ok()?.trim().trim_end_matches(',');
+        if let Some(value) = line.strip_prefix("\"logStreamName\": ") {
+            return serde_json::from_str(value).ok();
+        }
+        if line == "{" {
+            return None;
+        }
+    }
+    None
 }

@@ -31,18 +31,3 @@ impl Spread {
         None
     }
 }
-
-/// The log stream that stands above `message` in the same object.
-pub fn stream_above(before: &[u8]) -> Option<String> {
-    let lines = before.rsplit(|byte| *byte == b'\n').take(8);
-    for line in lines {
-        let line = std::str::from_utf8(line).ok()?.trim().trim_end_matches(',');
-        if let Some(value) = line.strip_prefix("\"logStreamName\": ") {
-            return serde_json::from_str(value).ok();
-        }
-        if line == "{" {
-            return None;
-        }
-    }
-    None
-}
