@@ -4,7 +4,7 @@
 //! It fills in what the record does not know, and it never replaces what the record says.
 
 use crate::inquest::column::column;
-use crate::inquest::json::{Json, Object, Wanted};
+use crate::inquest::json::{self, Json, Object, Wanted};
 use crate::inquest::time;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::NonZeroU64;
@@ -88,7 +88,7 @@ impl Wanted for Telling {
 
 /// What the object around a line says, from its text; none where that is no object.
 pub fn of_text(text: &[u8]) -> Option<Wrapper> {
-    Object::only(text, Telling::is_wanted).map(|object| of_object(&object))
+    json::only(text, Telling::is_wanted).map(|object| of_object(&object))
 }
 
 /// What the object says that has the nearest brace before `at` and goes on behind that, and where it begins
@@ -97,7 +97,7 @@ pub fn around(bytes: &[u8], at: usize) -> Option<(Wrapper, usize, usize)> {
     let brace = memchr::memrchr(b'{', bytes.get(..at)?)?;
     let text = bytes.get(brace..)?;
     // What is longer is looked at by who has the patience.
-    let (object, length) = Object::first::<Telling>(text.get(..text.len().min(LONGEST))?)?;
+    let (object, length) = json::first::<Telling>(text.get(..text.len().min(LONGEST))?)?;
     (brace + length > at).then(|| (of_object(&object), brace, brace + length))
 }
 

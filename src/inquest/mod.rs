@@ -12,6 +12,7 @@ pub mod case;
 mod cli;
 mod column;
 pub mod context;
+mod export;
 pub mod gather;
 pub mod heap;
 pub mod json;

@@ -7,6 +7,7 @@ use crate::parts::static_binary::static_binary;
 use crate::support::{inquest, lives_of};
 use serde_json::Value;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 pub const IMAGE: &str = "epitaph-test-inquest";
@@ -71,6 +72,26 @@ fn killed_when_the_grace_was_over() {
     );
 }
 
+/// What the command of docs/inquest.md for Docker's events prints, run as it stands there. It is to have what
+/// happened in this second.
+fn recorded_events(engine: &Engine) -> Vec<u8> {
+    let document = include_str!("../../docs/inquest.md");
+    let recipe = document.split('`').find(|code| code.starts_with("docker events ")).expect("a recipe");
+    let docker = engine.command();
+    let mut command = Command::new("sh");
+    command.env("DOCKER", docker.get_program()).arg("-c");
+    command.arg(format!("docker() {{ \"$DOCKER\" \"$@\"; }}; {recipe}"));
+    for (name, value) in docker.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    let output = command.output().expect("sh");
+    assert!(output.status.success(), "{output:?}");
+    output.stdout
+}
+
 #[test]
 fn pid_1_was_killed() {
     let Some(engine) = engine() else { return };
@@ -78,17 +99,13 @@ fn pid_1_was_killed() {
     wait_for_start(&container);
     container.kill("KILL");
     container.wait(SOON);
+    let events = recorded_events(engine);
     let lives = lives(engine, &container, &[]);
     assert_eq!(lives.len(), 1, "{lives:#?}");
     assert_eq!(conclusion(&lives[0]), ("killed", "witness"), "{lives:#?}");
     assert!(lives[0].get("verdict").is_none() && lives[0].get("ended").is_none(), "{lives:#?}");
     // Asked by the name that Docker gave it, with Docker's events: when it ended, and on whose word.
     let name = engine.docker(&["inspect", "--format", "{{.Name}}", container.id()]);
-    let filter = format!("--filter=container={}", container.id());
-    // Docker counts in whole seconds here, and what is of this second comes with the next one.
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a time").as_secs();
-    let (since, until) = (format!("--since={}", now - 600), format!("--until={}", now + 1));
-    let events = engine.docker(&["events", &since, &until, &filter, "--format={{json .}}"]);
     let folder = tempfile::tempdir().expect("a directory");
     std::fs::write(folder.path().join("events.jsonl"), events).expect("a file");
     let (log, events) = (left_by(engine, &container), folder.path().to_str().expect("UTF-8"));

@@ -1,10 +1,10 @@
-//! Docker cuts a line after 16 KiB, and so cuts a record behind a line that the program left open: real
-//! engines, and what they have left.
+//! Docker cuts a line after 16 KiB, and so cuts a long line of the program, and a record behind a line that the
+//! program left open: real engines, and what they have left.
 
 use crate::engine::{IMAGE, SOON, engine, left_by};
 use crate::parts::docker::{Container, Engine};
 use crate::parts::require::require;
-use crate::support::{Ran, inquest, inquest_reading};
+use crate::support::{Ran, inquest, inquest_reading, lives_of};
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -55,6 +55,11 @@ fn the_files_of_docker_are_joined() {
                 _ => path.join(format!("{}-json.log", container.id())),
             };
             assert_joined(&ran, &std::fs::read(log).expect("a log"), driver);
+            // What the engine's command prints has no line end where it was cut, and with `-t` a time.
+            let mut command = engine.command();
+            let logs =
+                command.args(["logs", "--timestamps", container.id()]).output().expect("docker").stderr;
+            assert_joined(&inquest_reading(&["records", "-"], &logs), &logs, "docker logs -t");
         }
     }
 }
@@ -65,15 +70,56 @@ fn the_journal_is_joined_in_each_of_its_forms() {
     let Some(engine) = engine() else { return };
     for container in run(engine, "journald") {
         for form in ["export", "json", "json-pretty", "short-iso-precise", "cat"] {
-            let matching = format!("CONTAINER_ID_FULL={}", container.id());
-            let text = Command::new("journalctl")
-                .args(["--all", "--no-pager", "--output", form, &matching])
-                .output()
-                .expect("journalctl");
-            let ran = inquest_reading(&["records", "-"], &text.stdout);
-            assert_joined(&ran, &text.stdout, form);
+            let text = journalctl(form, container.id());
+            let ran = inquest_reading(&["records", "-"], &text);
+            assert_joined(&ran, &text, form);
         }
     }
+}
+
+/// What stands in the certificate as the last lines, without their times.
+fn last_lines(id: &str, log: &[u8]) -> Vec<String> {
+    let ran = inquest_reading(&["--format", "json", id], log);
+    let lines = lives_of(&ran)[0]["last_lines"].as_array().cloned().unwrap_or_default();
+    lines.iter().map(|line| line["text"].as_str().expect("a text").to_owned()).collect()
+}
+
+#[test]
+fn a_long_line_is_one_of_the_last_ones() {
+    let Some(_journald) = require("systemd-journald", Journald::start()) else { return };
+    let Some(engine) = engine() else { return };
+    // Others before it, so that parts of it would take their places. On stderr, as the records are: the engine
+    // reads the two streams apart.
+    let program = "exec 1>&2; for i in 1 2 3 4 5 6 7 8; do echo line $i; done; \
+                   printf BEGIN; head -c 40000 /dev/zero | tr '\\0' y; echo END; echo after; exit 3";
+    let check = |what: &str, id: &str, log: &[u8]| {
+        let lines = last_lines(id, log);
+        let beginnings: Vec<&str> = lines.iter().map(|line| line.get(..6).unwrap_or(line)).collect();
+        let expected = [
+            "line 1", "line 2", "line 3", "line 4", "line 5", "line 6", "line 7", "line 8", "BEGINy", "after",
+        ];
+        assert_eq!(beginnings, expected, "{what}");
+    };
+    for driver in ["json-file", "journald"] {
+        let option = format!("--log-driver={driver}");
+        let container = engine.run(IMAGE, &[&option], &["sh", "-c", program]);
+        assert_eq!(container.wait(SOON), 3);
+        if driver == "json-file" {
+            let path = left_by(engine, &container).join(format!("{}-json.log", container.id()));
+            check(driver, container.id(), &std::fs::read(path).expect("a log"));
+            continue;
+        }
+        for form in ["export", "json", "short-iso-precise", "short", "cat"] {
+            check(form, container.id(), &journalctl(form, container.id()));
+        }
+    }
+}
+
+fn journalctl(form: &str, id: &str) -> Vec<u8> {
+    let matching = format!("CONTAINER_ID_FULL={id}");
+    let mut command = Command::new("journalctl");
+    command.args(["--all", "--no-pager", "--output", form, &matching]);
+    command.output().expect("journalctl").stdout
 }
 
 /// The journal of this machine, or one that is started where there is none.

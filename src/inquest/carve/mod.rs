@@ -22,7 +22,7 @@ pub use record::{Record, SCHEMA, of_text};
 
 use super::context::{self, Wrapper};
 use super::heap::Window;
-use super::json::Object;
+use super::json;
 use super::witness::{KernelPair, Statement};
 use line::wrapper_of_line;
 use needle::Needle;
@@ -155,7 +155,12 @@ impl<'a> Carver<'a> {
         let mut effort = allowed;
         let mut cut: Option<Around> = None;
         let mut told = None;
-        for around in object::around(bytes, at, levels, &mut effort) {
+        for mut around in object::around(bytes, at, levels, &mut effort) {
+            if levels.is_empty()
+                && let Some(text) = partial::without_stamps(bytes, around.begin, around.end)
+            {
+                around.text = text;
+            }
             if around.cut.is_some() {
                 cut = Some(around);
             } else if let Some(record) = record::of_text(&around.text) {
@@ -275,5 +280,5 @@ fn is_line_begin(bytes: &[u8], at: usize) -> bool {
 
 /// Whether the object itself, not one within it, has the key `epitaph`.
 fn has_name(text: &[u8]) -> bool {
-    Object::only(text, |key| key == "epitaph").is_some_and(|object| !object.is_empty())
+    json::only(text, |key| key == "epitaph").is_some_and(|object| !object.is_empty())
 }

@@ -2,7 +2,7 @@
 //! have been copied.
 
 use super::life::Life;
-use super::remarks::Remark;
+use super::remark::Remark;
 use super::sighting::Said;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};

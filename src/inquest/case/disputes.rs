@@ -1,8 +1,11 @@
 //! Why the records of a life cannot all be true: somebody has forged one, or copied it.
 
 use super::event::Kind;
-use super::life::{Life, SLACK};
+use super::life::Life;
 use super::once::Once;
+
+/// How far the times of one run may be apart from what its records compute, in milliseconds.
+pub(super) const SLACK: i64 = 2_000;
 
 /// Why the records of a life cannot all be true.
 pub fn disputes(life: &Life) -> Vec<String> {

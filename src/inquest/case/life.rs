@@ -1,18 +1,15 @@
 //! A life: one run of epitaph, from its start to its end.
 
-use super::conclude::Conclusion;
+use super::conclusion::Conclusion;
 use super::event::{Event, Exit, Kind, Memory};
 use super::identity::{Identity, Whose};
 use super::maybe::Maybe;
 use super::once::Once;
-use super::remarks::Remark;
+use super::remark::Remark;
 use super::sighting::{LastLine, Place, Said};
 use crate::inquest::text::Text;
 use std::ops::Deref;
 use std::sync::LazyLock;
-
-/// How far the times of one run may be apart from what its records compute, in milliseconds.
-pub(super) const SLACK: i64 = 2_000;
 
 /// One run of epitaph in one container.
 #[derive(Debug, Clone, Default)]

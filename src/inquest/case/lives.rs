@@ -1,8 +1,8 @@
 //! Puts records together to lives.
 
-use super::disputes::disputes;
+use super::disputes::{SLACK, disputes};
 use super::event::Kind;
-use super::life::{Life, SLACK};
+use super::life::Life;
 use super::once::{Once, once, sort};
 use super::packed::Packed;
 use crate::inquest::text::Text;

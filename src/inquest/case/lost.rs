@@ -1,6 +1,6 @@
 //! Instances that were lost, with all that ran there.
 
-use super::conclude::{RECENT, TOGETHER};
+use super::conclusion::{RECENT, TOGETHER};
 use super::event::Kind;
 use super::life::Life;
 use std::collections::HashMap;

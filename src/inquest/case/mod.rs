@@ -4,6 +4,7 @@
 mod claims;
 mod clocks;
 mod conclude;
+mod conclusion;
 mod disputes;
 mod event;
 mod filter;
@@ -16,13 +17,14 @@ mod maybe;
 mod once;
 mod packed;
 mod placing;
+mod remark;
 mod remarks;
 mod sighting;
 mod testify;
 mod word;
 
 pub use clocks::{Ahead, ahead, all_ahead};
-pub use conclude::{Conclusion, Sure};
+pub use conclusion::{Conclusion, Sure};
 pub use event::{Cpu, Event, Exit, Kind, Memory};
 pub use filter::{Filter, Glob, is_good, verdicts};
 pub use identity::{Identity, Interner};
@@ -30,7 +32,7 @@ pub use last_lines::{Tail, attach};
 pub use life::Life;
 pub use once::Once;
 pub use packed::Packed;
-pub use remarks::Remark;
+pub use remark::Remark;
 pub use sighting::{Around, LastLine, Place, Said, Sighting, Stream};
 
 use super::witness::WitnessKind;

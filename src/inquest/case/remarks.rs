@@ -4,33 +4,11 @@
 use super::claims::{doubles, other_name};
 use super::filter::is_good;
 use super::life::Life;
-use super::sighting::{Place, Said};
+use super::remark::Remark;
+use super::sighting::Said;
 use super::word::{self, exits};
-use crate::inquest::text::Text;
 use crate::inquest::time::span;
 use crate::inquest::witness::{EXEC, OomKill, OomScope, What, WitnessKind};
-
-/// A sentence that stands beside the verdict.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Remark {
-    /// what is to be known
-    pub text: Text,
-    /// where that stands, where it is a witness's word
-    pub place: Option<Place>,
-    /// something failed, whatever the verdict says
-    pub grave: bool,
-}
-
-impl Remark {
-    /// One of which nothing failed.
-    pub(super) fn new(text: &str, place: Option<Place>) -> Remark {
-        Remark { text: Text::shared(text), place, grave: false }
-    }
-
-    fn grave(text: &str, place: Option<Place>) -> Remark {
-        Remark { grave: true, ..Remark::new(text, place) }
-    }
-}
 
 /// Adds to each life what is to be remarked on it.
 pub fn remark(lives: &mut [Life]) {

@@ -1,6 +1,6 @@
 //! What Docker and ECS say about an end of which there is no exit record.
 
-use super::conclude::{Conclusion, Sure, conclusion, said_by};
+use super::conclusion::{Conclusion, Sure, conclusion, said_by};
 use super::life::Life;
 use super::sighting::Said;
 use crate::inquest::time::span;

@@ -1,7 +1,7 @@
 //! How many lives ended how, in groups by what somebody asks for.
 
 use super::numbers::median;
-use super::outcome;
+use super::outcome::outcome;
 use crate::inquest::case::Life;
 use crate::inquest::time::Clock;
 use std::collections::BTreeMap;

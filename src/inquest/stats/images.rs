@@ -1,6 +1,6 @@
 //! Which image brought which ends.
 
-use super::{is_bad, outcome, tally};
+use super::outcome::{is_bad, outcome, tally};
 use crate::inquest::case::Life;
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! Crash loops: the same kind of container, started again and again.
 
 use super::numbers::median;
-use super::{Kinds, is_bad, outcome, tally};
+use super::outcome::{Kinds, is_bad, outcome, tally};
 use crate::inquest::case::Life;
 
 /// So many lives are a loop.

@@ -2,7 +2,7 @@
 
 use super::loops::Peaks;
 use super::numbers::{rise, slope};
-use super::{Kinds, met_oom_killer};
+use super::outcome::{Kinds, met_oom_killer};
 use crate::inquest::case::Life;
 
 /// Of fewer lives nothing is said on a trend.

@@ -6,17 +6,19 @@ mod images;
 mod loops;
 mod memory;
 mod numbers;
+mod outcome;
 mod stops;
 
 pub use groups::{Group, KEYS, keys};
 pub use images::Image;
 pub use loops::{CrashLoop, Peaks};
 pub use memory::{Enough, Trend};
+pub use outcome::{is_bad, outcome, tally};
 pub use stops::{Open, SLOW, Slow, Stops};
 
-use super::case::{Life, is_good};
+use super::case::Life;
 use super::time::Clock;
-use std::collections::BTreeMap;
+use outcome::Kinds;
 
 /// Everything that is told.
 #[derive(Debug, Default)]
@@ -41,9 +43,6 @@ pub struct Stats {
     pub images: Vec<Image>,
 }
 
-/// The lives of each kind of container, `family:revision/container`, each in order of their beginning.
-type Kinds<'a> = BTreeMap<String, Vec<&'a Life>>;
-
 impl Stats {
     /// What `lives` tell, in groups of these keys. Hours and days are those of `clock`.
     pub fn of(lives: &[&Life], by: &[&'static str], clock: &Clock) -> Stats {
@@ -55,7 +54,7 @@ impl Stats {
         // One list of all lives after the other: there may be very many.
         stats.groups = groups::of(lives, by, clock);
         stats.images = images::of(lives);
-        let mut kinds: Kinds<'_> = BTreeMap::new();
+        let mut kinds = Kinds::new();
         for life in lives {
             kinds.entry(life.label().unwrap_or_else(|| "?".to_owned())).or_default().push(life);
         }
@@ -68,37 +67,4 @@ impl Stats {
         stats.open = stops::open(&kinds);
         stats
     }
-}
-
-/// How a life ended, in one word: its verdict; `none` with what is concluded where it has no exit record.
-pub fn outcome(life: &Life) -> String {
-    match life.verdict() {
-        Some(verdict) => verdict.to_owned(),
-        None if life.exit().is_some() => "unknown".to_owned(),
-        None => format!("none ({})", life.conclusion.word),
-    }
-}
-
-/// Whether it ended, and not as it should.
-pub fn is_bad(life: &Life) -> bool {
-    match life.verdict() {
-        Some(verdict) => !is_good(verdict),
-        None => matches!(life.conclusion.word.as_str(), "oom" | "killed" | "lost" | "ended"),
-    }
-}
-
-/// Whether the OOM killer took the program or a part of it, by epitaph's word or as it is concluded.
-pub fn met_oom_killer(life: &Life) -> bool {
-    let told = life.verdict().unwrap_or(life.conclusion.word.as_str());
-    told.starts_with("oom")
-        || life.memory().and_then(|memory| memory.oom_kills).is_some_and(|kills| kills > 0)
-}
-
-/// How often each word is there, the most frequent first.
-pub fn tally(words: impl Iterator<Item = String>) -> Vec<(String, usize)> {
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    words.for_each(|word| *counts.entry(word).or_default() += 1);
-    let mut counts: Vec<(String, usize)> = counts.into_iter().collect();
-    counts.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
-    counts
 }

@@ -1,7 +1,7 @@
 //! How long stops took, and starts that have no end.
 
 use super::numbers::{median, percentile};
-use super::{Kinds, tally};
+use super::outcome::{Kinds, tally};
 use crate::inquest::case::{Kind, Life};
 
 /// A stop that takes this long is slow, in milliseconds: half of the grace that Docker gives where nobody

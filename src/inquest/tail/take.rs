@@ -1,6 +1,7 @@
 //! Takes the last lines while a log is read: a pipe is read only once.
 
-use super::{Shape, last};
+use super::around::{around, before};
+use super::shape::Shape;
 use crate::inquest::case::{Kind, Place, Tail};
 use crate::inquest::heap::Window;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -37,11 +38,10 @@ impl<'a> Tails<'a> {
             if !matches!(kind, Kind::Start | Kind::Exit) {
                 continue;
             }
-            let mut lines = shape.before(bytes, at);
-            if kind == Kind::Exit {
-                lines.extend(shape.behind(bytes, at));
-                lines = last(lines);
-            }
+            let lines = match kind {
+                Kind::Exit => around(shape, bytes, at),
+                _ => before(shape, bytes, at),
+            };
             self.keep(Tail {
                 place: Place { file: self.file, offset },
                 end: false,
@@ -55,7 +55,12 @@ impl<'a> Tails<'a> {
             let end = window.bytes.len();
             let (bytes, at) = window.around(end);
             let place = Place { file: self.file, offset: window.offset + end as u64 };
-            self.keep(Tail { place, end: true, certain: shape.is_certain(), lines: shape.before(bytes, at) });
+            self.keep(Tail {
+                place,
+                end: true,
+                certain: shape.is_certain(),
+                lines: before(&shape, bytes, at),
+            });
         }
     }
 

@@ -3,12 +3,17 @@
 use crate::inquest::case::LastLine;
 
 /// The longest text of a line, in bytes; the rest is left out.
-const LONGEST: usize = 1024;
+pub const LONGEST: usize = 1024;
 
 /// Whether the text is a record's, or has one in it, however it is quoted.
 pub fn is_record(text: &str) -> bool {
     let quoted = text.contains("epitaph\"") || text.contains("epitaph\\");
     quoted && text.contains("schema") || text.contains("epitaph=") && text.contains(" schema=")
+}
+
+/// Whether a record is the first in the text.
+pub fn begins_record(text: &str) -> bool {
+    text.starts_with("{\"epitaph\":") || text.starts_with("epitaph=")
 }
 
 /// Whether a run begins or ends with this line: what is beyond is of another one.

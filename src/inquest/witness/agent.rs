@@ -5,7 +5,8 @@
 //! `task`, `container`, `runtimeID`, `changeEventStatus`, `containerExitCode` (agent/engine/task_manager.go
 //! and ecs-agent/logger/field/constants.go in the agent's source).
 
-use super::{ContainerExit, Statement, StopRequest, What, WitnessKind, ids, json, time};
+use super::fields::limited;
+use super::{ContainerExit, Statement, StopRequest, What, WitnessKind, ids, time};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -141,13 +142,13 @@ fn any_of<'a>(fields: &'a Fields, keys: &[&'static str]) -> Option<&'a str> {
 
 fn statement(fields: &Fields, said_at: Option<Timestamp>) -> Option<Statement> {
     let msg = any_of(fields, &["msg"])?;
-    let mut container = any_of(fields, &["container", "containerName", "ContainerName"]).map(json::limited);
+    let mut container = any_of(fields, &["container", "containerName", "ContainerName"]).map(limited);
     let mut runtime = any_of(fields, &["runtimeID", "containerRuntimeID"]).and_then(ids::container);
     // `Container [name=server runtimeID=81969c97…]`
     if let Some((_, inside)) = msg.split_once("Container [name=") {
         let inside = inside.split(']').next().unwrap_or_default();
         let (name, id) = inside.split_once(" runtimeID=").unwrap_or((inside, ""));
-        container = Some(json::limited(name));
+        container = Some(limited(name));
         runtime = ids::container(id);
     }
     let arn =
@@ -173,7 +174,7 @@ fn said(fields: &Fields, msg: &str) -> Option<Said> {
     }
     let code = any_of(fields, &["Exit", "containerExitCode"]).and_then(|code| code.parse().ok());
     if code.is_some() {
-        let reason = any_of(fields, &["Reason", "containerReason", "reason"]).map(json::limited);
+        let reason = any_of(fields, &["Reason", "containerReason", "reason"]).map(limited);
         let exit = ContainerExit { code, reason, ..ContainerExit::default() };
         return Some((None, What::ContainerExit(exit), None));
     }
@@ -207,14 +208,14 @@ fn transition(msg: &str) -> Option<Said> {
     let reason = reason.strip_prefix("Reason ").unwrap_or(reason).trim_end_matches(',');
     let exit = ContainerExit {
         code: Some(code.trim().parse().ok()?),
-        reason: (!reason.is_empty()).then(|| json::limited(reason)),
+        reason: (!reason.is_empty()).then(|| limited(reason)),
         ..ContainerExit::default()
     };
-    Some((Some(json::limited(name)), What::ContainerExit(exit), None))
+    Some((Some(limited(name)), What::ContainerExit(exit), None))
 }
 
 /// The text between `before` and the next `]`.
 fn bracketed(text: &str, before: &str) -> Option<String> {
     let inside = text.split_once(before)?.1.split(']').next()?;
-    (!inside.is_empty()).then(|| json::limited(inside))
+    (!inside.is_empty()).then(|| limited(inside))
 }

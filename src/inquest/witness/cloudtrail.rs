@@ -1,6 +1,6 @@
 //! What CloudTrail says: who called `StopTask`.
 
-use super::json::{get, limited, owned, text, time};
+use super::fields::{get, limited, owned, text, time};
 use super::{Statement, StopRequest, What, WitnessKind, ids};
 use serde_json::{Map, Value};
 

@@ -1,8 +1,8 @@
 //! What Docker and Podman say: `inspect`, `events` as JSON and as text, and the engine's own
 //! `config.v2.json`.
 
-use super::json::{get, owned, text, time};
-use super::{ContainerExit, Statement, StopRequest, What, WitnessKind, ids, json};
+use super::fields::{get, limited, owned, text, time};
+use super::{ContainerExit, Statement, StopRequest, What, WitnessKind, ids};
 use serde_json::{Map, Value};
 
 const TASK_LABEL: &str = "com.amazonaws.ecs.task-arn";
@@ -49,7 +49,7 @@ fn inspect(object: &Map<String, Value>) -> Option<Vec<Statement>> {
         // A container that was only created has an exit code of 0, which says nothing. One that could not be
         // started has not finished either, and an error.
         let status = status.unwrap_or(if runs { "running" } else { "created" });
-        say(What::ContainerStatus { status: json::limited(status) }, None, format!("status {status}"));
+        say(What::ContainerStatus { status: limited(status) }, None, format!("status {status}"));
     } else {
         let exit = ContainerExit {
             code: state.get("ExitCode").and_then(Value::as_i64),
@@ -127,8 +127,8 @@ fn said(action: &str, code: Option<i64>, signal: Option<&str>) -> Option<What> {
         "start" => What::Started,
         "stop" => What::StopRequested(StopRequest::default()),
         "pause" | "unpause" | "restart" => What::ContainerStatus { status: action.to_owned() },
-        _ if action.starts_with(EXEC) => What::ContainerStatus { status: json::limited(action) },
-        _ => What::ContainerStatus { status: json::limited(action.strip_prefix("health_status: ")?) },
+        _ if action.starts_with(EXEC) => What::ContainerStatus { status: limited(action) },
+        _ => What::ContainerStatus { status: limited(action.strip_prefix("health_status: ")?) },
     })
 }
 
@@ -167,8 +167,8 @@ fn name(statement: &mut Statement, labels: Option<&Map<String, Value>>, given: O
         statement.task_id = Some(id);
     }
     let given = given.map(|name| name.trim_start_matches('/')).filter(|name| !name.is_empty());
-    statement.engine_name = given.map(json::limited);
-    statement.container_name = label(NAME_LABEL).filter(|name| !name.is_empty()).or(given).map(json::limited);
+    statement.engine_name = given.map(limited);
+    statement.container_name = label(NAME_LABEL).filter(|name| !name.is_empty()).or(given).map(limited);
 }
 
 /// A line of `docker events` or `podman events`:
@@ -200,7 +200,7 @@ pub fn from_line(line: &str) -> Option<Statement> {
         statement.task_arn = Some(arn);
         statement.task_id = Some(id);
     }
-    statement.engine_name = attribute("name").map(json::limited);
-    statement.container_name = attribute(NAME_LABEL).map(json::limited).or(statement.engine_name.clone());
+    statement.engine_name = attribute("name").map(limited);
+    statement.container_name = attribute(NAME_LABEL).map(limited).or(statement.engine_name.clone());
     Some(statement)
 }

@@ -1,17 +1,17 @@
 //! What ECS says: events of EventBridge, the answers of `describe-tasks`, `stop-task`, `describe-services`
 //! and `describe-container-instances`, and what a state machine got back from a task.
 
-use super::json::{get, limited, owned, text, time};
+use super::fields::{get, limited, owned, text, time};
 use super::{
-    ContainerExit, InstanceState, ServiceAction, ServiceEvent, Statement, TaskState, What, WitnessKind,
-    cloudtrail, ids, json, service_event,
+    ContainerExit, InstanceState, ServiceAction, ServiceEvent, Statement, TaskState, What, WitnessKind, ids,
+    service_event,
 };
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 type Object = Map<String, Value>;
 
-/// An event of EventBridge, as ECS and EC2 send them. Adds its statements, and tells whether it was one.
+/// An event of EventBridge that ECS or EC2 has sent. Adds its statements, and tells whether it was one.
 pub fn event(event: &Object, into: &mut Vec<Statement>) -> bool {
     let Some(kind) = event.get("detail-type").and_then(Value::as_str) else { return false };
     let Some(detail) = event.get("detail").and_then(Value::as_object) else { return false };
@@ -24,14 +24,8 @@ pub fn event(event: &Object, into: &mut Vec<Statement>) -> bool {
         }
         "EC2 Spot Instance Interruption Warning" => into.extend(ec2(detail, at, Some("spot interruption"))),
         "EC2 Instance State-change Notification" => into.extend(ec2(detail, at, text(detail, "state"))),
-        "AWS API Call via CloudTrail" => {
-            cloudtrail::record(detail, into);
-        }
-        // `Step Functions Execution Status Change` holds what a task gave back as text.
-        _ => ["output", "cause"]
-            .iter()
-            .filter_map(|key| detail.get(*key))
-            .for_each(|value| json::walk(value, 1, into)),
+        // An envelope: a call that CloudTrail has logged, or what a task gave back to a state machine.
+        _ => return false,
     }
     true
 }

@@ -12,6 +12,7 @@ mod agent;
 mod cloudtrail;
 mod docker;
 mod ecs;
+mod fields;
 mod ids;
 mod json;
 mod kernel;
@@ -23,7 +24,10 @@ mod time;
 
 pub use docker::EXEC;
 pub use kernel_pair::KernelPair;
-pub use statement::*;
+pub use statement::{
+    ContainerExit, InstanceState, OomKill, OomScope, ServiceAction, ServiceEvent, Statement, StopRequest,
+    TEXT_LIMIT, TaskState, What, WitnessKind,
+};
 pub use time::LocalClock;
 
 use serde_json::Value;

@@ -1,7 +1,8 @@
 //! The texts of service events: `(service web) has stopped 1 running tasks: (task 9d4f…).` They are found in
 //! `describe-services`, the console, and in the output of tools that print them.
 
-use super::{ServiceAction, ServiceEvent, Statement, What, WitnessKind, ids, json, time};
+use super::fields::limited;
+use super::{ServiceAction, ServiceEvent, Statement, What, WitnessKind, ids, time};
 
 /// What the texts say, and what that is. The first that fits.
 const ACTIONS: [(&str, ServiceAction); 16] = [
@@ -69,7 +70,7 @@ fn read(text: &str) -> Option<(ServiceEvent, Vec<String>)> {
     let name = name.split(',').next().map(str::trim).filter(|name| !name.is_empty())?;
     let action = ACTIONS.iter().find(|(words, _)| text.contains(words)).map(|(_, action)| action.clone());
     let event = ServiceEvent {
-        service: Some(json::limited(name)),
+        service: Some(limited(name)),
         cluster: None,
         action: action.unwrap_or(ServiceAction::Other(String::new())),
         reason: None,

@@ -1,7 +1,7 @@
 //! The files of Docker's log driver `local`: its length in 4 bytes, big-endian, a message of protobuf
 //! (`LogEntry` in api/types/plugins/logdriver/entry.proto of moby), and the length again.
 
-use super::{ENTRIES, begun, go_on};
+use super::parts::{ENTRIES, begun, go_on};
 
 /// How far before a place the entry may begin that it is in, in bytes: a line of 16 KiB, and what is before
 /// it.

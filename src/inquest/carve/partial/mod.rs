@@ -1,22 +1,23 @@
 //! Joins a record that a log driver has cut in two: Docker cuts a line at 16 KiB, through a record where the
 //! program left a line open before it.
 
+mod entries;
 mod export;
 mod lines;
 mod local;
+mod parts;
+mod stamps;
 
-use super::object::{Around, Object, Reader, around};
+pub use stamps::without as without_stamps;
+
+use super::object::{Around, Reader};
 use super::unescape::Level;
-use serde_json::Value;
-
-/// How many entries behind the cut are looked at: those of other streams may stand between.
-const ENTRIES: usize = 64;
 
 /// The text of the object that `cut` is the beginning of, in a string of JSON, and where its last part ends.
 pub fn join(bytes: &[u8], cut: &Around, levels: &[Level]) -> Option<(Vec<u8>, usize)> {
     match levels {
         [Level::Json, rest @ ..] if cut.cut.is_some_and(|how| how.closed) => {
-            join_entries(bytes, cut, Reader::resumed(&cut.text)?, rest)
+            entries::join(bytes, cut, Reader::resumed(&cut.text)?, rest)
         }
         _ => None,
     }
@@ -31,92 +32,10 @@ pub fn join_bare(bytes: &[u8], brace: usize) -> Option<(Vec<u8>, usize)> {
     local::join(bytes, brace).or_else(|| lines::join(bytes, brace))
 }
 
-/// What the part of an object is that a line or an entry ends with.
-fn begun(part: &[u8]) -> Option<Reader> {
-    match Reader::default().go_on(part, &[]) {
-        Object::Cut(text, _) => Reader::resumed(&text),
-        _ => None,
-    }
-}
-
-/// One part more: the whole text and how much of the part it took, or the reader for the next one.
-fn go_on(mut reader: Reader, part: &[u8]) -> Option<Result<(Vec<u8>, usize), Reader>> {
-    match reader.go_on(part, &[]) {
-        Object::Whole(text, used) => Some(Ok((text, used))),
-        Object::Cut(text, _) => Some(Err(Reader::resumed(&text)?)),
-        Object::None => None,
-    }
-}
-
-/// Entries of JSON: `{"log":"…","stream":"stderr"}`, `{"event":{"line":"…"}}`.
-fn join_entries(
-    bytes: &[u8],
-    cut: &Around,
-    mut reader: Reader,
-    levels: &[Level],
-) -> Option<(Vec<u8>, usize)> {
-    let key = key_of_string(bytes, cut.begin)?;
-    let mut effort = 256 * 1024;
-    let entry = around(bytes, cut.begin, &[], &mut effort).filter(|entry| entry.cut.is_none()).last()?;
-    let first: Value = serde_json::from_slice(&entry.text).ok()?;
-    let mut at = entry.end;
-    for _ in 0..ENTRIES {
-        let rest = bytes.get(at..)?;
-        let brace = memchr::memchr(b'{', rest)?;
-        let Object::Whole(text, used) = Reader::default().go_on(rest.get(brace..)?, &[]) else { return None };
-        at += brace + used;
-        let Ok(next) = serde_json::from_slice::<Value>(&text) else { continue };
-        if !same_stream(&first, &next) {
-            continue;
-        }
-        let Some(line) = text_at(&next, &key, 0) else { continue };
-        // The text stands for itself now: the level that the entry was is undone.
-        match reader.go_on(line.as_bytes(), levels) {
-            Object::Whole(text, _) => return Some((text, at)),
-            Object::Cut(text, _) => reader = Reader::resumed(&text)?,
-            Object::None => return None,
-        }
-    }
-    None
-}
-
-/// The key of the string that the place is in: the nearest quotation mark before it that is not escaped opens
-/// it.
-fn key_of_string(bytes: &[u8], at: usize) -> Option<String> {
-    let before = bytes.get(..at)?;
-    let open = memchr::memrchr_iter(b'"', before).find(|at| {
-        let escapes =
-            before.get(..*at).unwrap_or_default().iter().rev().take_while(|byte| **byte == b'\\').count();
-        escapes % 2 == 0
-    })?;
-    let head =
-        before.get(..open)?.trim_ascii_end().strip_suffix(b":")?.trim_ascii_end().strip_suffix(b"\"")?;
-    let begin = memchr::memrchr(b'"', head)?;
-    String::from_utf8(head.get(begin + 1..)?.to_vec()).ok()
-}
-
-fn text_at<'a>(value: &'a Value, key: &str, depth: usize) -> Option<&'a str> {
-    let object = value.as_object().filter(|_| depth < 4)?;
-    match object.get(key) {
-        Some(Value::String(text)) => Some(text),
-        _ => object.values().find_map(|value| text_at(value, key, depth + 1)),
-    }
-}
-
-/// Whether two entries are of the same container's same stream, as far as they tell.
-fn same_stream(one: &Value, other: &Value) -> bool {
-    const TELLS: [&str; 7] =
-        ["stream", "source", "container_id", "partial_id", "CONTAINER_ID", "CONTAINER_PARTIAL_ID", "tag"];
-    TELLS.iter().all(|key| match (text_at(one, key, 0), text_at(other, key, 0)) {
-        (Some(one), Some(other)) => one == other,
-        _ => true,
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::around;
     use super::*;
+    use crate::inquest::carve::object::around;
 
     fn joined(bytes: &str, levels: &[Level]) -> Option<String> {
         let at = bytes.find("needle").expect("the needle");
@@ -142,6 +61,40 @@ mod tests {
         assert_eq!(joined(&docker.join("\n"), &[Level::Json]), expected);
         let splunk = r#"{"event":{"line":"yyy{\"needle\":\"ab","source":"stderr"}}{"event":{"line":" cd\"}","source":"stderr"}}"#;
         assert_eq!(joined(splunk, &[Level::Json]), expected);
+        // The driver fluentd in a file of JSON, and two containers in it.
+        let fluentd = [
+            r#"{"log":"yyy{\"needle\":\"ab","source":"stderr","container_id":"1","partial_message":"true","partial_id":"7","partial_last":"false"}"#,
+            r#"{"log":"no part of it","source":"stderr","container_id":"1"}"#,
+            r#"{"log":"{\"of another","source":"stderr","container_id":"2","partial_message":"true","partial_id":"8"}"#,
+            r#"{"log":" cd\"}","source":"stderr","container_id":"1","partial_message":"true","partial_id":"7","partial_last":"true"}"#,
+        ];
+        assert_eq!(joined(&fluentd.join("\n"), &[Level::Json]), expected);
+        // Podman and older engines give a part no ID; others write into the same journal.
+        let journal = [
+            r#"{"MESSAGE":"yyy{\"needle\":\"ab","PRIORITY":"3","CONTAINER_ID":"1","CONTAINER_PARTIAL_MESSAGE":"true"}"#,
+            r#"{"MESSAGE":"session opened","PRIORITY":"3"}"#,
+            r#"{"MESSAGE":"on stdout","PRIORITY":"6","CONTAINER_ID":"1"}"#,
+            r#"{"MESSAGE":" cd\"}","PRIORITY":"3","CONTAINER_ID":"1"}"#,
+        ];
+        assert_eq!(joined(&journal.join("\n"), &[Level::Json]), expected);
+        // The driver awslogs cuts after 262,118 bytes; the CLI prints one document.
+        let event = |stream: &str, text: &str| {
+            format!("{{\n\"logStreamName\":\"{stream}\",\n\"message\":\"{text}\"\n}}")
+        };
+        let events = [
+            event("a", r#"yyy{\"needle\":\"ab"#),
+            event("b", "of another"),
+            event("a", r#" cd\"}"#),
+            event("a", "next"),
+        ];
+        let document = format!("{{\"events\":[\n{}\n]}}\n", events.join(",\n"));
+        assert_eq!(joined(&document, &[Level::Json]), expected);
+        let time = "2026-11-26T21:06:01.123Z";
+        let export = format!("{time} yyy{{\"needle\":\"ab\n{time}  cd\"}}\n");
+        assert_eq!(joined(&export, &[]), expected);
+        let [one, other] = ["9d4f1c7ab2e84c0f8a35d6e17b20c493", "77aa01b2c3d44c0f8a35d6e17b20c493"];
+        let tail = format!("{time} {one} yyy{{\"needle\":\"ab\n{time} {other} not\n{time} {one}  cd\"}}\n");
+        assert_eq!(joined(&tail, &[]), expected);
         let cri = "2026-11-26T21:06:01.1Z stderr P {\"needle\":\"a\n2026-11-26T21:06:01.1Z stdout F x\n\
                    2026-11-26T21:06:01.1Z stderr P b \n2026-11-26T21:06:01.1Z stderr F cd\"}\n";
         assert_eq!(joined(cri, &[]), expected);
@@ -171,7 +124,7 @@ mod tests {
         };
         let binary = |message: &str| {
             let length = String::from_utf8((message.len() as u64).to_le_bytes().to_vec()).expect("ASCII");
-            format!("__CURSOR=s=1\nMESSAGE\n{length}{message}\nCONTAINER_PARTIAL_ID=7\n\n")
+            format!("__CURSOR=s=1\nPRIORITY=3\nMESSAGE\n{length}{message}\nCONTAINER_PARTIAL_ID=7\n\n")
         };
         let whole = Some(r#"{"needle":"ab cd"}"#.to_owned());
         for first in [entry("yyy{\"needle\":\"a", "7"), binary("\u{1b}[1myyy{\"needle\":\"a")] {

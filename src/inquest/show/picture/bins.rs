@@ -2,9 +2,9 @@
 
 use super::super::rows::{End, Row};
 use super::super::units::count;
-use super::Scene;
 use super::canvas::Canvas;
 use super::markup::{Markup, number};
+use super::scene::{Scene, name_of};
 use crate::inquest::time::span;
 
 /// Columns of a row at the most.
@@ -64,7 +64,7 @@ impl<'s, 'a> Bins<'s, 'a> {
         let mut kinds: Vec<Kind<'s, 'a>> = groups
             .into_iter()
             .filter_map(|group| {
-                let (name, service) = super::name_of(group.first()?);
+                let (name, service) = name_of(group.first()?);
                 Some(Kind { rows: group.iter().collect(), name, service, bins: Vec::new() })
             })
             .collect();

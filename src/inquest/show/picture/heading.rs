@@ -3,7 +3,7 @@
 use super::super::rows;
 use super::canvas::Canvas;
 use super::markup::Markup;
-use super::{Incident, Scene};
+use super::scene::{Incident, Scene};
 use std::collections::BTreeSet;
 
 /// Marks of the axis.

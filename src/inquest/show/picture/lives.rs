@@ -6,7 +6,7 @@ use super::super::table::{memory, verdict};
 use super::canvas::Canvas;
 use super::colors::class;
 use super::markup::{Markup, number};
-use super::{Certificate, Scene, name_of, short_id};
+use super::scene::{Certificate, Scene, name_of, short_id};
 use crate::inquest::case::Life;
 use crate::inquest::stats::is_bad;
 use crate::inquest::time::span;

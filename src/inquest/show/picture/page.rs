@@ -6,7 +6,8 @@ use super::bins::{self, Bins};
 use super::canvas::{self, Canvas};
 use super::colors::{CLASSES, DEFS, STYLE, class};
 use super::markup::{Markup, number};
-use super::{Certificate, Incident, MOST_ROWS, Scene, heading, lives, plain_table};
+use super::scene::{Certificate, Incident, MOST_ROWS, Scene, short_id};
+use super::{heading, lives, plain_table};
 use std::collections::HashMap;
 
 /// Nothing is loaded, run or sent, whatever a log may hold.
@@ -215,7 +216,7 @@ fn binned(to: &mut Markup, canvas: &Canvas<'_>, bins: &Bins<'_, '_>) {
                 break;
             }
             left -= 1;
-            to.raw("<tr>").element("td", &super::short_id(row.life, 12));
+            to.raw("<tr>").element("td", &short_id(row.life, 12));
             to.element("td", &canvas.clock.short(row.to)).element("td", &lives::ran(row.life));
             to.element("td", &super::super::table::verdict(row.life).0);
             to.element("td", &super::super::table::memory(row.life).unwrap_or_default()).raw("</tr>");

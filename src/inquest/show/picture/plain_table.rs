@@ -4,7 +4,7 @@ use super::super::sentences::digest;
 use super::super::table::{memory, verdict};
 use super::lives::ran;
 use super::markup::Markup;
-use super::{Scene, name_of, short_id};
+use super::scene::{Scene, name_of, short_id};
 use crate::inquest::case::Life;
 use crate::inquest::time::Clock;
 

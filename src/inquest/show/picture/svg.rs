@@ -5,9 +5,10 @@ use super::super::units::count;
 use super::bins::{self, Bins, HEIGHT};
 use super::canvas::{self, Canvas};
 use super::colors::{CLASSES, DEFS, STYLE, class};
+use super::heading;
 use super::lives::ran;
 use super::markup::{Markup, number};
-use super::{Incident, MOST_ROWS, Scene, heading, name_of, short_id};
+use super::scene::{Incident, MOST_ROWS, Scene, name_of, short_id};
 
 /// The width, in points.
 const WIDTH: f64 = 1180.0;
