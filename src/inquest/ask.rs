@@ -1,9 +1,12 @@
 //! `inquest WHO`: what became of somebody.
 
+use super::again::complete_lines;
 use super::case::{Life, Said, is_good};
 use super::cli::{Cli, Format};
 use super::gather::Keep;
-use super::run::{Heard, Outcome, Session, about, note};
+use super::lives::print_list;
+use super::meant::{about, is_meant};
+use super::session::{Heard, Outcome, Session, note};
 use super::show::{self, Beside, Line, Style, count};
 use super::sources::Sources;
 use super::views;
@@ -15,12 +18,6 @@ const CANDIDATES: usize = 10;
 
 /// How many certificates follow a list.
 const CERTIFICATES: usize = 3;
-
-/// Whether `who` means this life.
-pub fn is_meant(who: &Who, life: &Life) -> bool {
-    let names: Vec<&str> = life.names().collect();
-    who.matches(life.container.as_deref(), life.task.as_deref(), &names)
-}
 
 /// The task of a life, or its container where it has none.
 fn owner(life: &Life) -> String {
@@ -86,7 +83,7 @@ pub fn ask(session: &Session<'_>, cli: &Cli, argument: &str) -> Result<(Outcome,
             let own: Vec<&str> = life.own_names().collect();
             !who.matches(life.container.as_deref(), life.task.as_deref(), &own)
         });
-        session.complete_lines(&heard, &mut lives, by_witness);
+        complete_lines(session, &heard, &mut lives, by_witness);
         print(session, &heard, &lives, &strangers)?;
     }
     Ok((Outcome::Found, heard.complete))
@@ -119,7 +116,7 @@ fn print(session: &Session<'_>, heard: &Heard, lives: &[Life], strangers: &[&Sai
         Format::Html | Format::Svg if !all.is_empty() => {
             return views::picture(session, &all, heard, (None, None));
         }
-        Format::Csv => return session.print_list(&all, heard),
+        Format::Csv => return print_list(session, &all, heard),
         Format::Json => {
             let mut out = session.out();
             let name = |place| sources.byte(place);
@@ -132,7 +129,7 @@ fn print(session: &Session<'_>, heard: &Heard, lives: &[Life], strangers: &[&Sai
     let mut shown = all.clone();
     let mut earlier = 0;
     if all.len() > 1 {
-        session.print_list(&all, heard)?;
+        print_list(session, &all, heard)?;
         (shown, earlier) = choose(&all);
     }
     let beside = Beside::of(&heard.case.lives);

@@ -6,6 +6,7 @@
 //! unescaped, and no input is a panic.
 #![forbid(unsafe_code)]
 
+mod again;
 mod ask;
 pub mod carve;
 pub mod case;
@@ -16,9 +17,13 @@ mod export;
 pub mod gather;
 pub mod heap;
 pub mod json;
+mod lives;
+mod meant;
 mod progress;
+mod records;
 mod registry;
 mod run;
+mod session;
 pub mod show;
 mod since;
 mod sources;
@@ -27,6 +32,7 @@ mod tail;
 pub mod text;
 pub mod time;
 mod views;
+mod wanted;
 pub mod who;
 pub mod witness;
 

@@ -1,58 +1,37 @@
 //! The commands that show many lives at once, and whose: those that the filters leave, or those around one.
 
-use super::ask;
 use super::case::{Ahead, Case, Life, Said, all_ahead};
-use super::cli::{Format, Stats, Timeline};
-use super::gather::Keep;
-use super::run::{Heard, Outcome, Session};
+use super::cli::{Format, List, Sort, Stats, Timeline};
+use super::lives::{print_list, sum};
+use super::session::{Heard, Outcome, Session};
 use super::show::{self, Beside, Incident, Line, Style, count};
 use super::sources::Sources;
 use super::stats;
-use super::time::{duration, span};
-use super::who::Who;
+use super::time::span;
+use super::wanted::{Window, keep, since, wanted};
 
-/// From when until when lives are shown, where that is asked for, in milliseconds since 1970.
-pub type Window = (Option<i64>, Option<i64>);
-
-/// The lives that are asked for.
+/// `inquest list`
 ///
 /// # Errors
-/// A sentence for the person, where `--around` means nobody or several.
-pub fn wanted<'a>(session: &Session<'_>, case: &'a Case) -> Result<(Vec<&'a Life>, Window), String> {
-    let filter = &session.filter;
-    let lives = case.lives.iter().filter(|life| filter.wants(life));
-    let Some(around) = &session.common.around else {
-        return Ok((lives.collect(), (filter.since, filter.until)));
-    };
-    let who = Who::parse(around)?;
-    let within = duration(&session.common.within)
-        .and_then(|within| i64::try_from(within.as_millis()).ok())
-        .ok_or_else(|| {
-        format!("--within: no length of time {:?}: write 30s, 5m, 1h", session.common.within)
-    })?;
-    let meant: Vec<&Life> = case.lives.iter().filter(|life| ask::is_meant(&who, life)).collect();
-    let owners: std::collections::BTreeSet<_> =
-        meant.iter().map(|life| life.task.as_deref().or(life.container.as_deref())).collect();
-    if owners.len() > 1 && !who.is_whole() {
-        return Err(format!("--around: {around} may be {}: give more digits", count(owners.len(), "task")));
+/// A sentence for the person.
+pub fn list(session: &Session<'_>, list: &List) -> Result<(Outcome, bool), String> {
+    let heard = session.read_since(keep(session.common.format), since(session))?;
+    let (mut lives, window) = wanted(session, &heard.case)?;
+    match list.sort {
+        Sort::Time => {}
+        Sort::Runtime => lives.sort_by_key(|life| life.ran()),
+        Sort::Peak => lives.sort_by_key(|life| life.memory().and_then(|memory| memory.peak)),
     }
-    let ends = || meant.iter().filter_map(|life| life.at());
-    let (Some(first), Some(last)) = (ends().min(), ends().max()) else {
-        return Err(format!("--around: there is nothing about {around} here"));
-    };
-    let (from, to) = (first.saturating_sub(within), last.saturating_add(within));
-    let was_there = |life: &&Life| {
-        let begun = life.begun().or(life.at()).is_some_and(|begun| begun <= to);
-        begun && life.at().is_some_and(|at| at >= from)
-    };
-    Ok((lives.filter(was_there).collect(), (Some(from), Some(to))))
-}
-
-/// From when on files are read, where that is enough: `--around` looks for somebody at any time, and
-/// certificates tell of earlier lives.
-pub fn since(session: &Session<'_>) -> Option<i64> {
-    let all = session.common.around.is_some() || session.common.format == Format::Html;
-    session.filter.since.filter(|_| !all)
+    let hidden = if list.limit == 0 { 0 } else { lives.len().saturating_sub(list.limit) };
+    let lives = lives.get(hidden..).unwrap_or_default();
+    match session.common.format {
+        Format::Html | Format::Svg => picture(session, lives, &heard, window)?,
+        _ => print_list(session, lives, &heard)?,
+    }
+    if lives.is_empty() && !session.common.quiet {
+        session.nothing(&heard, "no life of a container");
+    }
+    Ok((if lives.is_empty() { Outcome::Nothing } else { Outcome::Found }, heard.complete))
 }
 
 /// `inquest timeline`
@@ -77,21 +56,13 @@ pub fn timeline(session: &Session<'_>, timeline: &Timeline) -> Result<(Outcome, 
                 show::timeline(&lives, &said, &session.clock, session.columns(), timeline.ascii, window);
             let mut out = session.out();
             lines.iter().for_each(|line| out.line(line));
-            out.line(&Line::of(Style::Dim, session.sum(&lives)));
+            out.line(&Line::of(Style::Dim, sum(&lives)));
             clocks(&lives).into_iter().for_each(|told| out.line(&Line::of(Style::Warn, told)));
             session.finish(out)?;
         }
-        Format::Json | Format::Csv => session.print_list(&lives, &heard)?,
+        Format::Json | Format::Csv => print_list(session, &lives, &heard)?,
     }
     Ok((outcome, heard.complete))
-}
-
-/// What is kept of records for this form: a page has certificates, and the standard input is read once.
-pub fn keep(format: Format) -> &'static Keep {
-    match format {
-        Format::Html => &Keep::Shown,
-        _ => &Keep::Nothing,
-    }
 }
 
 /// What is to be known of clocks, a sentence for each machine.
@@ -131,7 +102,7 @@ pub fn picture(session: &Session<'_>, lives: &[&Life], heard: &Heard, window: Wi
         said: &said,
         clock,
         window,
-        sum: format!("{}. {}", session.sum(lives), show::outcomes_of(lives)),
+        sum: format!("{}. {}", sum(lives), show::outcomes_of(lives)),
         findings: show::findings(&told, clock),
         notes,
     };
