@@ -2,7 +2,7 @@
 
 use super::outcome::{is_bad, outcome, tally};
 use crate::inquest::case::Life;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An image of a container, and what became of its lives.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,13 +40,15 @@ pub fn of(lives: &[&Life]) -> Vec<Image> {
         .map(|((container, id), lives)| Image {
             container,
             id: id.to_owned(),
-            revisions: {
-                let mut revisions: Vec<String> =
-                    lives.iter().filter_map(|life| life.get("revision")).map(str::to_owned).collect();
-                revisions.sort_by_key(|revision| (revision.len(), revision.clone()));
-                revisions.dedup();
-                revisions
-            },
+            // Set apart at once: of many lives there are few.
+            revisions: lives
+                .iter()
+                .filter_map(|life| life.get("revision"))
+                .map(|revision| (revision.len(), revision))
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .map(|(_, revision)| revision.to_owned())
+                .collect(),
             first: lives.iter().filter_map(|life| life.begun().or(life.at())).min(),
             last: lives.iter().filter_map(|life| life.at()).max(),
             lives: lives.len(),
