@@ -56,7 +56,8 @@ fn add_keys(of: &str, value: &Value, to: &mut Vec<String>) {
     }
     match value {
         Value::Object(fields) => {
-            for (key, value) in fields {
+            // A process that runs at the moment waits nowhere.
+            for (key, value) in fields.iter().filter(|(key, _)| *key != "wait_channel") {
                 to.push(format!("{of}{key}"));
                 add_keys(&format!("{of}{key}."), value, to);
             }

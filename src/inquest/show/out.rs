@@ -73,15 +73,23 @@ impl Line {
 /// around: control characters, and those that set the direction of writing, are invisible or end a line.
 pub fn clean(text: &str) -> String {
     let mut result = String::with_capacity(text.len());
+    push_clean(&mut result, text);
+    result
+}
+
+fn push_clean(to: &mut String, text: &str) {
+    // Nearly all texts.
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return to.push_str(text);
+    }
     for letter in text.chars() {
         if is_dangerous(letter) {
             // Writing to a String does not fail.
-            let _ = write!(result, "\\u{{{:x}}}", u32::from(letter));
+            let _ = write!(to, "\\u{{{:x}}}", u32::from(letter));
         } else {
-            result.push(letter);
+            to.push(letter);
         }
     }
-    result
 }
 
 fn is_dangerous(letter: char) -> bool {
@@ -123,13 +131,15 @@ impl<'a> Out<'a> {
 
     /// Writes a line.
     pub fn line(&mut self, line: &Line) {
-        let mut text = String::new();
+        let mut text = String::with_capacity(256);
         for (style, part) in &line.parts {
-            match (self.color, style.code()) {
-                (true, code) if !code.is_empty() => {
-                    let _ = write!(text, "\u{1b}[{code}m{}\u{1b}[0m", clean(part));
-                }
-                _ => text.push_str(&clean(part)),
+            let code = Some(style.code()).filter(|code| self.color && !code.is_empty());
+            if let Some(code) = code {
+                let _ = write!(text, "\u{1b}[{code}m");
+            }
+            push_clean(&mut text, part);
+            if code.is_some() {
+                text.push_str("\u{1b}[0m");
             }
         }
         let trimmed = if self.color { text.as_str() } else { text.trim_end() };
