@@ -47,6 +47,11 @@ impl Line {
         Line::default()
     }
 
+    /// An empty line with room for so many parts.
+    pub(super) fn with_room(parts: usize) -> Line {
+        Line { parts: Vec::with_capacity(parts) }
+    }
+
     /// A line of one part.
     pub fn of(style: Style, text: impl Into<String>) -> Line {
         Line::new().and(style, text)

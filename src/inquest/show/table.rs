@@ -57,24 +57,23 @@ pub fn table(lives: &[&Life], clock: &Clock, columns: Columns, mut line: impl Fn
         }
         room = width.saturating_sub(used(&widths));
     }
-    line(&fit(&heading, &widths, room));
-    lives.iter().for_each(|life| line(&fit(&row(life, clock, narrow), &widths, room)));
+    line(&fit(heading, &widths, room));
+    lives.iter().for_each(|life| line(&fit(row(life, clock, narrow), &widths, room)));
 }
 
-fn fit(row: &Row, widths: &[usize; 7], room: usize) -> Line {
-    let mut line = Line::new();
-    for (place, ((cell, style), width)) in row.cells.iter().zip(row.styles).zip(widths).enumerate() {
-        let text = cut(cell, *width);
-        let padding = " ".repeat(width.saturating_sub(text.as_str().width()));
+fn fit(row: Row, widths: &[usize; 7], room: usize) -> Line {
+    let mut line = Line::with_room(16);
+    // Columns that are left empty before the next text.
+    let mut gap = 0;
+    for (place, ((cell, style), width)) in row.cells.into_iter().zip(row.styles).zip(widths).enumerate() {
+        let text = if cell.as_str().width() > *width { cut(&cell, *width) } else { cell };
+        let padding = width.saturating_sub(text.as_str().width());
         // Numbers stand at the right of their column.
-        let is_number = matches!(place, 3 | 5 | 6);
-        line = if is_number {
-            line.and(Style::Plain, padding).and(style, text)
-        } else {
-            line.and(style, text).and(Style::Plain, padding)
-        };
-        line = line.and(Style::Plain, " ");
+        let (before, behind) = if matches!(place, 3 | 5 | 6) { (padding, 0) } else { (0, padding) };
+        line = line.and(Style::Plain, " ".repeat(gap + before)).and(style, text);
+        gap = behind + 1;
     }
+    line = line.and(Style::Plain, " ".repeat(gap));
     if room >= SHORTEST_WHY { line.and(Style::Plain, cut(&row.why, room)) } else { line }
 }
 
