@@ -97,8 +97,10 @@ build() {
     )
     # shellcheck disable=SC2206 # words
     flags+=($MUSL_FLAGS)
-    local settings=()
+    # For size, std sorts by other algorithms; the reader, which sorts much, takes the usual ones.
+    local settings=() std_features=
     if [[ $binary == epitaph ]]; then
+        std_features=optimize_for_size
         flags+=(
             # A panic says what is wrong, not in which line: 20 KB of names of files and places.
             -Z location-detail=none
@@ -116,7 +118,7 @@ build() {
     encoded=$(printf '%s\x1f' "${flags[@]}")
     # RUSTC_BOOTSTRAP: a stable compiler builds its own std; nothing else in the tree asks for what is unstable.
     env -u RUSTFLAGS RUSTC_BOOTSTRAP=1 CARGO_ENCODED_RUSTFLAGS="${encoded%?}" "$CARGO" build --quiet --release --locked \
-        -Z build-std=std,panic_abort -Z build-std-features=optimize_for_size \
+        -Z build-std=std,panic_abort "-Zbuild-std-features=$std_features" \
         "${settings[@]}" \
         --target "$target" --target-dir "$work/build/$target" --bin "$binary" "$@"
     local file=$out/$binary-$version-$target
