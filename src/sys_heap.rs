@@ -62,11 +62,12 @@ impl<const SIZE: usize> Default for Arena<SIZE> {
     }
 }
 
-/// The arena of the init: room for all that PID 1 keeps, several times. Pages that are not used take no memory.
+/// The arena of the init: room for all that PID 1 keeps, several times. Pages that are not used take no
+/// memory.
 ///
-/// It lies behind all other data, so that these are on the same pages, and not some before it and some behind:
-/// two pages fewer to get at the start, to copy in the child and to keep. The linkers put a section that they do
-/// not know behind those that they know, and for LLVM one of this name is as `.bss`.
+/// It lies behind all other data, so that these are on the same pages, and not some before it and some
+/// behind: two pages fewer to get at the start, to copy in the child and to keep. The linkers put a section
+/// that they do not know behind those that they know, and for LLVM one of this name is as `.bss`.
 #[cfg_attr(target_os = "linux", unsafe(link_section = ".llvm.linkonce.b.arena"))]
 pub static ARENA: Arena<{ 256 << 10 }> = Arena::new();
 

@@ -211,8 +211,8 @@ fn open(path: &Path) -> Option<File> {
     OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path).ok()
 }
 
-/// Reads from `place` in the file on until the buffer is full or the file ends; the end of what is in the buffer
-/// then.
+/// Reads from `place` in the file on until the buffer is full or the file ends; the end of what is in the
+/// buffer then.
 fn fill(file: &File, place: usize, buffer: &mut [u8], from: usize) -> Option<usize> {
     let mut end = from;
     while let Some(room) = buffer.get_mut(end..).filter(|room| !room.is_empty()) {

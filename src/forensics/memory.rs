@@ -21,7 +21,7 @@ const PROCS: &str = "cgroup.procs";
 
 /// The memory cgroup that this process was in when it was found.
 ///
-/// Keeps some five small files of the cgroup open from their first reading on.
+/// Keeps some seven small files of the cgroup open from their first reading on.
 #[derive(Debug)]
 pub struct MemoryCgroup {
     hierarchy: Hierarchy,

@@ -22,7 +22,8 @@ impl Text {
         Text::kept(String::from(text).leak())
     }
 
-    /// A text of which there is one, by whomever it is told: what is concluded is much the same of many lives.
+    /// A text of which there is one, by whomever it is told: what is concluded is much the same of many
+    /// lives.
     pub fn shared(text: &str) -> Text {
         static SHARED: LazyLock<Texts> = LazyLock::new(Texts::default);
         SHARED.text(text)

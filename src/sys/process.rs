@@ -39,8 +39,8 @@ fn environment() -> impl Iterator<Item = *const libc::c_char> {
 
 /// The value of a variable of this process: the first of that name.
 ///
-/// Some fifty variables are asked for at the start of every container, most of which are not there. This takes
-/// a look at the first byte of each entry then, a tenth of what `std::env::var_os` takes.
+/// Some fifty variables are asked for at the start of every container, most of which are not there. This
+/// takes a look at the first byte of each entry then, a third of the steps of `std::env::var_os`.
 pub fn variable(name: &str) -> Option<OsString> {
     let (first, others) = name.as_bytes().split_first()?;
     let value_in = |entry: *const libc::c_char| {

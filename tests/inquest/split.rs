@@ -1,5 +1,5 @@
-//! Docker cuts a line after 16 KiB, and so cuts a long line of the program, and a record behind a line that the
-//! program left open: real engines, and what they have left.
+//! Docker cuts a line after 16 KiB, and so cuts a long line of the program, and a record behind a line that
+//! the program left open: real engines, and what they have left.
 
 use crate::engine::{IMAGE, SOON, engine, left_by};
 use crate::parts::docker::{Container, Engine};
@@ -88,8 +88,8 @@ fn last_lines(id: &str, log: &[u8]) -> Vec<String> {
 fn a_long_line_is_one_of_the_last_ones() {
     let Some(_journald) = require("systemd-journald", Journald::start()) else { return };
     let Some(engine) = engine() else { return };
-    // Others before it, so that parts of it would take their places. On stderr, as the records are: the engine
-    // reads the two streams apart.
+    // Others before it, so that parts of it would take their places. On stderr, as the records are: the
+    // engine reads the two streams apart.
     let program = "exec 1>&2; for i in 1 2 3 4 5 6 7 8; do echo line $i; done; \
                    printf BEGIN; head -c 40000 /dev/zero | tr '\\0' y; echo END; echo after; exit 3";
     let check = |what: &str, id: &str, log: &[u8]| {

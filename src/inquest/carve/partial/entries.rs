@@ -5,7 +5,8 @@ use crate::inquest::carve::object::{Around, Object, Reader, around};
 use crate::inquest::carve::unescape::Level;
 use serde_json::Value;
 
-/// The object that `cut` is the beginning of, which `reader` has had, behind `levels` in the entry's string; and where its last part ends.
+/// The object that `cut` is the beginning of, which `reader` has had, behind `levels` in the entry's string;
+/// and where its last part ends.
 pub fn join(bytes: &[u8], cut: &Around, mut reader: Reader, levels: &[Level]) -> Option<(Vec<u8>, usize)> {
     let key = key_of_string(bytes, cut.begin)?;
     let mut effort = 256 * 1024;
