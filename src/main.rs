@@ -11,7 +11,7 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 
 #[global_allocator]
-static HEAP: sys_heap::Heap<{ 256 << 10 }> = sys_heap::Heap::new(&sys_heap::ARENA);
+static HEAP: sys_heap::InitHeap = sys_heap::InitHeap;
 
 /// Does what the command line asks for, and returns the exit code.
 fn run(args: Vec<OsString>, inherited: &Inherited) -> u8 {

@@ -31,9 +31,44 @@ pub fn prefer_own() {
     OWN_FIRST.store(true, Ordering::Relaxed);
 }
 
+/// The arena of the init: room for all that PID 1 keeps, several times. Pages that are not used take no
+/// memory.
+///
+/// It lies behind all other data, so that these are on the same pages, and not some before it and some
+/// behind: two pages fewer to get at the start, to copy in the child and to keep. The linkers put a section
+/// that they do not know behind those that they know, and for LLVM one of this name is as `.bss`.
+#[cfg_attr(target_os = "linux", unsafe(link_section = ".llvm.linkonce.b.arena"))]
+static ARENA: Arena<{ 256 << 10 }> = Arena::new();
+
+static HEAP: Heap<{ 256 << 10 }> = Heap::new(&ARENA);
+
+/// The one heap of the init, for `#[global_allocator]`.
+#[derive(Debug)]
+pub struct InitHeap;
+
+// SAFETY: as of the heap behind it.
+unsafe impl GlobalAlloc for InitHeap {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promise; so it is below.
+        unsafe { HEAP.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        unsafe { HEAP.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        unsafe { HEAP.dealloc(block, layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        unsafe { HEAP.realloc(block, layout, size) }
+    }
+}
+
 /// An allocator that has `SIZE` bytes to give.
 #[derive(Debug)]
-pub struct Heap<const SIZE: usize> {
+struct Heap<const SIZE: usize> {
     arena: &'static Arena<SIZE>,
     state: UnsafeCell<State>,
     /// The process has one thread. Whoever comes here in the midst of a call, from a second one or a signal's
@@ -44,32 +79,17 @@ pub struct Heap<const SIZE: usize> {
 /// The bytes that a [`Heap`] gives out.
 #[repr(align(16))]
 #[derive(Debug)]
-pub struct Arena<const SIZE: usize>(UnsafeCell<[u8; SIZE]>);
+struct Arena<const SIZE: usize>(UnsafeCell<[u8; SIZE]>);
 
 // SAFETY: only a heap has to do with what is in it.
 unsafe impl<const SIZE: usize> Sync for Arena<SIZE> {}
 
 impl<const SIZE: usize> Arena<SIZE> {
     /// An empty one.
-    pub const fn new() -> Self {
+    const fn new() -> Self {
         Arena(UnsafeCell::new([0; SIZE]))
     }
 }
-
-impl<const SIZE: usize> Default for Arena<SIZE> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// The arena of the init: room for all that PID 1 keeps, several times. Pages that are not used take no
-/// memory.
-///
-/// It lies behind all other data, so that these are on the same pages, and not some before it and some
-/// behind: two pages fewer to get at the start, to copy in the child and to keep. The linkers put a section
-/// that they do not know behind those that they know, and for LLVM one of this name is as `.bss`.
-#[cfg_attr(target_os = "linux", unsafe(link_section = ".llvm.linkonce.b.arena"))]
-pub static ARENA: Arena<{ 256 << 10 }> = Arena::new();
 
 #[derive(Debug)]
 struct State {
@@ -84,7 +104,7 @@ unsafe impl<const SIZE: usize> Sync for Heap<SIZE> {}
 
 impl<const SIZE: usize> Heap<SIZE> {
     /// A heap of this arena, which no other may have.
-    pub const fn new(arena: &'static Arena<SIZE>) -> Self {
+    const fn new(arena: &'static Arena<SIZE>) -> Self {
         Heap {
             arena,
             state: UnsafeCell::new(State { free: [ptr::null_mut(); CLASSES], used: 0 }),
