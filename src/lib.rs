@@ -17,4 +17,6 @@ pub mod shown;
 pub mod supervise;
 pub mod sys;
 pub mod sys_heap;
+#[cfg(feature = "inquest")]
+pub mod sys_pool;
 pub mod task;

@@ -11,6 +11,7 @@ use super::show::{self, Beside, Line, Style, count};
 use super::sources::Sources;
 use super::views;
 use super::who::Who;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// How many candidates are named where WHO may be several.
@@ -101,7 +102,7 @@ fn candidates(session: &Session<'_>, argument: &str, who: &Who, owners: &BTreeMa
         let last = lives.iter().max_by_key(|life| life.at());
         let label = last.and_then(|life| life.label()).unwrap_or_else(|| "no record here".to_owned());
         let seen = last.and_then(|life| life.at()).map_or(String::new(), |at| session.clock.long(at));
-        let verdict = last.map_or(String::new(), |life| show::verdict(life).0);
+        let verdict = last.map_or(Cow::default(), |life| show::verdict(life).0);
         note(&format!("  {id}  {label}  {seen}  {verdict}"));
     }
     if owners.len() > CANDIDATES {

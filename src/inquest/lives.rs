@@ -1,6 +1,6 @@
 //! Lives in a table, one line for each, and in its other forms.
 
-use super::case::Life;
+use super::case::{Life, tasks};
 use super::cli::Format;
 use super::session::{Heard, Session};
 use super::show::{self, Line, Style, count};
@@ -34,10 +34,7 @@ pub fn print_list(session: &Session<'_>, lives: &[&Life], heard: &Heard) -> Resu
 
 /// How many lives there are, in a line.
 pub fn sum(lives: &[&Life]) -> String {
-    let mut tasks: Vec<_> = lives.iter().map(|life| life.task.or(life.container)).collect();
-    tasks.sort_unstable();
-    tasks.dedup();
     let open = lives.iter().filter(|life| life.died().is_none()).count();
     let of = if lives.iter().any(|life| life.task.is_some()) { "task" } else { "container" };
-    format!("{} of {}, {open} without an end", count(lives.len(), "life"), count(tasks.len(), of))
+    format!("{} of {}, {open} without an end", count(lives.len(), "life"), count(tasks(lives), of))
 }

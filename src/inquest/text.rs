@@ -1,6 +1,7 @@
 //! Texts of which there may be very many, most of them several times: each is kept once.
 
 use super::registry::Registry;
+use foldhash::quality::RandomState;
 use std::borrow::Borrow;
 use std::collections::HashSet;
 use std::fmt;
@@ -136,7 +137,7 @@ pub struct Texts(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
-    texts: HashSet<Text>,
+    texts: HashSet<Text, RandomState>,
     room: Room,
 }
 
@@ -154,7 +155,7 @@ impl Texts {
 
     /// Forgets which texts there are, so that the same may be kept twice. Those that somebody has stay.
     pub fn forget(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).texts = HashSet::new();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).texts = HashSet::default();
     }
 }
 
@@ -179,7 +180,9 @@ impl Room {
     /// Keeps the bytes.
     pub fn keep(&mut self, bytes: &[u8]) -> &'static [u8] {
         if self.0.len() < bytes.len() {
-            self.0 = vec![0; bytes.len().max(ROOM)].leak();
+            // Not of zeros: musl looks whether memory has any other, and each page that was only read costs a
+            // second fault when it is written to.
+            self.0 = vec![b' '; bytes.len().max(ROOM)].leak();
         }
         let room = std::mem::take(&mut self.0);
         let Some((own, rest)) = room.split_at_mut_checked(bytes.len()) else { return bytes.to_vec().leak() };

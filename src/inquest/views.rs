@@ -142,15 +142,19 @@ pub fn stats(session: &Session<'_>, options: &Stats) -> Result<(Outcome, bool), 
         return Ok((outcome, heard.complete));
     }
     let stats = stats::Stats::of(&lives, &by, &session.clock);
+    let complete = heard.complete;
+    // There may be very many, and a long page is told of them.
+    drop(lives);
+    drop(heard);
     let mut out = session.out();
     let plain = |line: &String| Line::of(Style::Plain, line.as_str());
     match session.common.format {
-        Format::Json => out.json(&show::stats_json(&stats, heard.complete)),
+        Format::Json => out.json(&show::stats_json(&stats, complete)),
         Format::Csv => show::stats_csv(&stats).iter().for_each(|line| out.line(&plain(line))),
         Format::Text | Format::Html | Format::Svg => {
             show::stats(&stats, &session.clock, session.columns()).iter().for_each(|line| out.line(line));
         }
     }
     session.finish(out)?;
-    Ok((outcome, heard.complete))
+    Ok((outcome, complete))
 }

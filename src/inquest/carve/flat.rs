@@ -66,13 +66,17 @@ pub fn leaves(path: &mut String, value: &Json<'_>, leaf: &mut impl FnMut(&str, &
         }
         Json::List(values) => {
             for (place, value) in values.iter().enumerate() {
-                below(path, &place.to_string(), value, leaf);
+                below(path, itoa::Buffer::new().format(place), value, leaf);
             }
         }
         Json::Text(text) => leaf(path, text),
         Json::Number(number) => {
-            let text = whole(value).map_or_else(|| number.to_string(), |number| number.to_string());
-            leaf(path, &text);
+            let mut digits = itoa::Buffer::new();
+            match (whole(value), number.as_i64()) {
+                (Some(number), _) => leaf(path, digits.format(number)),
+                (None, Some(number)) => leaf(path, digits.format(number)),
+                (None, None) => leaf(path, &number.to_string()),
+            }
         }
         Json::Null => {}
         Json::Bool(value) => leaf(path, if *value { "true" } else { "false" }),

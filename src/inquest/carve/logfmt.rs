@@ -1,6 +1,6 @@
 //! Records in the text format: `epitaph=exit schema=1 …` (logfmt).
 
-use super::unescape::{Level, Next, Unescape, levels};
+use super::unescape::{Levels, Next, Unescape, levels};
 use serde_json::{Map, Value};
 
 /// The longest record of the format, in bytes.
@@ -39,7 +39,7 @@ pub fn record(bytes: &[u8]) -> Option<(Map<String, Value>, usize)> {
 }
 
 /// The escaping around the line, told by the first value in quotation marks.
-fn quote_of_value(line: &[u8]) -> Option<Vec<Level>> {
+fn quote_of_value(line: &[u8]) -> Option<Levels> {
     let finder = memchr::memchr_iter(b'=', line);
     finder.filter_map(|at| line.get(at + 1..)).find_map(|value| {
         let quote = value.iter().take_while(|byte| b"\"\\".contains(byte)).count();

@@ -5,6 +5,9 @@ use super::unescape::{Level, Next, Unescape};
 /// The longest text of an object that is looked for, in bytes.
 pub const LONGEST: usize = 64 * 1024;
 
+/// Longer than most records, in bytes.
+const USUAL: usize = 2000;
+
 /// How many braces before a place are tried as the beginning of the object around it.
 const TRIES: usize = 400;
 
@@ -114,6 +117,13 @@ impl Reader {
         }
     }
 
+    /// A reader whose text will be where `room` is.
+    fn in_room(mut room: Vec<u8>) -> Reader {
+        room.clear();
+        room.reserve(USUAL);
+        Reader { text: room, ..Reader::default() }
+    }
+
     /// A reader that has had `text`, which is the beginning of an object.
     pub fn resumed(text: &[u8]) -> Option<Reader> {
         let mut reader = Reader::default();
@@ -149,6 +159,7 @@ pub fn around<'a>(
     let mut tries = TRIES;
     let mut cut: Option<Around> = None;
     let mut over = false;
+    let mut room = Vec::new();
     std::iter::from_fn(move || {
         while !over {
             let brace = bytes.get(..before).and_then(|bytes| memchr::memrchr(b'{', bytes));
@@ -158,21 +169,28 @@ pub fn around<'a>(
             };
             (before, tries) = (begin, tries - 1);
             let source = bytes.get(begin..).unwrap_or_default();
-            match Reader::default().go_on(source, levels) {
+            let mut reader = Reader::in_room(std::mem::take(&mut room));
+            match reader.go_on(source, levels) {
                 Object::Whole(text, used) => {
                     *effort = effort.saturating_sub(text.len());
-                    // The brace of a smaller object beside the place.
                     if begin + used > at {
                         return Some(Around { begin, end: begin + used, text, cut: None });
                     }
+                    // The brace of a smaller object beside the place.
+                    room = text;
                 }
                 Object::Cut(text, how) => {
                     *effort = effort.saturating_sub(text.len());
                     if cut.is_none() && begin + how.used > at {
                         cut = Some(Around { begin, end: begin + how.used, text, cut: Some(how) });
+                    } else {
+                        room = text;
                     }
                 }
-                Object::None => *effort = effort.saturating_sub(1024),
+                Object::None => {
+                    *effort = effort.saturating_sub(1024);
+                    room = reader.text;
+                }
             }
         }
         cut.take()

@@ -1,12 +1,12 @@
 //! Tells from what stands around `epitaph` whether it can be the name in a record.
 
-use super::unescape::{DEEPEST, Level, levels};
+use super::unescape::{DEEPEST, Levels, levels};
 
 /// In which form the name stands.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Key {
     /// a key of JSON, behind these levels of escaping
-    Json(Vec<Level>),
+    Json(Levels),
     /// the first pair of a line of logfmt
     Logfmt,
 }
@@ -60,6 +60,7 @@ pub fn names_kind(text: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::unescape::Level;
     use super::*;
 
     #[test]
@@ -68,11 +69,12 @@ mod tests {
             let begin = text.find("epitaph").expect("the name");
             key(text.as_bytes(), begin, begin + 7)
         };
-        assert_eq!(of(r#"{"epitaph":"exit""#), Some(Key::Json(vec![])));
-        assert_eq!(of(r#"{ "a": 1, "epitaph" : "exit""#), Some(Key::Json(vec![])));
-        assert_eq!(of(r#"{\"epitaph\":\"exit\""#), Some(Key::Json(vec![Level::Json])));
-        assert_eq!(of(r#""{""epitaph"":""exit"""#), Some(Key::Json(vec![Level::Csv])));
-        assert_eq!(of(r#"{\u0022epitaph\u0022:\u0022exit"#), Some(Key::Json(vec![Level::Json])));
+        let json = |levels: &[Level]| Some(Key::Json(levels.iter().copied().collect()));
+        assert_eq!(of(r#"{"epitaph":"exit""#), json(&[]));
+        assert_eq!(of(r#"{ "a": 1, "epitaph" : "exit""#), json(&[]));
+        assert_eq!(of(r#"{\"epitaph\":\"exit\""#), json(&[Level::Json]));
+        assert_eq!(of(r#""{""epitaph"":""exit"""#), json(&[Level::Csv]));
+        assert_eq!(of(r#"{\u0022epitaph\u0022:\u0022exit"#), json(&[Level::Json]));
         assert_eq!(of("x epitaph=exit"), Some(Key::Logfmt));
         for other in [
             "/epitaph: x",

@@ -45,7 +45,7 @@ const BEGIN: &str = "{\"epitaph\":\"";
 
 /// The record that the JSON `text` is; none where it is no record.
 pub fn of_text(text: &[u8]) -> Option<Record<'_>> {
-    match String::from_utf8_lossy(text) {
+    match std::str::from_utf8(text).map_or_else(|_| String::from_utf8_lossy(text), Cow::Borrowed) {
         Cow::Borrowed(text) if text.starts_with(BEGIN) => {
             let object: Object<'_> = serde_json::from_str(text).ok()?;
             // A line end in it is from a cut between two words: within a text it would be no JSON.

@@ -1,5 +1,8 @@
 //! Undoes the escaping that loggers, drivers and stores put around a line, byte by byte.
 
+use arrayvec::ArrayVec;
+use std::borrow::Cow;
+
 /// How deep wrappers are undone: Docker's JSON in a subscription's JSON in a queue's JSON is 3.
 pub const DEEPEST: usize = 8;
 
@@ -11,6 +14,9 @@ pub enum Level {
     /// a quoted field of CSV (RFC 4180, 2.7): `""`
     Csv,
 }
+
+/// The wrappers around a text, the outermost first.
+pub type Levels = ArrayVec<Level, DEEPEST>;
 
 /// What came next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,21 +34,26 @@ pub enum Next {
 /// thing.
 ///
 /// The outermost comes first.
-pub fn levels(quote: &[u8]) -> Option<Vec<Level>> {
-    let mut quote = quote.to_vec();
-    let mut levels = Vec::new();
-    while quote != b"\"" {
+pub fn levels(quote: &[u8]) -> Option<Levels> {
+    let mut levels = Levels::new();
+    // Most often.
+    if quote == b"\\\"" {
+        levels.push(Level::Json);
+        return Some(levels);
+    }
+    let mut quote = Cow::Borrowed(quote);
+    while *quote != b"\""[..] {
         let level = if doubled(&quote) { Level::Csv } else { Level::Json };
-        levels.push(level);
+        levels.try_push(level).ok()?;
         let mut undone = Vec::new();
         let mut text = Unescape::new(&quote, &[level]);
         while let Next::Byte(byte) = text.next() {
             undone.push(byte);
         }
-        if levels.len() > DEEPEST || undone.len() >= quote.len() || !is_quote(&undone) {
+        if undone.len() >= quote.len() || !is_quote(&undone) {
             return None;
         }
-        quote = undone;
+        quote = undone.into();
     }
     Some(levels)
 }
@@ -62,7 +73,7 @@ fn doubled(quote: &[u8]) -> bool {
 pub struct Unescape<'a> {
     source: &'a [u8],
     at: usize,
-    levels: Vec<(Level, Pending)>,
+    levels: ArrayVec<(Level, Pending), DEEPEST>,
 }
 
 /// What one escape stood for and was not given yet.
@@ -74,9 +85,10 @@ struct Pending {
 }
 
 impl<'a> Unescape<'a> {
-    /// `levels`, the outermost first, around the text at the beginning of `source`.
+    /// `levels`, the outermost first and at most [`DEEPEST`], around the text at the beginning of `source`.
     pub fn new(source: &'a [u8], levels: &[Level]) -> Unescape<'a> {
-        Unescape { source, at: 0, levels: levels.iter().map(|level| (*level, Pending::default())).collect() }
+        let levels = levels.iter().take(DEEPEST).map(|level| (*level, Pending::default()));
+        Unescape { source, at: 0, levels: levels.collect() }
     }
 
     /// How many raw bytes were used.

@@ -19,8 +19,8 @@ const GRACE: i64 = 10 * 60_000;
 /// Concludes on each of the lives, of which `newest` is the newest time in the heap.
 pub fn conclude(lives: &mut [Life], newest: Option<i64>) {
     for life in lives.iter_mut() {
-        if life.exit().is_none()
-            && let Some(end) = witnessed(life)
+        if let Some(end) = witnessed(life)
+            && life.exit().is_none()
         {
             life.rare().witnessed = Some(end);
         }

@@ -2,9 +2,10 @@
 
 use crate::inquest::registry::Registry;
 use crate::inquest::text::{Text, Texts};
+use foldhash::quality::RandomState;
 use std::borrow::{Borrow, Cow};
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::num::NonZeroU32;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -47,7 +48,13 @@ const OWN: [&str; 5] = ["container_arn", "docker_name", "ip", "log_stream", "net
 impl Identity {
     /// The value of a key.
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.iter().find(|(name, _)| *name == key).map(|(_, value)| value)
+        let of = |keys: &[&str], values: Option<&[Value]>| {
+            let place = keys.iter().position(|name| *name == key)?;
+            *values?.get(place)?
+        };
+        let shared = of(&SHARED, self.shared.as_ref().map(|values| values.as_slice()));
+        let own = || of(&OWN, self.own.as_ref().map(|values| values.as_slice()));
+        shared.or_else(own).map(|text| text.as_str())
     }
 
     /// All of them.
@@ -138,9 +145,9 @@ pub struct Interner {
     brief: bool,
     texts: Texts,
     /// by the hashes of their texts
-    shared: Mutex<HashMap<u64, Arc<Values>>>,
+    shared: Mutex<HashMap<u64, Arc<Values>, RandomState>>,
     hashes: RandomState,
-    identities: Mutex<HashSet<Whose>>,
+    identities: Mutex<HashSet<Whose, RandomState>>,
 }
 
 impl Interner {
@@ -215,6 +222,6 @@ impl Interner {
     /// touched.
     pub fn forget(&self) {
         self.texts.forget();
-        *self.identities.lock().unwrap_or_else(PoisonError::into_inner) = HashSet::new();
+        *self.identities.lock().unwrap_or_else(PoisonError::into_inner) = HashSet::default();
     }
 }

@@ -2,12 +2,14 @@
 
 use super::conclusion::Conclusion;
 use super::event::{Event, Exit, Kind, Memory};
-use super::identity::{Identity, Whose};
+use super::identity::Identity;
 use super::maybe::Maybe;
 use super::once::Once;
 use super::remark::Remark;
 use super::sighting::{LastLine, Place, Said};
 use crate::inquest::text::Text;
+use foldhash::quality::RandomState;
+use std::hash::BuildHasher;
 use std::ops::Deref;
 use std::sync::LazyLock;
 
@@ -74,6 +76,16 @@ pub struct Witnessed {
     pub place: Place,
 }
 
+/// Of how many tasks `lives` are, or containers where there is no task.
+pub fn tasks(lives: &[&Life]) -> usize {
+    // There may be very many, and their texts lie far apart.
+    let seed = RandomState::default();
+    let mut hashes: Vec<u64> = lives.iter().map(|life| seed.hash_one(life.task.or(life.container))).collect();
+    hashes.sort_unstable();
+    hashes.dedup();
+    hashes.len()
+}
+
 impl Life {
     /// What is known of few lives, to be written.
     pub(super) fn rare(&mut self) -> &mut Rare {
@@ -122,7 +134,12 @@ impl Life {
 
     /// How long it ran, in milliseconds.
     pub fn ran(&self) -> Option<i64> {
-        self.exit().and_then(|exit| exit.runtime()).or_else(|| Some(self.ended()? - self.begun()?))
+        self.ran_to(self.exit().as_ref())
+    }
+
+    /// The same where the exit is known.
+    pub fn ran_to(&self, exit: Option<&Exit>) -> Option<i64> {
+        exit.and_then(Exit::runtime).or_else(|| Some(self.ended()? - self.begun()?))
     }
 
     /// Whether there is a record of this kind.
@@ -137,8 +154,12 @@ impl Life {
 
     /// The most that is known of who it was.
     pub fn identity(&self) -> &'static Identity {
-        let all = self.records.iter().map(Once::identity);
-        all.max_by_key(|identity| identity.len()).unwrap_or_else(|| Whose::default().identity())
+        let most = self.records.iter().map(Once::whose).reduce(|most, other| {
+            // Most often it is the same in all of them.
+            let is_less = other.number() == most.number() || other.len() < most.len();
+            if is_less { most } else { other }
+        });
+        most.unwrap_or_default().identity()
     }
 
     /// A key of the identity.
@@ -174,13 +195,19 @@ impl Life {
 
     /// `family:revision/container`, or what of it is known.
     pub fn label(&self) -> Option<String> {
-        let family = match (self.get("family"), self.get("revision")) {
-            (Some(family), Some(revision)) => Some(format!("{family}:{revision}")),
-            (family, _) => family.map(str::to_owned),
-        };
-        match (family, self.get("container_name")) {
-            (Some(family), Some(name)) => Some(format!("{family}/{name}")),
-            (Some(family), None) => Some(family),
+        let identity = self.identity();
+        match (identity.get("family"), identity.get("container_name")) {
+            (Some(family), name) => {
+                let mut label = String::with_capacity(64);
+                label.push_str(family);
+                for (before, text) in [(':', identity.get("revision")), ('/', name)] {
+                    if let Some(text) = text {
+                        label.push(before);
+                        label.push_str(text);
+                    }
+                }
+                Some(label)
+            }
             (None, Some(name)) => Some(name.to_owned()),
             (None, None) => self.runtime_name().or(self.program()).map(str::to_owned),
         }
@@ -224,13 +251,17 @@ impl Life {
             run: event.run,
             ..Life::default()
         };
-        life.take(record);
+        life.add(record, &event);
         life
     }
 
     /// One record more.
     pub(super) fn take(&mut self, record: Once) {
         let event = record.event();
+        self.add(record, &event);
+    }
+
+    fn add(&mut self, record: Once, event: &Event) {
         self.container = self.container.or(event.container);
         self.task = self.task.or(event.task);
         self.task_arn = self.task_arn.or(event.task_arn);

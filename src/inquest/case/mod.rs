@@ -29,7 +29,7 @@ pub use event::{Cpu, Event, Exit, Kind, Memory};
 pub use filter::{Filter, Glob, is_good, verdicts};
 pub use identity::{Identity, Interner};
 pub use last_lines::{Tail, attach};
-pub use life::Life;
+pub use life::{Life, tasks};
 pub use once::Once;
 pub use packed::Packed;
 pub use remark::Remark;
@@ -73,10 +73,12 @@ pub fn assemble(
     let (strangers, general) = testify::join(&mut lives, said);
     conclude::conclude(&mut lives, newest);
     remarks::remark(&mut lives);
-    // Without a buffer: no two have the same first place.
-    lives.sort_unstable_by(|one, other| {
-        let by_time = (one.at(), one.begun()).cmp(&(other.at(), other.begun()));
-        by_time.then_with(|| one.order().cmp(&other.order()))
-    });
+    // By numbers that need little room; those without a time are the first.
+    let at = |life: &Life| life.at().unwrap_or(i64::MIN);
+    lives.sort_by_cached_key(at);
+    for of_moment in lives.chunk_by_mut(|one, other| at(one) == at(other)) {
+        // Without a buffer: no two have the same first place.
+        of_moment.sort_unstable_by(|one, other| one.order().cmp(&other.order()));
+    }
     Case { lives, loose, strangers, general, newest, newer, own_files }
 }

@@ -5,6 +5,7 @@ use super::event::{Cpu, Event, Exit, Kind, Memory};
 use super::identity::Whose;
 use super::sighting::{Around, Place, Sighting};
 use crate::inquest::text::{Room, Text};
+use arrayvec::ArrayVec;
 use std::num::{NonZeroU32, NonZeroU64};
 
 /// A record at one place, in bytes that stay until the program ends: they are not copied.
@@ -47,7 +48,7 @@ impl Packed {
     pub fn new(sighting: &Sighting, room: &mut Room) -> Packed {
         let Sighting { event, place, around, bare } = sighting;
         let flag = |set: bool, flag: u8| if set { flag } else { 0 };
-        let mut out = Writer(Vec::with_capacity(128));
+        let mut out = Writer(ArrayVec::new());
         let kind = KINDS.iter().position(|kind| *kind == event.kind);
         out.0.push(u8::try_from(kind.unwrap_or(KINDS.len())).unwrap_or(u8::MAX));
         out.0.push(flag(event.clean, CLEAN) | flag(event.newer, NEWER) | flag(*bare, BARE));
@@ -247,7 +248,9 @@ impl Packed {
     }
 }
 
-struct Writer(Vec<u8>);
+/// Has room for the longest: what stands first, four bytes for each of up to 14 texts and flags, and ten for
+/// each of 16 numbers.
+struct Writer(ArrayVec<u8, { REST + 14 * 4 + 16 * 10 }>);
 
 impl Writer {
     fn text(&mut self, text: Text) {

@@ -2,6 +2,7 @@
 //! hides, and that two containers tell the same identity.
 
 use super::claims::{doubles, other_name};
+use super::event::Exit;
 use super::filter::is_good;
 use super::life::Life;
 use super::remark::Remark;
@@ -17,11 +18,14 @@ pub fn remark(lives: &mut [Life]) {
         let mut remarks = Vec::new();
         remarks.extend(doubles.remove(&place));
         remarks.extend(other_name(life));
-        remarks.extend(other_codes(life));
-        remarks.extend(kernel_kill(life).or_else(|| engine_oom(life)).or_else(|| counted_kills(life)));
-        remarks.extend(failed_stop(life));
-        remarks.extend(exec_before(life));
-        remarks.extend(code_of_child(life));
+        if let Some(exit) = life.exit() {
+            remarks.extend(other_codes(life, &exit));
+            let kill = kernel_kill(life, &exit).or_else(|| engine_oom(life, &exit));
+            remarks.extend(kill.or_else(|| counted_kills(life, &exit)));
+            remarks.extend(failed_stop(&exit));
+            remarks.extend(exec_before(life, &exit));
+            remarks.extend(code_of_child(&exit));
+        }
         if !remarks.is_empty() {
             life.rare().remarks = remarks.into_boxed_slice();
         }
@@ -32,8 +36,8 @@ pub fn remark(lives: &mut [Life]) {
 const EXEC_BEFORE: i64 = 10_000;
 
 /// Exit codes of others that are not the record's.
-fn other_codes(life: &Life) -> Vec<Remark> {
-    let Some(own) = life.exit().and_then(|exit| exit.code()) else { return Vec::new() };
+fn other_codes(life: &Life, exit: &Exit) -> Vec<Remark> {
+    let Some(own) = exit.code() else { return Vec::new() };
     let mut remarks: Vec<Remark> = Vec::new();
     let mut heard: Vec<WitnessKind> = Vec::new();
     for (said, exit) in exits(life).filter(|(said, _)| !said.unconfirmed) {
@@ -85,13 +89,15 @@ fn beside_end(life: &Life, at: Option<i64>) -> String {
 }
 
 /// Whether the verdict is that the OOM killer took the program.
-fn is_oom_killed(life: &Life) -> bool {
-    life.verdict() == Some("oom_killed")
+fn is_oom_killed(exit: &Exit) -> bool {
+    exit.verdict.as_deref() == Some("oom_killed")
 }
 
 /// An OOM kill that the kernel's log has, and the verdict is another one.
-fn kernel_kill(life: &Life) -> Option<Remark> {
-    life.exit().filter(|_| !is_oom_killed(life))?;
+fn kernel_kill(life: &Life, exit: &Exit) -> Option<Remark> {
+    if is_oom_killed(exit) {
+        return None;
+    }
     let kills: Vec<(&Said, &OomKill)> = life
         .said
         .iter()
@@ -143,11 +149,8 @@ fn limit_of(life: &Life, kill: &OomKill) -> String {
 }
 
 /// An OOM that Docker tells of, and no record does.
-fn engine_oom(life: &Life) -> Option<Remark> {
-    let exit = life.exit()?;
-    let told = exit.verdict.as_deref().is_some_and(|verdict| verdict.starts_with("oom_"));
-    let counted = life.memory().and_then(|memory| memory.oom_kills).unwrap_or(0) > 0;
-    if told || counted {
+fn engine_oom(life: &Life, exit: &Exit) -> Option<Remark> {
+    if exit.verdict.as_deref().is_some_and(|verdict| verdict.starts_with("oom_")) {
         return None;
     }
     let said =
@@ -156,6 +159,9 @@ fn engine_oom(life: &Life) -> Option<Remark> {
             What::ContainerExit(exit) => exit.oom_killed == Some(true),
             _ => false,
         })?;
+    if life.memory().and_then(|memory| memory.oom_kills).is_some_and(|kills| kills > 0) {
+        return None;
+    }
     let at = if said.statement.what == What::Oom { beside_end(life, said.at()) } else { String::new() };
     let text = format!(
         "Docker says that the container met the OOM killer{at}, and no record counts a kill. Whom it took is not known here."
@@ -164,8 +170,7 @@ fn engine_oom(life: &Life) -> Option<Remark> {
 }
 
 /// OOM kills that the records count, where the verdict tells of none.
-fn counted_kills(life: &Life) -> Option<Remark> {
-    let exit = life.exit()?;
+fn counted_kills(life: &Life, exit: &Exit) -> Option<Remark> {
     if exit.verdict.as_deref().is_some_and(|verdict| verdict.starts_with("oom_"))
         || exit.why.contains("OOM killer")
     {
@@ -184,8 +189,7 @@ fn counted_kills(life: &Life) -> Option<Remark> {
 const STOPPED: [i64; 6] = [0, 129, 130, 131, 137, 143];
 
 /// A program that failed while it stopped.
-fn failed_stop(life: &Life) -> Option<Remark> {
-    let exit = life.exit()?;
+fn failed_stop(exit: &Exit) -> Option<Remark> {
     let code = exit.code().filter(|code| !STOPPED.contains(code) && exit.signal.is_none())?;
     let stopped = matches!(exit.verdict.as_deref(), Some("stopped" | "expired"));
     (stopped && code < 128 && !exit.why.contains("failed while it stopped")).then(|| {
@@ -196,9 +200,8 @@ fn failed_stop(life: &Life) -> Option<Remark> {
 }
 
 /// An exec with `kill` in its command shortly before an end by a signal.
-fn exec_before(life: &Life) -> Option<Remark> {
-    let exit = life.exit()?;
-    exit.signal.as_ref().filter(|_| !is_oom_killed(life))?;
+fn exec_before(life: &Life, exit: &Exit) -> Option<Remark> {
+    exit.signal.as_ref().filter(|_| !is_oom_killed(exit))?;
     let end = life.ended()?;
     let kills = |command: &str| {
         command
@@ -215,13 +218,12 @@ fn exec_before(life: &Life) -> Option<Remark> {
          check): {command}",
         span(end - said.at()?),
     );
-    let grave = !life.verdict().is_some_and(is_good);
+    let grave = !exit.verdict.as_deref().is_some_and(is_good);
     Some(Remark { grave, ..Remark::new(&text, Some(said.place)) })
 }
 
 /// An exit code that looks like a signal's, of a program that no signal has ended.
-fn code_of_child(life: &Life) -> Option<Remark> {
-    let exit = life.exit()?;
+fn code_of_child(exit: &Exit) -> Option<Remark> {
     let signal = match exit.code()? {
         132 => "SIGILL",
         134 => "SIGABRT",

@@ -12,7 +12,7 @@ use std::marker::PhantomData;
 /// The object that `text` is, with those of its keys that are `wanted`: the others are passed over.
 pub fn only<'a>(text: &'a [u8], wanted: fn(&str) -> bool) -> Option<Object<'a>> {
     let mut reader = serde_json::Deserializer::from_slice(text);
-    let object = Some(Only(wanted).deserialize(&mut reader).ok()?);
+    let object = Only { wanted, room: FEW }.deserialize(&mut reader).ok();
     object.filter(|_| reader.end().is_ok())
 }
 
@@ -97,13 +97,14 @@ impl<'de> Visitor<'de> for JsonVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, access: A) -> Result<Json<'de>, A::Error> {
-        Only(|_| true).visit_map(access).map(Json::Object)
+        Only { wanted: |_| true, room: FEW }.visit_map(access).map(Json::Object)
     }
 }
 
 impl<'de> Deserialize<'de> for Object<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Only(|_| true).deserialize(deserializer)
+        // A record has some thirty.
+        Only { wanted: |_| true, room: 32 }.deserialize(deserializer)
     }
 }
 
@@ -118,12 +119,18 @@ struct Chosen<'a, W>(Object<'a>, PhantomData<W>);
 
 impl<'de, W: Wanted> Deserialize<'de> for Chosen<'de, W> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Chosen(Only(W::is_wanted).deserialize(deserializer)?, PhantomData))
+        Ok(Chosen(Only { wanted: W::is_wanted, room: FEW }.deserialize(deserializer)?, PhantomData))
     }
 }
 
-/// An object with the keys for which this is true.
-struct Only(fn(&str) -> bool);
+/// An object with the keys that are wanted, and with room for so many from the first on.
+struct Only {
+    wanted: fn(&str) -> bool,
+    room: usize,
+}
+
+/// How many keys are in an object within a record, or are wanted of another.
+const FEW: usize = 4;
 
 impl<'de> DeserializeSeed<'de> for Only {
     type Value = Object<'de>;
@@ -141,12 +148,11 @@ impl<'de> Visitor<'de> for Only {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Object<'de>, A::Error> {
-        // A record has some thirty.
         let mut pairs = Vec::new();
         while let Some(Text(key)) = access.next_key()? {
-            if (self.0)(&key) {
+            if (self.wanted)(&key) {
                 if pairs.is_empty() {
-                    pairs.reserve(32);
+                    pairs.reserve(self.room);
                 }
                 pairs.push((key, access.next_value()?));
             } else {

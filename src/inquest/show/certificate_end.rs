@@ -38,7 +38,7 @@ impl Certificate<'_> {
             self.row("Why", format!("{}{place}", conclusion.text));
             return;
         };
-        let mut text = word;
+        let mut text = word.into_owned();
         if let Some(code) = exit.code() {
             text.push_str(&format!(", exit code {code}"));
         }

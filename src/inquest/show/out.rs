@@ -47,11 +47,6 @@ impl Line {
         Line::default()
     }
 
-    /// An empty line with room for so many parts.
-    pub(super) fn with_room(parts: usize) -> Line {
-        Line { parts: Vec::with_capacity(parts) }
-    }
-
     /// A line of one part.
     pub fn of(style: Style, text: impl Into<String>) -> Line {
         Line::new().and(style, text)
@@ -61,6 +56,27 @@ impl Line {
     pub fn and(mut self, style: Style, text: impl Into<String>) -> Line {
         self.parts.push((style, text.into()));
         self
+    }
+
+    /// Puts `text` behind it: to its last part, where that has the same style.
+    pub(super) fn push(&mut self, style: Style, text: &str) {
+        self.add(style, |part| part.push_str(text));
+    }
+
+    /// Leaves so many columns empty.
+    pub(super) fn blank(&mut self, columns: usize) {
+        self.add(Style::Plain, |part| part.extend(std::iter::repeat_n(' ', columns)));
+    }
+
+    fn add(&mut self, style: Style, add: impl FnOnce(&mut String)) {
+        match self.parts.last_mut() {
+            Some((last, part)) if *last == style => add(part),
+            _ => {
+                let mut part = String::with_capacity(128);
+                add(&mut part);
+                self.parts.push((style, part));
+            }
+        }
     }
 
     /// Its parts, as they were given.

@@ -2,8 +2,9 @@
 
 use super::out::{Line, Style};
 use super::units::amount;
-use crate::inquest::case::{Life, Sure, is_good};
+use crate::inquest::case::{Exit, Life, Sure, is_good};
 use crate::inquest::time::{Clock, span};
+use std::borrow::Cow;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// How wide a table may be.
@@ -21,31 +22,27 @@ pub(super) const NARROWEST: usize = 60;
 /// A reason of fewer columns tells nothing.
 const SHORTEST_WHY: usize = 14;
 
-/// A row before it is fitted: its cells with their styles.
-struct Row {
-    cells: [String; 7],
-    styles: [Style; 7],
-    why: String,
+/// A row before it is fitted: its cells, and how the verdict is shown.
+struct Row<'a> {
+    cells: [Cow<'a, str>; 7],
+    verdict: Style,
 }
+
+/// Which of the cells is the verdict.
+const VERDICT: usize = 4;
 
 /// Tells `line` the lines of the table, with its heading. Each row is made twice, so that none has to be
 /// held: there may be very many.
 pub fn table(lives: &[&Life], clock: &Clock, columns: Columns, mut line: impl FnMut(&Line)) {
     let narrow = matches!(columns, Columns::At(width) if width < 110);
     let died = format!("DIED ({})", clock.name());
-    let heading = Row {
-        cells: [&died, "TASK", "CONTAINER", "RAN", "VERDICT", "CODE", "MEMORY"].map(str::to_owned),
-        styles: [Style::Bold; 7],
-        why: "WHY".to_owned(),
-    };
-    let mut widths = [0; 7];
-    let mut measure = |row: &Row| {
-        for (width, cell) in widths.iter_mut().zip(&row.cells) {
-            *width = (*width).max(cell.as_str().width());
+    let heading = [&died, "TASK", "CONTAINER", "RAN", "VERDICT", "CODE", "MEMORY"];
+    let mut widths = heading.map(UnicodeWidthStr::width);
+    for life in lives {
+        for (width, cell) in widths.iter_mut().zip(&row(life, clock, narrow).cells) {
+            *width = (*width).max(cell.width());
         }
-    };
-    measure(&heading);
-    lives.iter().for_each(|life| measure(&row(life, clock, narrow)));
+    }
     let mut room = usize::MAX;
     if let Columns::At(width) = columns {
         let width = width.max(NARROWEST);
@@ -57,30 +54,48 @@ pub fn table(lives: &[&Life], clock: &Clock, columns: Columns, mut line: impl Fn
         }
         room = width.saturating_sub(used(&widths));
     }
-    line(&fit(heading, &widths, room));
-    lives.iter().for_each(|life| line(&fit(row(life, clock, narrow), &widths, room)));
+    line(&fit(&heading.map(Cow::Borrowed), |_| Style::Bold, "WHY", &widths, room));
+    for life in lives {
+        let row = row(life, clock, narrow);
+        let style = |place| if place == VERDICT { row.verdict } else { Style::Plain };
+        line(&fit(&row.cells, style, &why(life), &widths, room));
+    }
 }
 
-fn fit(row: Row, widths: &[usize; 7], room: usize) -> Line {
-    let mut line = Line::with_room(16);
+fn fit(
+    cells: &[Cow<'_, str>; 7],
+    style: impl Fn(usize) -> Style,
+    why: &str,
+    widths: &[usize; 7],
+    room: usize,
+) -> Line {
+    let mut line = Line::new();
     // Columns that are left empty before the next text.
     let mut gap = 0;
-    for (place, ((cell, style), width)) in row.cells.into_iter().zip(row.styles).zip(widths).enumerate() {
-        let text = if cell.as_str().width() > *width { cut(&cell, *width) } else { cell };
-        let padding = width.saturating_sub(text.as_str().width());
+    for (place, (cell, width)) in cells.iter().zip(widths).enumerate() {
+        let text = within(cell, *width);
+        let padding = width.saturating_sub(text.width());
         // Numbers stand at the right of their column.
         let (before, behind) = if matches!(place, 3 | 5 | 6) { (padding, 0) } else { (0, padding) };
-        line = line.and(Style::Plain, " ".repeat(gap + before)).and(style, text);
+        line.blank(gap + before);
+        line.push(style(place), &text);
         gap = behind + 1;
     }
-    line = line.and(Style::Plain, " ".repeat(gap));
-    if room >= SHORTEST_WHY { line.and(Style::Plain, cut(&row.why, room)) } else { line }
+    line.blank(gap);
+    if room >= SHORTEST_WHY {
+        line.push(Style::Plain, &within(why, room));
+    }
+    line
 }
 
 /// The text within so many columns; where it is cut it ends in `…`.
 pub fn cut(text: &str, columns: usize) -> String {
+    within(text, columns).into_owned()
+}
+
+fn within(text: &str, columns: usize) -> Cow<'_, str> {
     if text.width() <= columns {
-        return text.to_owned();
+        return text.into();
     }
     let mut used = 0;
     let mut result = String::new();
@@ -92,58 +107,73 @@ pub fn cut(text: &str, columns: usize) -> String {
         result.push(letter);
     }
     result.push('…');
-    result
+    result.into()
 }
 
-fn row(life: &Life, clock: &Clock, narrow: bool) -> Row {
+fn row<'a>(life: &'a Life, clock: &Clock, narrow: bool) -> Row<'a> {
     let conclusion = &life.conclusion;
     let short = |time: i64| {
-        let text = clock.short(time);
+        let mut text = clock.short(time);
         // Seconds are enough where there is little room.
-        if narrow { text.get(..14).unwrap_or(&text).to_owned() } else { text }
+        if narrow && text.is_char_boundary(14) {
+            text.truncate(14);
+        }
+        text
     };
     let died = match (life.died(), life.last_sign()) {
-        (Some(ended), _) => short(ended),
-        (None, _) if conclusion.word == "running" => "still running?".to_owned(),
-        (None, Some(sign)) => format!(">{}", short(sign)),
-        (None, None) => "?".to_owned(),
+        (Some(ended), _) => short(ended).into(),
+        (None, _) if conclusion.word == "running" => "still running?".into(),
+        (None, Some(sign)) => format!(">{}", short(sign)).into(),
+        (None, None) => "?".into(),
     };
-    let id = life.task.as_deref().or(life.container.as_deref()).unwrap_or("–");
-    let id: String = id.chars().take(if narrow { 8 } else { 12 }).collect();
-    let label = life.label().or_else(|| life.container.as_deref().map(|id| id.chars().take(12).collect()));
-    let ran = match (life.exit_record(), life.ran(), life.begun(), life.last_sign()) {
-        (Some(_), Some(ran), ..) => span(ran),
-        (None, _, Some(begun), _) if let Some(end) = &life.witnessed => span(end.time - begun),
-        (None, _, Some(begun), Some(sign)) => format!(">{}", span(sign - begun)),
-        _ => "–".to_owned(),
+    let id = life.task.as_deref().or(life.container.as_deref()).unwrap_or(NONE);
+    let label =
+        life.label().map(Cow::from).or_else(|| Some(beginning(life.container.as_deref()?, 12).into()));
+    let exit = life.exit();
+    let ran = match (life.exit_record().is_some(), life.ran_to(exit.as_ref()), life.begun(), life.last_sign())
+    {
+        (true, Some(ran), ..) => span(ran).into(),
+        (false, _, Some(begun), _) if let Some(end) = &life.witnessed => span(end.time - begun).into(),
+        (false, _, Some(begun), Some(sign)) => format!(">{}", span(sign - begun)).into(),
+        _ => NONE.into(),
     };
-    let (mut verdict, style) = verdict(life);
+    let (mut verdict, style) = verdict_of(life, exit.as_ref());
     if life.has_grave_remark() {
-        verdict.push('*');
+        verdict.to_mut().push('*');
     }
-    let code = life.exit().and_then(|exit| exit.code()).or(conclusion.word_of().code);
-    let code = code.map_or_else(|| "–".to_owned(), |code| code.to_string());
-    let memory = memory(life).unwrap_or_else(|| "–".to_owned());
-    Row {
-        cells: [died, id, label.unwrap_or_else(|| "–".to_owned()), ran, verdict, code, memory],
-        styles: [Style::Plain, Style::Plain, Style::Plain, Style::Plain, style, Style::Plain, Style::Plain],
-        why: why(life),
-    }
+    let code = exit.and_then(|exit| exit.code()).or(conclusion.word_of().code);
+    let code = code.map_or(NONE.into(), |code| code.to_string().into());
+    let memory = memory(life).map_or(NONE.into(), Cow::from);
+    let id = beginning(id, if narrow { 8 } else { 12 }).into();
+    Row { cells: [died, id, label.unwrap_or(NONE.into()), ran, verdict, code, memory], verdict: style }
+}
+
+/// Stands where nothing is known.
+const NONE: &str = "–";
+
+/// The first so many letters.
+fn beginning(text: &str, letters: usize) -> &str {
+    text.char_indices().nth(letters).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
 }
 
 /// The verdict, or in parentheses what is concluded where there is none.
-pub fn verdict(life: &Life) -> (String, Style) {
+pub fn verdict(life: &Life) -> (Cow<'static, str>, Style) {
+    verdict_of(life, life.exit().as_ref())
+}
+
+fn verdict_of(life: &Life, exit: Option<&Exit>) -> (Cow<'static, str>, Style) {
     let conclusion = &life.conclusion;
+    let verdict = exit.and_then(|exit| exit.verdict).map(|verdict| verdict.as_str());
     if !life.disputed.is_empty() {
-        return (format!("{}!", life.verdict().unwrap_or("disputed")), Style::Warn);
+        return (format!("{}!", verdict.unwrap_or("disputed")).into(), Style::Warn);
     }
-    if let Some(verdict) = life.verdict() {
-        return (verdict.to_owned(), style_of(verdict));
+    if let Some(verdict) = verdict {
+        return (verdict.into(), style_of(verdict));
     }
     let sure = if matches!(conclusion.sure, Sure::Yes | Sure::Word) { "" } else { "?" };
     match conclusion.word.as_str() {
-        "running" => ("–".to_owned(), Style::Plain),
-        word => (format!("– ({word}{sure})"), Style::Bad),
+        "running" => (NONE.into(), Style::Plain),
+        word => (format!("{NONE} ({word}{sure})").into(), Style::Bad),
     }
 }
 
@@ -164,17 +194,17 @@ pub(super) fn memory(life: &Life) -> Option<String> {
     })
 }
 
-fn why(life: &Life) -> String {
+fn why(life: &Life) -> Cow<'_, str> {
     if let Some(dispute) = life.disputed.first() {
-        return format!("disputed: {dispute}");
+        return format!("disputed: {dispute}").into();
     }
     let text = life.conclusion.text.as_str();
     // The verdict beside it says what stands before the colon.
     match text.split_once(": ") {
         Some((_, evidence)) if life.verdict().is_some_and(|verdict| verdict.starts_with("oom_")) => {
-            evidence.to_owned()
+            evidence.into()
         }
-        _ => text.to_owned(),
+        _ => text.into(),
     }
 }
 

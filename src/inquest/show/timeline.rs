@@ -126,7 +126,7 @@ fn tail(life: &Life, ascii: bool) -> [(Style, String); 4] {
     let used: Vec<f64> = Series::of(life).memory.into_iter().map(|(_, used)| used).collect();
     let used = if used.len() > 1 && !ascii { spark::text(&used, SPARK) } else { String::new() };
     [
-        (style, verdict),
+        (style, verdict.into_owned()),
         (Style::Plain, ran),
         (Style::Plain, memory(life).unwrap_or_default()),
         (Style::Dim, used),

@@ -4,6 +4,7 @@ use super::numbers::median;
 use super::outcome::outcome;
 use crate::inquest::case::Life;
 use crate::inquest::time::Clock;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// The keys by which lives can be put into groups.
@@ -52,19 +53,19 @@ pub fn keys(list: &str) -> Result<Vec<&'static str>, String> {
     if keys.is_empty() { Err(format!("no key is named: there are {}", KEYS.join(", "))) } else { Ok(keys) }
 }
 
-fn value(life: &Life, key: &str, clock: &Clock) -> Option<String> {
-    let own = |key: &str| life.get(key).map(str::to_owned);
+fn value(life: &Life, key: &str, clock: &Clock) -> Option<Cow<'static, str>> {
+    let own = |key: &str| life.get(key).map(Cow::from);
     match key {
         "container" => own("container_name").or_else(|| own("docker_name")),
         "verdict" => Some(outcome(life)),
         "az" => own("availability_zone"),
         "host" => {
             let instance = life.get("instance_arn").and_then(|arn| arn.rsplit('/').next());
-            instance.map(str::to_owned).or_else(|| own("hostname")).or_else(|| own("ip"))
+            instance.map(Cow::from).or_else(|| own("hostname")).or_else(|| own("ip"))
         }
-        "program" => life.program().map(str::to_owned),
-        "hour" => life.at().map(|at| clock.hour(at)),
-        "day" => life.at().map(|at| clock.day(at)),
+        "program" => life.program().map(Cow::from),
+        "hour" => life.at().map(|at| clock.hour(at).into()),
+        "day" => life.at().map(|at| clock.day(at).into()),
         key => own(key),
     }
 }
@@ -74,7 +75,7 @@ type Sums = (Vec<i64>, usize, Option<i64>);
 
 /// The groups of `lives`, those of most lives first.
 pub fn of(lives: &[&Life], by: &[&'static str], clock: &Clock) -> Vec<Group> {
-    let mut groups: BTreeMap<Vec<Option<String>>, Sums> = BTreeMap::new();
+    let mut groups: BTreeMap<Vec<Option<Cow<'_, str>>>, Sums> = BTreeMap::new();
     for life in lives {
         let values = by.iter().map(|key| value(life, key, clock)).collect();
         let (ran, lives, last) = groups.entry(values).or_default();
@@ -85,7 +86,7 @@ pub fn of(lives: &[&Life], by: &[&'static str], clock: &Clock) -> Vec<Group> {
     let mut groups: Vec<Group> = groups
         .into_iter()
         .map(|(values, (ran, lives, last))| Group {
-            values,
+            values: values.into_iter().map(|value| value.map(Cow::into_owned)).collect(),
             lives,
             ran: median(&ran).map(|median| (median, ran.len())),
             last,

@@ -16,7 +16,7 @@ pub use memory::{Enough, Trend};
 pub use outcome::{is_bad, outcome, tally};
 pub use stops::{Open, SLOW, Slow, Stops};
 
-use super::case::Life;
+use super::case::{Life, tasks};
 use super::time::Clock;
 use outcome::Kinds;
 
@@ -46,25 +46,28 @@ pub struct Stats {
 impl Stats {
     /// What `lives` tell, in groups of these keys. Hours and days are those of `clock`.
     pub fn of(lives: &[&Life], by: &[&'static str], clock: &Clock) -> Stats {
-        let mut tasks: Vec<_> = lives.iter().map(|life| life.task.or(life.container)).collect();
-        tasks.sort_unstable();
-        tasks.dedup();
-        let mut stats = Stats { lives: lives.len(), tasks: tasks.len(), by: by.to_vec(), ..Stats::default() };
-        drop(tasks);
+        let (tasks, by) = (tasks(lives), by.to_vec());
+        let mut stats = Stats { lives: lives.len(), tasks, by, ..Stats::default() };
         // One list of all lives after the other: there may be very many.
-        stats.groups = groups::of(lives, by, clock);
+        stats.groups = groups::of(lives, &stats.by, clock);
         stats.images = images::of(lives);
-        let mut kinds = Kinds::new();
-        for life in lives {
-            kinds.entry(life.label().unwrap_or_else(|| "?".to_owned())).or_default().push(life);
-        }
-        for lives in kinds.values_mut() {
-            lives.sort_by_key(|life| (life.begun().or(life.at()), life.at()));
-        }
+        let kinds = kinds(lives);
         stats.loops = loops::of(&kinds);
         stats.memory = memory::of(&kinds);
         stats.stops = stops::of(&kinds);
         stats.open = stops::open(&kinds);
         stats
     }
+}
+
+fn kinds<'a>(lives: &[&'a Life]) -> Kinds<'a> {
+    let mut kinds = Kinds::new();
+    for life in lives {
+        kinds.entry(life.label().unwrap_or_else(|| "?".to_owned())).or_default().push(life);
+    }
+    for lives in kinds.values_mut() {
+        // Those of one moment stay in order of their ends.
+        lives.sort_by_key(|life| life.begun().or(life.at()));
+    }
+    kinds
 }

@@ -1,17 +1,17 @@
 //! How lives ended, in words that can be counted.
 
 use crate::inquest::case::{Life, is_good};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// The lives of each kind of container, `family:revision/container`, each in order of their beginning.
 pub type Kinds<'a> = BTreeMap<String, Vec<&'a Life>>;
 
 /// How a life ended, in one word: its verdict; `none` with what is concluded where it has no exit record.
-pub fn outcome(life: &Life) -> String {
-    match life.verdict() {
-        Some(verdict) => verdict.to_owned(),
-        None if life.exit().is_some() => "unknown".to_owned(),
-        None => format!("none ({})", life.conclusion.word),
+pub fn outcome(life: &Life) -> Cow<'static, str> {
+    match life.exit() {
+        Some(exit) => exit.verdict.map_or("unknown", |verdict| verdict.as_str()).into(),
+        None => format!("none ({})", life.conclusion.word).into(),
     }
 }
 
@@ -31,10 +31,11 @@ pub fn met_oom_killer(life: &Life) -> bool {
 }
 
 /// How often each word is there, the most frequent first.
-pub fn tally(words: impl Iterator<Item = String>) -> Vec<(String, usize)> {
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+pub fn tally<'a>(words: impl Iterator<Item = Cow<'a, str>>) -> Vec<(String, usize)> {
+    let mut counts: BTreeMap<Cow<'a, str>, usize> = BTreeMap::new();
     words.for_each(|word| *counts.entry(word).or_default() += 1);
-    let mut counts: Vec<(String, usize)> = counts.into_iter().collect();
+    let mut counts: Vec<(String, usize)> =
+        counts.into_iter().map(|(word, count)| (word.into_owned(), count)).collect();
     counts.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
     counts
 }

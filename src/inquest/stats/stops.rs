@@ -66,7 +66,7 @@ fn of_kind(kind: &str, lives: &[&Life]) -> Option<Stops> {
     let open = |life: &&&Life| life.exit().is_none();
     let mut slow: Vec<&Life> =
         stopped.iter().filter(|life| open(life) || took(life) >= Some(SLOW)).copied().collect();
-    slow.sort_by_key(|life| (std::cmp::Reverse(took(life).unwrap_or(i64::MAX)), life.at()));
+    slow.sort_by_cached_key(|life| (std::cmp::Reverse(took(life).unwrap_or(i64::MAX)), life.at()));
     let slowest = slow.iter().take(NAMED).map(|life| Slow {
         id: life.task.as_deref().or(life.container.as_deref()).unwrap_or("?").to_owned(),
         at: life.at(),
@@ -107,7 +107,7 @@ pub fn open(kinds: &Kinds<'_>) -> Vec<Open> {
             kind: kind.clone(),
             lives: open().count(),
             of: lives.len(),
-            conclusions: tally(open().map(|life| life.conclusion.word.to_string())),
+            conclusions: tally(open().map(|life| life.conclusion.word.as_str().into())),
         })
     };
     kinds.iter().filter_map(of_kind).collect()

@@ -55,7 +55,7 @@ pub fn table(to: &mut Markup, scene: &Scene<'_>, clock: &Clock, linked: bool) {
             started,
             end(life, clock),
             ran(life),
-            verdict(life).0,
+            verdict(life).0.into_owned(),
             code.map_or(String::new(), |code| code.to_string()),
             memory(life).unwrap_or_default(),
         ];
