@@ -1,6 +1,6 @@
 //! Many lives: `cargo bench --bench inquest -- --lives 100000`, time and memory of what tells of all of them.
 
-use crate::{Random, build, median};
+use crate::{Random, median};
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -12,14 +12,13 @@ use std::time::Instant;
 const FILES: u64 = 8;
 
 /// What each way to look at them costs, so many times each.
-pub fn measure(lives: u64, rounds: u64) {
+pub fn measure(inquest: &Path, lives: u64, rounds: u64) {
     let folder = tempfile::tempdir().expect("a directory");
     let bytes = generate(folder.path(), lives);
-    let inquest = build();
     println!("{lives} lives of two records each, {:.0} MB in {FILES} files\n", bytes as f64 / 1e6);
     println!("| | CPU s | wall s | MB of memory at most |\n| --- | ---: | ---: | ---: |");
     for way in ["list", "stats", "list --format csv", "timeline --format html"] {
-        let mut costs: Vec<Cost> = (0..rounds).map(|_| run(&inquest, way, folder.path())).collect();
+        let mut costs: Vec<Cost> = (0..rounds).map(|_| run(inquest, way, folder.path())).collect();
         let mut of = |value: fn(&Cost) -> f64| {
             let mut pairs: Vec<(f64, f64)> = costs.iter_mut().map(|cost| (value(cost), 0.0)).collect();
             median(&mut pairs, |pair| pair.0)

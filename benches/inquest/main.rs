@@ -7,7 +7,8 @@
 //! can be told so, and what counts is the CPU time of all of its processes: machines are shared, and wall
 //! times are not comparable on them.
 //!
-//! `-- --lives N` measures another thing: what it costs to tell of so many lives.
+//! `-- --lives N` measures another thing: what it costs to tell of so many lives. `-- --binary FILE` takes
+//! that inquest, such as one of a release, and not one that is built here.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::panic)]
 
@@ -28,20 +29,20 @@ const FILES: usize = 8;
 const APART: u64 = 100_000;
 
 fn main() {
+    let option = |name: &str| std::env::args().skip_while(|argument| argument != name).nth(1);
     let number = |name: &str, default: u64| {
-        let mut arguments = std::env::args().skip_while(|argument| argument != name);
-        arguments.nth(1).map_or(default, |value| {
+        option(name).map_or(default, |value| {
             value.parse().unwrap_or_else(|_| panic!("{name} takes a number, not {value}"))
         })
     };
     let (megabytes, rounds) = (number("--megabytes", 1000), number("--rounds", 5).max(1));
     let lives = number("--lives", 0);
+    let inquest = option("--binary").map_or_else(build, PathBuf::from);
     if lives > 0 {
-        return lives::measure(lives, rounds);
+        return lives::measure(&inquest, lives, rounds);
     }
     let directory = tempfile::tempdir().expect("a directory");
     let heap = Heap::generate(directory.path(), megabytes * 1_000_000);
-    let inquest = build();
     println!(
         "{} lines, {} records, {:.0} MB, {:.0} MB of gz\n",
         heap.lines,

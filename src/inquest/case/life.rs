@@ -9,15 +9,19 @@ use super::remark::Remark;
 use super::sighting::{LastLine, Place, Said};
 use crate::inquest::text::Text;
 use foldhash::quality::RandomState;
+use smallvec::SmallVec;
 use std::hash::BuildHasher;
 use std::ops::Deref;
 use std::sync::LazyLock;
+
+/// Most have a start and an exit, which are kept in the life itself.
+const USUAL: usize = 2;
 
 /// One run of epitaph in one container.
 #[derive(Debug, Clone, Default)]
 pub struct Life {
     /// its records, in order of time
-    pub records: Vec<Once>,
+    pub records: SmallVec<[Once; USUAL]>,
     /// the container's ID
     pub container: Option<Text>,
     /// the task's ID
@@ -242,15 +246,8 @@ impl Life {
             _ => None,
         };
         let has_start = event.kind == Kind::Start;
-        let mut life = Life {
-            // Most have a start and an exit, and a list that has grown leaves holes behind.
-            records: Vec::with_capacity(2),
-            begun: begun.into(),
-            has_start,
-            pid: event.pid.into(),
-            run: event.run,
-            ..Life::default()
-        };
+        let mut life =
+            Life { begun: begun.into(), has_start, pid: event.pid.into(), run: event.run, ..Life::default() };
         life.add(record, &event);
         life
     }
