@@ -165,8 +165,33 @@ fn an_end_by_the_word_of_the_engine() {
         let row = text.lines().find(|line| line.contains(&TASK[..6]));
         row.expect("a row").split_whitespace().skip(2).collect::<Vec<_>>().join(" ")
     };
-    for (code, end) in [("0", '|'), ("4", 'X')] {
+    for (code, end) in [("0", ']'), ("4", 'X')] {
         let row = row(code);
         assert!(row.contains(end) && !row.contains('?') && row.contains("1m00s"), "{row}");
     }
+}
+
+/// The bar goes up to the engine's time, not to the last line of the log: beside one of two minutes it has half
+/// of its length.
+#[test]
+fn a_bar_ends_where_the_engine_says() {
+    let other = "b".repeat(64);
+    let of_other = |kind: &str, second: u64, more: Value| {
+        let mut line = record(kind, &other, second, more);
+        line["task_id"] = "b".repeat(32).into();
+        line
+    };
+    let exit = json!({"exit": {"code": 0, "verdict": "ok", "why": "x", "runtime_ms": 120_000}});
+    let heap = Heap::new()
+        .container(ID, &[start(ID, 0)], 10)
+        .container(&other, &[of_other("start", 0, json!({})), of_other("exit", 120, exit)], 120)
+        .file("events.jsonl", &event(ID, 60, "die", json!({"exitCode": "4"})));
+    let text = inquest(&["timeline", "--ascii", heap.path().to_str().expect("UTF-8")]).stdout;
+    let ends_at = |task: &str, end: char| {
+        let row = text.lines().find(|line| line.contains(task)).expect("a row");
+        let begin = row.find('|').expect("a start");
+        row.rfind(end).expect("an end") - begin
+    };
+    let (own, other) = (ends_at(&TASK[..6], 'X'), ends_at("bbbbbb", ']'));
+    assert!(own.abs_diff(other / 2) <= 1, "{own} of {other} columns:\n{text}");
 }
