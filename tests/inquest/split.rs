@@ -8,6 +8,7 @@ use crate::support::{Ran, inquest, inquest_reading, lives_of};
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A record as epitaph wrote it before its records began with a line end of their own.
@@ -122,15 +123,21 @@ fn journalctl(form: &str, id: &str) -> Vec<u8> {
     command.output().expect("journalctl").stdout
 }
 
-/// The journal of this machine, or one that is started where there is none.
-struct Journald(Option<Child>);
+/// The journal of this machine, or one that is started where there is none. A machine has one, so that a test
+/// waits until another one has ended it.
+struct Journald {
+    started: Option<Child>,
+    _one: MutexGuard<'static, ()>,
+}
 
 impl Journald {
     fn start() -> Result<Journald, String> {
         const SOCKET: &str = "/run/systemd/journal/socket";
+        static ONE: Mutex<()> = Mutex::new(());
+        let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
         let program = "/lib/systemd/systemd-journald";
         if Path::new(SOCKET).exists() {
-            return Ok(Journald(None));
+            return Ok(Journald { started: None, _one: one });
         }
         if !Path::new(program).exists() {
             return Err("it is not installed (systemd)".to_owned());
@@ -141,7 +148,7 @@ impl Journald {
             .stderr(Stdio::null())
             .spawn()
             .map_err(|error| error.to_string())?;
-        let journald = Journald(Some(child));
+        let journald = Journald { started: Some(child), _one: one };
         let begun = Instant::now();
         while !Path::new(SOCKET).exists() {
             if begun.elapsed() > SOON {
@@ -155,7 +162,7 @@ impl Journald {
 
 impl Drop for Journald {
     fn drop(&mut self) {
-        if let Some(child) = &mut self.0 {
+        if let Some(child) = &mut self.started {
             let _ = child.kill();
             let _ = child.wait();
             for left in ["/run/systemd/journal", "/run/log/journal"] {
