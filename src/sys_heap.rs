@@ -163,6 +163,30 @@ impl<const SIZE: usize> Heap<SIZE> {
     }
 }
 
+/// Gives what is in `block` a new one of the same heap, as large as is wanted; null where there is none, and
+/// the old one stays.
+///
+/// # Safety
+///
+/// The promises of [`GlobalAlloc::realloc`].
+#[inline]
+pub(crate) unsafe fn moved(
+    heap: &impl GlobalAlloc,
+    block: *mut u8,
+    layout: Layout,
+    wanted: Layout,
+) -> *mut u8 {
+    // SAFETY: both blocks have as many bytes as are copied, and are not the same one.
+    unsafe {
+        let new = heap.alloc(wanted);
+        if !new.is_null() {
+            ptr::copy_nonoverlapping(block, new, layout.size().min(wanted.size()));
+            heap.dealloc(block, layout);
+        }
+        new
+    }
+}
+
 /// The class of blocks that have room for it; `None` for what is too large, or wants a rarer alignment.
 fn class_of(layout: Layout) -> Option<usize> {
     let blocks = layout.size().max(1).div_ceil(SMALLEST).next_power_of_two();
@@ -221,15 +245,8 @@ unsafe impl<const SIZE: usize> GlobalAlloc for Heap<SIZE> {
         } else if class_of(wanted) == class_of(layout) {
             return block;
         }
-        // SAFETY: both blocks have as many bytes as are copied, and are not the same one.
-        unsafe {
-            let new = self.alloc(wanted);
-            if !new.is_null() {
-                ptr::copy_nonoverlapping(block, new, layout.size().min(size));
-                self.dealloc(block, layout);
-            }
-            new
-        }
+        // SAFETY: the caller's promise.
+        unsafe { moved(self, block, layout, wanted) }
     }
 }
 

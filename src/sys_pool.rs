@@ -1,11 +1,12 @@
 //! The heap of the reader's static file: lists of free blocks by size, in front of the C library's.
 //!
 //! musl has one lock for all threads, and gives memory back to the kernel as soon as a group of blocks is
-//! free, to ask for it again with the next record: of 40,000 mmap(2) for 100,000 lives, each stops all threads
-//! for a moment. Here a block that is freed stays with a thread that may want one of its size again; how many
-//! do is bounded, and what is more goes back.
+//! free, to ask for it again with the next record: of 40,000 mmap(2) for 100,000 lives, each stops all
+//! threads for a moment. Here a block that is freed stays with a thread that may want one of its size again;
+//! how many do is bounded, and what is more goes back.
 #![allow(unsafe_code)]
 
+use crate::sys_heap::moved;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::{Cell, UnsafeCell};
 use std::ptr;
@@ -115,8 +116,8 @@ impl Default for Pool {
 }
 
 // SAFETY: a block of a class is what the C library gave for the layout of that class, which has room for all
-// that has this class and is aligned for it. It is on one list, or with whom it was given to, or back where it
-// came from. What has no class goes there and comes from there as it is.
+// that has this class and is aligned for it. It is on one list, or with whom it was given to, or back where
+// it came from. What has no class goes there and comes from there as it is.
 unsafe impl GlobalAlloc for Pool {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let Some(class) = class_of(layout) else {
@@ -177,15 +178,8 @@ unsafe impl GlobalAlloc for Pool {
             // SAFETY: the caller's promise. The C library may move its pages instead of what is in them.
             (None, None) => unsafe { System.realloc(block, layout, size) },
             (own, other) if own == other => block,
-            // SAFETY: both blocks have as many bytes as are copied, and are not the same one.
-            _ => unsafe {
-                let new = self.alloc(wanted);
-                if !new.is_null() {
-                    ptr::copy_nonoverlapping(block, new, layout.size().min(size));
-                    self.dealloc(block, layout);
-                }
-                new
-            },
+            // SAFETY: the caller's promise.
+            _ => unsafe { moved(self, block, layout, wanted) },
         }
     }
 }

@@ -171,8 +171,8 @@ fn an_end_by_the_word_of_the_engine() {
     }
 }
 
-/// The bar goes up to the engine's time, not to the last line of the log: beside one of two minutes it has half
-/// of its length.
+/// The bar goes up to the engine's time, not to the last line of the log: beside one of two minutes it has
+/// half of its length.
 #[test]
 fn a_bar_ends_where_the_engine_says() {
     let other = "b".repeat(64);
